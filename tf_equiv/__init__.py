@@ -1,0 +1,51 @@
+"""Tests that a model migrated from TensorFlow 1 to 2 computes the same.
+
+Import it before tensorflow: it then asks for tf_keras as `tf.keras`, which
+the modeling shim and `tf.compat.v1.layers` need. It also repairs tf_slim for
+TensorFlow 2.16 and later.
+"""
+
+from tf_equiv import compat  # First: sets the process up for tensorflow.
+from tf_equiv.compare.verdict import Verdict
+from tf_equiv.guide_steps import SEED_MODES, GuideSteps
+from tf_equiv.testcase import MigrationTestCase
+from tf_equiv.tf1.errors import (
+  EnvironmentSetupError,
+  EquivalenceError,
+  ModelCodeError,
+  UsageError,
+  VariableCreationError,
+)
+from tf_equiv.tf1.runner import TF1Behavior
+from tf_equiv.tf1.seeds import Draw, SeedMode, deterministic_seeds
+from tf_equiv.tf1.weights import constant_weights, named_weights
+from tf_equiv.tf2.creation import (
+  assert_no_variable_creations,
+  catch_created_variables,
+)
+from tf_equiv.tf2.shim import track_tf1_style_variables
+
+__version__ = '0.1.0'
+
+__all__ = (
+  'Draw',
+  'EnvironmentSetupError',
+  'EquivalenceError',
+  'GuideSteps',
+  'MigrationTestCase',
+  'ModelCodeError',
+  'SEED_MODES',
+  'SeedMode',
+  'TF1Behavior',
+  'UsageError',
+  'VariableCreationError',
+  'Verdict',
+  'assert_no_variable_creations',
+  'catch_created_variables',
+  'constant_weights',
+  'deterministic_seeds',
+  'named_weights',
+  'track_tf1_style_variables',
+)
+
+del compat

@@ -1,0 +1,1 @@
+"""The assertions of `MigrationTestCase`, one mixin per step of the guide."""

@@ -1,0 +1,178 @@
+"""What all assertions share: programs, plans, and how a verdict is raised."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from tf_equiv import template
+from tf_equiv.compare import judge, tolerances
+from tf_equiv.compare import variables as variables_lib
+from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.report import text
+from tf_equiv.tf1 import errors, seeds, user_code
+from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import runner as tf1_runner
+from tf_equiv.tf2 import model as model_lib
+from tf_equiv.tf2 import runner as tf2_runner
+
+# Keeps the frames of this module out of the tracebacks of user tests.
+__unittest = True
+
+
+class _VariablesDiffer(Exception):
+  """Ends a run whose weights cannot be carried to the other side."""
+
+  def __init__(self, table: variables_lib.VariableTable):
+    super().__init__()
+    self.table = table
+
+
+class AssertionBase(template.TemplateMethods):
+  """Base of the mixins."""
+
+  def _make_plan(
+    self,
+    training: bool = False,
+    weights: str = plan_lib.FIXED,
+    seed_mode: Any = seeds.SeedMode.CONSTANT,
+    gradients: bool = False,
+  ) -> plan_lib.RunPlan:
+    # Check the arguments before any of the user's slow code runs.
+    training = plan_lib.check_training(training)
+    seed_mode = seeds.as_seed_mode(seed_mode)
+    if weights not in (plan_lib.FIXED, plan_lib.SEEDED):
+      raise errors.UsageError(
+        "weights must be 'fixed' (by reset_weights) or 'seeded' (by the "
+        'initializers), got %r.' % (weights,)
+      )
+    return plan_lib.RunPlan(
+      inputs=plan_lib.check_inputs(self.make_inputs()),
+      training=training,
+      weights=weights,
+      seed_mode=seed_mode,
+      gradients=gradients,
+    )
+
+  def _tf1_program(self) -> tf1_runner.Program:
+    behavior = self.tf1_behavior
+    if not isinstance(behavior, tf1_runner.TF1Behavior):
+      raise errors.UsageError(
+        'tf1_behavior is %r; expected a tf_equiv.TF1Behavior.' % (behavior,)
+      )
+    return tf1_runner.Program(
+      build=self.build_tf1,
+      reset_weights=self.reset_weights,
+      compute_loss=self.compute_loss_tf1,
+      behavior=behavior,
+    )
+
+  def _tf2_program(self) -> tf2_runner.Program:
+    overridden = type(self).call_tf2 is not template.TemplateMethods.call_tf2
+    return tf2_runner.Program(
+      build=self.build_tf2,
+      call=self.call_tf2,
+      compute_loss=self.compute_loss_tf2,
+      # Whoever overrides call_tf2 hands the flag on in a way of their own.
+      takes_training=(
+        (lambda model: True) if overridden else model_lib.takes_training
+      ),
+    )
+
+  def _converted(self, tf1_name: str, value: Any, tf2_name: str) -> np.ndarray:
+    with user_code.running('TF2', 'convert_variable'):
+      converted = self.convert_variable(tf1_name, value, tf2_name)
+    if converted is None:
+      raise errors.UsageError(
+        'convert_variable(%r, <array of shape %s>, %r) returned None; return '
+        'the value of the TF2 variable.' % (tf1_name, np.shape(value), tf2_name)
+      )
+    return np.asarray(converted)
+
+  def _match(self, tf1_specs, tf2_specs, untracked=()):
+    def converted_shape(first, second):
+      # Zeros stand in for the value: only the shape is asked for.
+      zeros = np.zeros(first.shape, _numpy_dtype(first.dtype))
+      return self._converted(first.name, zeros, second.name).shape
+
+    return variables_lib.match_variables(
+      tf1_specs,
+      tf2_specs,
+      rename=self.rename_variable,
+      converted_shape=converted_shape,
+      ignored=self.ignored_variables,
+      untracked=untracked,
+    )
+
+  def _compare_run(
+    self,
+    assertion: str,
+    plan: plan_lib.RunPlan,
+    tolerance: tolerances.Tolerance,
+    allow_empty: bool,
+    msg: str | None,
+  ) -> verdict_lib.Verdict:
+    """Runs a plan on both sides, judges, and raises or returns the verdict."""
+    start = time.time()
+    tf1 = tf1_runner.run(self._tf1_program(), plan)
+
+    def weights_for(tf2_specs):
+      table = self._match(tf1.variables, tf2_specs)
+      if table.blocks_values:
+        raise _VariablesDiffer(table)
+      return self._weights_for(tf2_specs, table, tf1.weight_of())
+
+    try:
+      tf2 = tf2_runner.run(self._tf2_program(), plan, weights_for)
+    except _VariablesDiffer as error:
+      verdict = judge.judge_variables(error.table, assertion, allow_empty)
+      verdict.headline += '; outputs were not compared'
+      verdict.conditions = plan.describe()
+    else:
+      problem = judge.explain_missing_training(plan, tf1, tf2)
+      if problem:
+        raise errors.UsageError(problem)
+      table = self._match(tf1.variables, tf2.variables, tf2.untracked)
+      verdict = judge.judge_run(
+        assertion,
+        plan,
+        tf1,
+        tf2,
+        table,
+        self._converted,
+        tolerance,
+        allow_empty,
+      )
+    verdict.seconds = time.time() - start
+    return self._conclude(verdict, msg)
+
+  def _weights_for(self, tf2_specs, table, weight_of):
+    """Values of the TF2 variables, None for those without a counterpart."""
+    sources = {second.name: first.name for first, second in table.pairs}
+    values = []
+    for spec in tf2_specs:
+      tf1_name = sources.get(spec.name)
+      values.append(
+        None
+        if tf1_name is None
+        else self._converted(tf1_name, weight_of[tf1_name], spec.name)
+      )
+    return values
+
+  def _conclude(
+    self, verdict: verdict_lib.Verdict, msg: str | None
+  ) -> verdict_lib.Verdict:
+    verdict.summary = text.summary(verdict)
+    if verdict.passed:
+      return verdict
+    raise self.failureException(self._formatMessage(msg, text.failure(verdict)))
+
+
+def _numpy_dtype(name: str):
+  if name == 'string':
+    return object
+  if name == 'bfloat16':
+    import ml_dtypes
+
+    return ml_dtypes.bfloat16
+  return np.dtype(name)

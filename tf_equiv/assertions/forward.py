@@ -1,0 +1,125 @@
+"""Steps 3 and 4 of the guide: the forward pass in inference and training."""
+
+from typing import Any
+
+from tf_equiv.assertions import base
+from tf_equiv.compare import tolerances
+from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.tf1 import errors, seeds
+from tf_equiv.tf1 import plan as plan_lib
+
+__unittest = True
+
+
+class ForwardAssertions(base.AssertionBase):
+  """`assertForwardEquivalent` and `assertTrainingEquivalent`."""
+
+  def assertForwardEquivalent(
+    self,
+    *,
+    training: bool = False,
+    seed_mode: Any = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = False,
+    allow_empty: bool = False,
+    msg: str | None = None,
+  ) -> verdict_lib.Verdict:
+    """Asserts that both sides compute the same forward pass.
+
+    Without `seed_mode`, all variables are set by `reset_weights` (guide, step
+    3). With it, the model's own initializers draw the weights under
+    `deterministic_seeds(seed_mode)`, and the initial weights are compared as
+    well (guide, step 4). Compared are all outputs, first their structure,
+    dtypes and shapes, and each regularization loss and their sum.
+
+    Args:
+      training: the training flag for both sides.
+      seed_mode: None for fixed weights, else 'constant', 'num_random_ops' or a
+        `SeedMode`. With None, random ops of a training pass are seeded by
+        'constant'.
+      rtol: relative tolerance; None for the default of each dtype.
+      atol: absolute tolerance, taken as it is; None for the default of each
+        dtype times the largest magnitude of the compared array.
+      equal_nan: whether NaN equals NaN.
+      allow_empty: whether outputs without any element pass.
+      msg: text added to the failure message.
+
+    Returns:
+      The verdict.
+
+    Raises:
+      AssertionError: the test's `failureException`.
+      UsageError: for an unusable template method or argument.
+      EnvironmentSetupError: if the process has the wrong Keras.
+      ModelCodeError: if the model's code cannot run on one of the sides.
+    """
+    __tracebackhide__ = True
+    tolerance = tolerances.Tolerance(rtol, atol, equal_nan)
+    seeded = seed_mode is not None
+    plan = self._make_plan(
+      training,
+      plan_lib.SEEDED if seeded else plan_lib.FIXED,
+      seed_mode if seeded else seeds.SeedMode.CONSTANT,
+    )
+    return self._compare_run(
+      'assertForwardEquivalent', plan, tolerance, allow_empty, msg
+    )
+
+  def assertTrainingEquivalent(
+    self,
+    *,
+    seed_mode: Any = 'num_random_ops',
+    steps: int = 0,
+    weights: str = 'seeded',
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = False,
+    allow_empty: bool = False,
+    msg: str | None = None,
+  ) -> verdict_lib.Verdict:
+    """Asserts that both sides compute the same in training mode.
+
+    Compares outputs and regularization losses of a forward pass with
+    `training=True`, dropout and all (guide, step 4), and with seeded weights
+    the initial weights.
+
+    Args:
+      seed_mode: 'constant', 'num_random_ops' or a `SeedMode`.
+      steps: number of optimizer updates to compare as well. Only 0, the
+        forward pass of the guide, is supported by this version.
+      weights: 'seeded' (drawn by the initializers) or 'fixed' (set by
+        `reset_weights`).
+      rtol: see `assertForwardEquivalent`.
+      atol: see `assertForwardEquivalent`.
+      equal_nan: whether NaN equals NaN.
+      allow_empty: whether outputs without any element pass.
+      msg: text added to the failure message.
+
+    Returns:
+      The verdict.
+
+    Raises:
+      AssertionError: the test's `failureException`.
+      UsageError: for an unusable template method or argument, and for a TF2
+        model that takes no training flag although TF1's forward pass depends
+        on it.
+      EnvironmentSetupError: if the process has the wrong Keras.
+      ModelCodeError: if the model's code cannot run on one of the sides.
+    """
+    __tracebackhide__ = True
+    tolerance = tolerances.Tolerance(rtol, atol, equal_nan)
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+      raise errors.UsageError(
+        'steps must be an int that is not negative, got %r.' % (steps,)
+      )
+    if steps:
+      raise errors.UsageError(
+        'steps=%d: optimizer updates are not compared by this version; use '
+        'steps=0 for the forward pass in training mode, and '
+        'assertGradientsClose for the gradients.' % steps
+      )
+    plan = self._make_plan(True, weights, seed_mode)
+    return self._compare_run(
+      'assertTrainingEquivalent', plan, tolerance, allow_empty, msg
+    )

@@ -1,0 +1,63 @@
+"""Beyond the guide's steps: gradients of the loss."""
+
+from typing import Any
+
+from tf_equiv.assertions import base
+from tf_equiv.compare import tolerances
+from tf_equiv.compare import verdict as verdict_lib
+
+__unittest = True
+
+
+class GradientAssertions(base.AssertionBase):
+  """`assertGradientsClose`."""
+
+  def assertGradientsClose(
+    self,
+    *,
+    seed_mode: Any = 'num_random_ops',
+    training: bool = True,
+    weights: str = 'fixed',
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = False,
+    allow_empty: bool = False,
+    msg: str | None = None,
+  ) -> verdict_lib.Verdict:
+    """Asserts that the gradients of the loss agree for each variable.
+
+    The loss is `compute_loss` plus all regularization losses. Its gradients
+    with respect to every trainable variable are compared, after the outputs
+    and losses that they follow from. A gradient that is None on one side only
+    is a difference; gradients are one group, so that one which is rounding
+    noise next to the others (of a bias before batch normalization, say) does
+    not alarm.
+
+    Args:
+      seed_mode: 'constant', 'num_random_ops' or a `SeedMode`; seeds dropout.
+      training: the training flag for both sides.
+      weights: 'fixed' (set by `reset_weights`) or 'seeded' (drawn by the
+        initializers).
+      rtol: see `assertForwardEquivalent`.
+      atol: see `assertForwardEquivalent`; by default times the largest
+        magnitude of the gradient, but at least a tenth of the largest
+        magnitude of all gradients.
+      equal_nan: whether NaN equals NaN.
+      allow_empty: whether it passes when no variable has a gradient.
+      msg: text added to the failure message.
+
+    Returns:
+      The verdict.
+
+    Raises:
+      AssertionError: the test's `failureException`.
+      UsageError: for an unusable template method or argument.
+      EnvironmentSetupError: if the process has the wrong Keras.
+      ModelCodeError: if the model's code cannot run on one of the sides.
+    """
+    __tracebackhide__ = True
+    tolerance = tolerances.Tolerance(rtol, atol, equal_nan)
+    plan = self._make_plan(training, weights, seed_mode, gradients=True)
+    return self._compare_run(
+      'assertGradientsClose', plan, tolerance, allow_empty, msg
+    )

@@ -1,0 +1,1 @@
+"""Compares two observations. Knows NumPy and tolerances, not TensorFlow."""

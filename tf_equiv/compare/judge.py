@@ -1,0 +1,397 @@
+"""Judges two observations: earlier steps first, later ones only on them."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tf_equiv.compare import ledgers, structures, tolerances, values
+from tf_equiv.compare import losses as losses_lib
+from tf_equiv.compare import variables as variables_lib
+from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import seeds
+
+Convert = Callable[[str, np.ndarray, str], np.ndarray]
+
+_COUNT_ADVICE = (
+  'Nothing was compared, so nothing is proven. If that is expected, say so '
+  'with allow_empty=True.'
+)
+
+
+def judge_variables(
+  table: variables_lib.VariableTable, assertion: str, allow_empty: bool
+) -> verdict_lib.Verdict:
+  """Judges whether the variables correspond (guide step 2)."""
+  verdict = verdict_lib.Verdict(assertion, table=table)
+  verdict.compared['variables'] = len(table.pairs)
+  if table.passed:
+    if not table.pairs and not allow_empty:
+      verdict.headline = 'No variable was compared: neither side has any'
+      verdict.advice = [_COUNT_ADVICE]
+    return verdict
+  counts = (
+    (len(table.missing), 'missing in TF2'),
+    (len(table.extra), 'extra in TF2'),
+    (len(table.duplicates), 'duplicate name(s)'),
+    (len(table.shapes), 'of another shape'),
+    (len(table.dtypes), 'of another dtype'),
+    (len(table.trainable), 'with another trainable flag'),
+  )
+  verdict.headline = 'Variables differ: ' + ', '.join(
+    '%d %s' % (count, what) for count, what in counts if count
+  )
+  verdict.advice = _variable_advice(table)
+  return verdict
+
+
+def _variable_advice(table) -> list[str]:
+  advice = []
+  if table.renames:
+    advice.append(
+      'If the likely renames are right, return them from rename_variable.'
+    )
+  if table.untracked and table.missing:
+    advice.append(
+      'The TF2 model created variables that it does not list: assign the '
+      'variable, layer or model to an attribute of the model.'
+    )
+  if table.missing or table.extra:
+    advice.append(
+      'Names of tf.Variable and of Keras layers differ between a TF1 graph '
+      'and eager execution (scopes, counters); map them with '
+      'rename_variable, and leave out what is no part of the model with '
+      'ignored_variables.'
+    )
+  if table.shapes:
+    advice.append(
+      'If the layout was changed on purpose, transform the value in '
+      'convert_variable(tf1_name, value, tf2_name).'
+    )
+  if table.duplicates:
+    advice.append(
+      'Give each layer of the TF2 model a name of its own, and check with '
+      'assertNoNewVariables that calls do not create variables anew.'
+    )
+  return advice
+
+
+def judge_run(
+  assertion: str,
+  plan: plan_lib.RunPlan,
+  tf1: observation_lib.Observation,
+  tf2: observation_lib.Observation,
+  table: variables_lib.VariableTable,
+  convert: Convert,
+  tolerance: tolerances.Tolerance,
+  allow_empty: bool = False,
+) -> verdict_lib.Verdict:
+  """Judges a forward pass, and the gradients where the plan asks for them.
+
+  The order is: variables, structure of the outputs, initial weights, outputs,
+  regularization losses, loss, gradients. The first that differs gives the
+  headline; later ones are reported as what follows from it.
+
+  Args:
+    assertion: name of the assertion.
+    plan: what was run.
+    tf1: the reference.
+    tf2: the candidate.
+    table: how the variables correspond.
+    convert: `convert_variable`.
+    tolerance: what may differ.
+    allow_empty: whether comparing nothing is a pass.
+
+  Returns:
+    The verdict.
+  """
+  conditions = plan.describe()
+  if table.blocks_values:
+    verdict = judge_variables(table, assertion, allow_empty)
+    verdict.conditions = conditions
+    verdict.headline += '; outputs were not compared'
+    return verdict
+  verdict = verdict_lib.Verdict(assertion, conditions, table=table)
+  verdict.compared['variables'] = len(table.pairs)
+  different = structures.structure_differences(tf1.structure, tf2.structure)
+  different = different or structures.spec_differences(tf1.outputs, tf2.outputs)
+  if different:
+    verdict.headline = (
+      'The structure of the outputs differs; no number was compared'
+    )
+    verdict.evidence = different
+    verdict.advice = [
+      'Return the same nest of tensors from build_tf1 and from the TF2 '
+      'model, or adapt it in call_tf2.'
+    ]
+    return verdict
+  if plan.weights == plan_lib.SEEDED:
+    verdict.comparisons['weights'] = _compare_weights(
+      tf1, tf2, table, convert, tolerance
+    )
+  verdict.comparisons['outputs'] = _compare_outputs(tf1, tf2, tolerance)
+  verdict.comparisons['regularization losses'] = losses_lib.compare_losses(
+    tf1.losses, tf2.losses, table.tf1_name_of(), tolerance
+  )
+  if plan.gradients:
+    verdict.comparisons['loss'] = [
+      values.compare_arrays('loss', tf1.loss, tf2.loss, tolerance)
+    ]
+    verdict.comparisons['gradients'] = _compare_gradients(
+      tf1, tf2, table, convert, tolerance
+    )
+  for group, pairs in verdict.comparisons.items():
+    verdict.compared[group] = len(pairs)
+  _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty)
+  return verdict
+
+
+def _compare_weights(tf1, tf2, table, convert, tolerance):
+  by_tf1 = tf1.weight_of()
+  by_tf2 = tf2.weight_of()
+  return [
+    values.compare_arrays(
+      first.name if first.name == second.name else second.name,
+      convert(first.name, by_tf1[first.name], second.name),
+      by_tf2[second.name],
+      tolerance,
+    )
+    for first, second in table.pairs
+  ]
+
+
+def _compare_outputs(tf1, tf2, tolerance):
+  others = dict(tf2.outputs)
+  return sorted(
+    (
+      values.compare_arrays(
+        path,
+        value,
+        others[path],
+        tolerance,
+        order=tf1.output_order.get(path, -1),
+      )
+      for path, value in tf1.outputs
+    ),
+    key=lambda c: c.order,
+  )
+
+
+def _compare_gradients(tf1, tf2, table, convert, tolerance):
+  of_tf1 = dict(
+    zip([s.name for s in tf1.trainable()], tf1.gradients, strict=True)
+  )
+  of_tf2 = dict(
+    zip([s.name for s in tf2.trainable()], tf2.gradients, strict=True)
+  )
+  names, first_ones, second_ones, found = [], [], [], []
+  for first, second in table.pairs:
+    if first.trainable != second.trainable:
+      frozen = 'TF2' if first.trainable else 'TF1'
+      found.append(
+        values.ValueComparison(
+          second.name, False, problem='not trainable on the %s side' % frozen
+        )
+      )
+    elif first.trainable:
+      gradient = of_tf1[first.name]
+      if gradient is not None:
+        gradient = convert(first.name, gradient, second.name)
+      names.append(second.name)
+      first_ones.append(gradient)
+      second_ones.append(of_tf2[second.name])
+  return found + values.compare_gradients(
+    names, first_ones, second_ones, tolerance
+  )
+
+
+def _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty) -> None:
+  """Sets headline, evidence and advice from the comparisons."""
+  failed = [g for g in verdict.comparisons if verdict.failed(g)]
+  if not failed:
+    _require_something(verdict, plan, allow_empty)
+    return
+  group = failed[0]
+  verdict.headline = _headline(verdict, group, failed[1:])
+  seeded = plan.weights == plan_lib.SEEDED or plan.training
+  if seeded:
+    verdict.ledger = ledgers.compare_ledgers(tf1.draws, tf2.draws)
+  if verdict.ledger and plan.seed_mode is seeds.SeedMode.NUM_RANDOM_OPS:
+    verdict.headline += ', because random numbers are drawn in another order'
+    verdict.advice = _order_advice(verdict.ledger)
+  else:
+    verdict.advice = _value_advice(verdict, group, plan, tf2)
+  if group == 'outputs':
+    verdict.evidence += structures.find_permutation(
+      verdict.comparisons['outputs'],
+      dict(tf1.outputs),
+      dict(tf2.outputs),
+      tolerance,
+    )
+
+
+def _headline(verdict, group, later) -> str:
+  failed = verdict.failed(group)
+  names = {
+    'weights': 'Initial weights differ',
+    'outputs': 'Outputs differ',
+    'regularization losses': 'Regularization losses differ',
+    'loss': 'The loss differs',
+    'gradients': 'Gradients differ',
+  }
+  line = names[group]
+  if group != 'loss':
+    line += ': %d of %d, first %s' % (
+      len(failed),
+      len(verdict.comparisons[group]),
+      ('outputs' if group == 'outputs' else '') + failed[0].name,
+    )
+  if later:
+    line += ' (so do the %s)' % ', '.join(later)
+  return line
+
+
+def _require_something(verdict, plan, allow_empty) -> None:
+  if allow_empty:
+    return
+  elements = sum(c.count for c in verdict.comparisons['outputs'])
+  if not elements:
+    verdict.headline = 'No output was compared: the outputs hold no element'
+  elif plan.gradients and not verdict.comparisons['gradients']:
+    verdict.headline = (
+      'No gradient was compared: the loss depends on no trainable variable on '
+      'either side'
+    )
+  if verdict.headline:
+    verdict.advice = [_COUNT_ADVICE]
+
+
+def _order_advice(ledger) -> list[str]:
+  advice = []
+  if ledger.initializers_first:
+    advice.append(
+      'TF2 creates all variables before the forward pass draws (a Keras '
+      'functional model, or a model that was built before the call), while '
+      'TF1 mixes both in program order. That is no bug of the model.'
+    )
+  advice.append(
+    "Compare with seed_mode='constant', which does not depend on the order, "
+    'or call the decorated layer directly.'
+  )
+  return advice
+
+
+def _value_advice(verdict, group, plan, tf2) -> list[str]:
+  advice = []
+  if plan.training and not tf2.takes_training:
+    advice.append(
+      'The TF2 model takes no `training` argument and ran as it always does; '
+      'hand the flag on in call_tf2 if it has another name.'
+    )
+  if group == 'weights':
+    advice.append(
+      'Give both sides the same initializers (Keras defaults are '
+      'glorot_uniform; a rewrite with Keras initializers draws other '
+      "numbers: then compare with weights='fixed' or without seed_mode)."
+    )
+  elif group == 'outputs':
+    advice.append(
+      'Return intermediate tensors (end points) from both sides: the first '
+      'one that differs in forward order holds the fault. Typical causes: '
+      'epsilon, padding, activation, axis, scale, a missing bias, dropout '
+      'rate against keep_prob.'
+    )
+  elif group == 'regularization losses':
+    advice.append(
+      'Check which variables are regularized and the factor: tf.nn.l2_loss '
+      'and tf_slim.l2_regularizer take half of the sum of squares, Keras L2 '
+      'takes all of it.'
+    )
+  elif group in ('loss', 'gradients'):
+    advice.append(
+      'If the outputs agree, look at compute_loss, tf.stop_gradient, '
+      'clipping, and the reduction of the loss.'
+    )
+  return advice
+
+
+def judge_creations(
+  assertion: str,
+  created,
+  changed,
+  calls: int,
+  variables: int,
+  allow_empty: bool,
+) -> verdict_lib.Verdict:
+  """Judges whether calls reuse the variables (guide step 1).
+
+  Args:
+    assertion: name of the assertion.
+    created: (which call, `CreatedVariable`) of each variable that was created
+      after the first call.
+    changed: `ValueComparison` of each variable that an inference call changed.
+    calls: number of further calls.
+    variables: number of variables after the first call.
+    allow_empty: whether a model without variables is a pass.
+
+  Returns:
+    The verdict.
+  """
+  verdict = verdict_lib.Verdict(
+    assertion, compared={'variables': variables, 'further calls': calls}
+  )
+  parts = []
+  if created:
+    parts.append(
+      '%d variable(s) created after the first call, instead of being reused'
+      % len(created)
+    )
+    for call, record in created[:_MOST_LISTED]:
+      verdict.evidence.append('%s: %s' % (call, record))
+    if len(created) > _MOST_LISTED:
+      verdict.evidence.append('... and %d more' % (len(created) - _MOST_LISTED))
+    for _, record in created:
+      if record.advice not in verdict.advice:
+        verdict.advice.append(record.advice)
+  if changed:
+    parts.append(
+      '%d variable(s) changed by an inference call, first %s'
+      % (len(changed), changed[0].name)
+    )
+    verdict.comparisons['variables before and after an inference call'] = (
+      changed
+    )
+    verdict.advice.append(
+      'Inference must leave weights and moving statistics alone: check that '
+      'the training flag reaches batch normalization and every assign.'
+    )
+  verdict.headline = '; '.join(parts)
+  if not parts and not variables and not allow_empty:
+    verdict.headline = 'No variable was watched: the model has none'
+    verdict.advice = [_COUNT_ADVICE]
+  return verdict
+
+
+_MOST_LISTED = 10
+
+
+def explain_missing_training(
+  plan: plan_lib.RunPlan,
+  tf1: observation_lib.Observation,
+  tf2: observation_lib.Observation,
+) -> str | None:
+  """Says what is wrong where the TF2 model cannot run in training mode.
+
+  A model that takes no training flag is fine as long as the TF1 graph has
+  neither random ops nor update ops in training.
+  """
+  if plan.training and not tf2.takes_training and tf1.depends_on_training:
+    return (
+      'The TF2 model takes no `training` argument, but the TF1 graph draws '
+      'random numbers or updates moving statistics in training: comparing '
+      'them would compare training with inference. Add `training=None` to '
+      'the signature of the model, or hand the flag on under its own name in '
+      'call_tf2(model, inputs, training).'
+    )
+  return None

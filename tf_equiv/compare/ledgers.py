@@ -1,0 +1,112 @@
+"""Compares the ledgers of random draws of the two sides."""
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+
+from tf_equiv.tf1.seeds import Draw
+
+
+@dataclasses.dataclass(frozen=True)
+class LedgerDifference:
+  """How the order of random draws differs.
+
+  Attributes:
+    moved: (TF1 draw, TF2 draw) that are the same draw at another place.
+    only_tf1: draws that TF2 does not make.
+    only_tf2: draws that TF1 does not make.
+    tf1_count: number of draws of TF1.
+    tf2_count: number of draws of TF2.
+    initializers_first: whether the moved draws are those of the forward
+      pass, and TF2 makes them after all its initializers.
+  """
+
+  moved: list[tuple[Draw, Draw]]
+  only_tf1: list[Draw]
+  only_tf2: list[Draw]
+  tf1_count: int
+  tf2_count: int
+  initializers_first: bool
+
+  def first(self) -> int | None:
+    """Position of the first draw at which the ledgers part."""
+    places = [min(a.index, b.index) for a, b in self.moved]
+    places += [d.index for d in self.only_tf1 + self.only_tf2]
+    return min(places) if places else None
+
+
+def compare_ledgers(
+  tf1: Sequence[Draw], tf2: Sequence[Draw]
+) -> LedgerDifference | None:
+  """Compares two ledgers.
+
+  Draws correspond if op, shape and initialized variable are the same.
+
+  Args:
+    tf1: draws of the reference in program order.
+    tf2: draws of the candidate in program order.
+
+  Returns:
+    The difference, or None if the sequences are the same.
+  """
+  if [d.key for d in tf1] == [d.key for d in tf2]:
+    return None
+  gone, come = _rearranged(tf1, tf2) or _unmatched(tf1, tf2)
+  moved = []
+  for draw in list(gone):
+    for other in come:
+      if other.key == draw.key:
+        moved.append((draw, other))
+        gone.remove(draw)
+        come.remove(other)
+        break
+  return LedgerDifference(
+    moved=moved,
+    only_tf1=gone,
+    only_tf2=come,
+    tf1_count=len(tf1),
+    tf2_count=len(tf2),
+    initializers_first=_initializers_first(tf1, tf2),
+  )
+
+
+def _unmatched(tf1, tf2):
+  """Returns the draws that a longest common subsequence leaves over."""
+  matcher = difflib.SequenceMatcher(
+    None, [d.key for d in tf1], [d.key for d in tf2], autojunk=False
+  )
+  gone, come = [], []
+  for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+    if tag != 'equal':
+      gone.extend(tf1[i1:i2])
+      come.extend(tf2[j1:j2])
+  return gone, come
+
+
+def _rearranged(tf1, tf2):
+  """Returns the draws of the forward pass that only changed their place.
+
+  If both the initializers and the other draws are the same sequences, what
+  happened is that the two are interleaved in another way, and the draws of
+  the forward pass are the ones to name. Otherwise returns None.
+  """
+  initial1, initial2 = ([d.key for d in t if d.variable] for t in (tf1, tf2))
+  others1, others2 = ([d for d in t if not d.variable] for t in (tf1, tf2))
+  same_others = [d.key for d in others1] == [d.key for d in others2]
+  if initial1 != initial2 or not same_others:
+    return None
+  gone, come = [], []
+  for a, b in zip(others1, others2, strict=True):
+    if a.index != b.index:
+      gone.append(a)
+      come.append(b)
+  return gone, come
+
+
+def _initializers_first(tf1, tf2) -> bool:
+  def sorted_by_purpose(draws):
+    kinds = [bool(d.variable) for d in draws]
+    return kinds == sorted(kinds, reverse=True)
+
+  both = any(d.variable for d in tf2) and any(not d.variable for d in tf2)
+  return both and sorted_by_purpose(tf2) and not sorted_by_purpose(tf1)

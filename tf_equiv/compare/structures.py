@@ -1,0 +1,136 @@
+"""Compares the structure of outputs, before any number is compared."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tf_equiv.compare import tolerances, values
+from tf_equiv.tf1 import nest
+
+
+def structure_differences(
+  tf1: nest.Structure, tf2: nest.Structure, path: str = 'outputs'
+) -> list[str]:
+  """Lists where two structures differ, each with its path.
+
+  Lists and tuples are the same kind. Keys of mappings must be the same; their
+  order counts only where both sides are an `OrderedDict`, as it does for
+  Python's `==`.
+
+  Args:
+    tf1: the reference.
+    tf2: the candidate.
+    path: where they are, for the messages.
+
+  Returns:
+    A sentence for each difference; empty if there is none.
+  """
+  if tf1.kind != tf2.kind:
+    return [
+      '%s: TF1 returns %s, TF2 returns %s' % (path, _kind(tf1), _kind(tf2))
+    ]
+  if tf1.kind == nest.SEQUENCE and len(tf1.keys) != len(tf2.keys):
+    return [
+      '%s: TF1 returns %d items, TF2 returns %d'
+      % (path, len(tf1.keys), len(tf2.keys))
+    ]
+  found = []
+  if tf1.kind == nest.MAPPING:
+    found.extend(_key_differences(tf1, tf2, path))
+  items = dict(zip(tf2.keys, tf2.children, strict=True))
+  for key, child in zip(tf1.keys, tf1.children, strict=True):
+    if key in items:
+      found.extend(
+        structure_differences(child, items[key], '%s[%r]' % (path, key))
+      )
+  return found
+
+
+def _key_differences(tf1, tf2, path) -> list[str]:
+  found = []
+  for title, these, those in (
+    ('missing on the TF2 side', tf1.keys, tf2.keys),
+    ('only on the TF2 side', tf2.keys, tf1.keys),
+  ):
+    keys = [key for key in these if key not in those]
+    if keys:
+      found.append('%s: keys %s: %s' % (path, title, _listed(keys)))
+  ordered = tf1.ordered and tf2.ordered
+  if ordered and not found and list(tf1.keys) != list(tf2.keys):
+    found.append(
+      '%s: the OrderedDicts have another order: TF1 %s, TF2 %s'
+      % (path, _listed(tf1.keys), _listed(tf2.keys))
+    )
+  return found
+
+
+def spec_differences(
+  tf1: Sequence[tuple[str, np.ndarray]], tf2: Sequence[tuple[str, np.ndarray]]
+) -> list[str]:
+  """Lists outputs whose dtype or shape differs.
+
+  Args:
+    tf1: (path, value) of the reference's outputs.
+    tf2: the same of the candidate; paths are those of `tf1`.
+
+  Returns:
+    A sentence for each difference; if the outputs look like a permutation of
+    the reference's, a sentence that says so comes first.
+  """
+  others = dict(tf2)
+  found = []
+  for path, value in tf1:
+    spec, other = _spec(value), _spec(others[path])
+    if spec != other:
+      found.append('outputs%s: TF1 %s, TF2 %s' % (path, spec, other))
+  specs1 = [_spec(value) for _, value in tf1]
+  specs2 = [_spec(others[path]) for path, _ in tf1]
+  if found and sorted(specs1) == sorted(specs2):
+    found.insert(0, 'the outputs look like the same ones in another order')
+  return found
+
+
+def find_permutation(
+  comparisons: Sequence[values.ValueComparison],
+  tf1: dict[str, np.ndarray],
+  tf2: dict[str, np.ndarray],
+  tolerance: tolerances.Tolerance,
+) -> list[str]:
+  """Finds outputs that differ but equal another output of the other side.
+
+  Args:
+    comparisons: comparisons of the outputs, named by path.
+    tf1: outputs of the reference by path.
+    tf2: outputs of the candidate by path.
+    tolerance: what may differ.
+
+  Returns:
+    A sentence for each exchanged output.
+  """
+  failed = [c.name for c in comparisons if not c.passed and c.count > 1]
+  found = []
+  for path in failed:
+    for other in failed:
+      if other == path or tf1[path].shape != tf2[other].shape:
+        continue
+      if values.compare_arrays(path, tf1[path], tf2[other], tolerance).passed:
+        found.append('TF1 outputs%s equals TF2 outputs%s' % (path, other))
+        break
+  return found
+
+
+def _spec(value: np.ndarray) -> str:
+  return '%s%s' % (values.dtype_name(value), list(value.shape))
+
+
+def _kind(structure: nest.Structure) -> str:
+  if structure.kind == nest.NONE:
+    return 'None'
+  if structure.kind == nest.LEAF:
+    return 'a tensor'
+  return 'a %s of %d items' % (structure.type_name, len(structure.keys))
+
+
+def _listed(keys, limit: int = 10) -> str:
+  shown = ', '.join(repr(key) for key in list(keys)[:limit])
+  return shown + (', ...' if len(keys) > limit else '')

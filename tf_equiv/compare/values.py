@@ -1,0 +1,251 @@
+"""Compares arrays of any dtype, in chunks, and says where they differ."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tf_equiv.compare import tolerances
+
+# Elements compared at a time; bounds the memory for the float64 copies.
+_CHUNK = 1 << 22
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueComparison:
+  """The comparison of one pair of arrays.
+
+  Attributes:
+    name: what was compared, e.g. "outputs['logits']".
+    passed: whether all elements agree.
+    shape: shape of both.
+    dtype: name of the dtype of both.
+    count: number of elements.
+    differing: number of elements outside of the tolerance.
+    worst_index: index of the worst element, () for scalars.
+    tf1_value: TF1's value there.
+    tf2_value: TF2's value there.
+    difference: largest absolute difference, NaN where one side is NaN.
+    allowed: what was allowed at the worst element.
+    needed_atol: an absolute tolerance with which all would have passed.
+    rtol: relative tolerance that was used.
+    atol: absolute tolerance that was used.
+    problem: for pairs that have no numbers to compare: what is wrong.
+    order: position in forward order, where known, else -1.
+  """
+
+  name: str
+  passed: bool
+  shape: tuple[int, ...] = ()
+  dtype: str = ''
+  count: int = 0
+  differing: int = 0
+  worst_index: tuple[int, ...] = ()
+  tf1_value: Any = None
+  tf2_value: Any = None
+  difference: float = 0.0
+  allowed: float = 0.0
+  needed_atol: float = 0.0
+  rtol: float = 0.0
+  atol: float = 0.0
+  problem: str = ''
+  order: int = -1
+
+
+def dtype_name(array: np.ndarray) -> str:
+  """Returns the name of a dtype; text of any length is 'string'."""
+  return 'string' if array.dtype.kind in 'OSU' else array.dtype.name
+
+
+def scale_of(array: np.ndarray | None) -> float:
+  """Returns the largest finite magnitude, 0 for empty or not numeric."""
+  if array is None or array.size == 0 or not is_inexact(array):
+    return 0.0
+  largest = 0.0
+  flat = array.reshape(-1)
+  for start in range(0, flat.size, _CHUNK):
+    part = np.abs(_widen(flat[start : start + _CHUNK]))
+    part = part[np.isfinite(part)]
+    if part.size:
+      largest = max(largest, float(part.max()))
+  return largest
+
+
+def is_inexact(array: np.ndarray) -> bool:
+  """Tells whether an array holds floating-point or complex numbers."""
+  return array.dtype.kind in 'fc' or array.dtype.name == 'bfloat16'
+
+
+def compare_arrays(
+  name: str,
+  tf1: np.ndarray,
+  tf2: np.ndarray,
+  tolerance: tolerances.Tolerance,
+  group_scale: float = 0.0,
+  order: int = -1,
+) -> ValueComparison:
+  """Compares two arrays.
+
+  Args:
+    name: what they are.
+    tf1: the reference.
+    tf2: the candidate.
+    tolerance: what may differ.
+    group_scale: scale of the group that the pair belongs to; see
+      `tolerances.Tolerance.resolve`.
+    order: position in forward order.
+
+  Returns:
+    The comparison. Another shape or dtype is a difference of its own kind,
+    and no number is compared then.
+  """
+  tf1, tf2 = np.asarray(tf1), np.asarray(tf2)
+  for what, a, b in (
+    ('dtype', dtype_name(tf1), dtype_name(tf2)),
+    ('shape', list(tf1.shape), list(tf2.shape)),
+  ):
+    if a != b:
+      return ValueComparison(
+        name, False, problem='%s: TF1 %s, TF2 %s' % (what, a, b), order=order
+      )
+  if is_inexact(tf1):
+    return _compare_inexact(name, tf1, tf2, tolerance, group_scale, order)
+  return _compare_exact(name, tf1, tf2, order)
+
+
+def _compare_inexact(name, tf1, tf2, tolerance, group_scale, order):
+  dtype = dtype_name(tf1)
+  rtol, atol = tolerance.resolve(dtype, scale_of(tf1), group_scale)
+  flat1, flat2 = tf1.reshape(-1), tf2.reshape(-1)
+  differing, worst, worst_excess, needed = 0, None, -np.inf, 0.0
+  for start in range(0, flat1.size, _CHUNK):
+    a = _widen(flat1[start : start + _CHUNK])
+    b = _widen(flat2[start : start + _CHUNK])
+    with np.errstate(invalid='ignore', over='ignore'):
+      difference = np.abs(a - b)
+      relative = rtol * np.abs(a)
+      difference[a == b] = 0.0  # equal infinities
+      if tolerance.equal_nan:
+        difference[np.isnan(a) & np.isnan(b)] = 0.0
+      allowed = np.where(np.isfinite(relative), relative, 0.0) + atol
+      excess = difference - allowed
+    excess[np.isnan(excess)] = np.inf
+    differing += int(np.count_nonzero(excess > 0))
+    i = int(np.argmax(excess))
+    if excess[i] > worst_excess:
+      worst_excess = float(excess[i])
+      worst = (start + i, float(difference[i]), float(allowed[i]))
+    shortfall = difference - (allowed - atol)
+    needed = max(needed, float(np.max(shortfall, initial=0.0)))
+    if np.isnan(shortfall).any():
+      needed = np.inf
+  if worst is None:  # an empty array
+    worst = (0, 0.0, atol)
+  index, difference, allowed = worst
+  return ValueComparison(
+    name=name,
+    passed=differing == 0,
+    shape=tf1.shape,
+    dtype=dtype,
+    count=tf1.size,
+    differing=differing,
+    worst_index=_unravel(index, tf1.shape),
+    tf1_value=flat1[index] if tf1.size else None,
+    tf2_value=flat2[index] if tf1.size else None,
+    difference=difference,
+    allowed=allowed,
+    needed_atol=needed,
+    rtol=rtol,
+    atol=atol,
+    order=order,
+  )
+
+
+def _compare_exact(name, tf1, tf2, order):
+  unequal = _as_comparable(tf1) != _as_comparable(tf2)
+  places = np.flatnonzero(unequal)
+  index = int(places[0]) if places.size else 0
+  difference = 0.0
+  flat1, flat2 = tf1.reshape(-1), tf2.reshape(-1)
+  if places.size and tf1.dtype.kind in 'iu':
+    gaps = [abs(int(flat1[i]) - int(flat2[i])) for i in places[:10000]]
+    index = int(places[int(np.argmax(gaps))])
+    difference = float(max(gaps))
+  elif places.size:
+    difference = 1.0
+  return ValueComparison(
+    name=name,
+    passed=not places.size,
+    shape=tf1.shape,
+    dtype=dtype_name(tf1),
+    count=tf1.size,
+    differing=int(places.size),
+    worst_index=_unravel(index, tf1.shape),
+    tf1_value=flat1[index] if tf1.size else None,
+    tf2_value=flat2[index] if tf1.size else None,
+    difference=difference,
+    needed_atol=np.inf if places.size else 0.0,
+    order=order,
+  )
+
+
+def compare_gradients(
+  names: Sequence[str],
+  tf1: Sequence[np.ndarray | None],
+  tf2: Sequence[np.ndarray | None],
+  tolerance: tolerances.Tolerance,
+) -> list[ValueComparison]:
+  """Compares gradients as one group.
+
+  Args:
+    names: name of the variable behind each pair.
+    tf1: gradients of the reference; None where not connected to the loss.
+    tf2: gradients of the candidate.
+    tolerance: what may differ.
+
+  Returns:
+    One comparison for each pair. A gradient that is None on one side only is
+    a difference.
+  """
+  group_scale = max((scale_of(gradient) for gradient in tf1), default=0.0)
+  found = []
+  for name, a, b in zip(names, tf1, tf2, strict=True):
+    if a is None and b is None:
+      continue
+    if a is None or b is None:
+      side, other = ('TF1', 'TF2') if a is None else ('TF2', 'TF1')
+      problem = '%s has no gradient (None): its loss does not depend on the '
+      problem += 'variable; %s has one'
+      found.append(
+        ValueComparison(name, False, problem=problem % (side, other))
+      )
+      continue
+    found.append(compare_arrays(name, a, b, tolerance, group_scale))
+  return found
+
+
+def _widen(array: np.ndarray) -> np.ndarray:
+  if array.dtype.kind == 'c':
+    return array.astype(np.complex128)
+  return array.astype(np.float64)
+
+
+def _as_comparable(array: np.ndarray) -> np.ndarray:
+  """Text as bytes, so that 'a' and b'a' are equal; one dimension."""
+  flat = array.reshape(-1)
+  if array.dtype.kind not in 'OSU':
+    return flat
+  encoded = [
+    item.encode('utf-8') if isinstance(item, str) else bytes(item)
+    for item in flat.tolist()
+  ]
+  result = np.empty(len(encoded), dtype=object)
+  result[:] = encoded
+  return result
+
+
+def _unravel(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+  if not shape or 0 in shape:
+    return ()
+  return tuple(int(i) for i in np.unravel_index(index, shape))

@@ -1,0 +1,72 @@
+"""The outcome of an assertion, as plain data."""
+
+import dataclasses
+
+from tf_equiv.compare import ledgers, values, variables
+
+
+@dataclasses.dataclass
+class Verdict:
+  """What an assertion found.
+
+  Attributes:
+    assertion: name of the assertion.
+    conditions: what was run, e.g. 'inference, fixed weights'.
+    headline: the verdict of a failure in one line; '' if it passed.
+    comparisons: compared pairs by group: 'weights', 'outputs',
+      'regularization losses', 'loss', 'gradients'.
+    compared: number of items by kind, for the summary.
+    table: how the variables correspond, where they were matched.
+    evidence: further lines, in the order in which to read them.
+    ledger: difference of the random draws, where it matters.
+    advice: what to do next.
+    seconds: wall time.
+    summary: the outcome in one line, as `str()` gives it.
+  """
+
+  assertion: str
+  conditions: str = ''
+  headline: str = ''
+  comparisons: dict[str, list[values.ValueComparison]] = dataclasses.field(
+    default_factory=dict
+  )
+  compared: dict[str, int] = dataclasses.field(default_factory=dict)
+  table: variables.VariableTable | None = None
+  evidence: list[str] = dataclasses.field(default_factory=list)
+  ledger: ledgers.LedgerDifference | None = None
+  advice: list[str] = dataclasses.field(default_factory=list)
+  seconds: float = 0.0
+  summary: str = ''
+
+  @property
+  def passed(self) -> bool:
+    """Whether the sides agree."""
+    return not self.headline
+
+  def __bool__(self) -> bool:
+    return self.passed
+
+  def failed(self, group: str) -> list[values.ValueComparison]:
+    """Returns the pairs of a group that differ."""
+    return [c for c in self.comparisons.get(group, []) if not c.passed]
+
+  def largest(self) -> values.ValueComparison | None:
+    """Returns the numeric pair that comes closest to what is allowed.
+
+    Only floating-point pairs count; None if there is none.
+    """
+    pairs = [
+      c
+      for group in self.comparisons.values()
+      for c in group
+      if c.atol or c.rtol
+    ]
+    if not pairs:
+      return None
+    return max(
+      pairs,
+      key=lambda c: c.difference / c.allowed if c.allowed else c.difference,
+    )
+
+  def __str__(self) -> str:
+    return self.summary or repr(self)

@@ -1,0 +1,505 @@
+"""The only module that touches private or version-dependent TensorFlow.
+
+It must import and run on Python 3.7 with TensorFlow 1.15 as well as on
+TensorFlow 2.16 to 2.21, because the TF1 side may run in either. It imports
+nothing else of this package. Everything that changes global state is a
+context manager that restores it, except the repairs of tf_slim, which only
+fill in what is missing.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+
+LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
+
+# The values that TensorFlow's Keras loader takes for "yes"
+# (tensorflow/python/util/lazy_loader.py, `KerasLazyLoader`).
+_LEGACY_KERAS_VALUES = ('1', 'true', 'True')
+
+
+def choose_legacy_keras() -> None:
+  """Asks for tf_keras as `tf.keras`, if that can still be asked.
+
+  Since TF 2.16 `tf.keras` is Keras 3, which has neither the modeling shim nor
+  `tf.compat.v1.layers`, unless TF_USE_LEGACY_KERAS is set before tensorflow
+  is imported. A value that the user chose is left alone, and so is a process
+  in which tensorflow is imported already: switching late gives a mix.
+  """
+  if 'tensorflow' not in sys.modules:
+    os.environ.setdefault(LEGACY_KERAS_VARIABLE, '1')
+
+
+choose_legacy_keras()
+
+import tensorflow as tf  # noqa: E402  (must follow the choice above)
+
+v1 = tf.compat.v1
+
+
+# --- Repairs of tf_slim 1.1.0 -----------------------------------------------
+
+
+def repair_tf_slim() -> None:
+  """Restores what tf_slim 1.1.0 needs of TensorFlow (fixes A and B)."""
+  _repoint_normalization()
+  _restore_moved_attributes()
+
+
+def _repoint_normalization() -> None:
+  """Fix A: points `layers.normalization` to where Keras keeps it now.
+
+  `tensorflow.python.layers.normalization` loads `<keras>.legacy_tf_layers` on
+  first use, but since Keras 2.13 that package is `<keras>.src.
+  legacy_tf_layers`, so tf_slim's batch_norm fails with "No module named
+  'tf_keras.legacy_tf_layers'". Nothing is imported here: tf_keras takes more
+  than a second, and a user may never need it.
+  """
+  try:
+    module = importlib.import_module('tensorflow.python.layers.normalization')
+  except ImportError:  # TF 1.15 has it elsewhere, and intact.
+    return
+  loader = module.__dict__.get('normalization')
+  target = getattr(loader, '__name__', '')
+  if not target.endswith('.legacy_tf_layers.normalization'):
+    return
+  root = target.split('.')[0]
+  for package in (root, root + '.src', 'tf_keras.src', 'keras.src'):
+    name = package + '.legacy_tf_layers.normalization'
+    if _module_file_exists(name):
+      if name != target:
+        module.normalization = type(loader)(
+          'normalization', module.__dict__, name
+        )
+      return
+
+
+def _module_file_exists(name: str) -> bool:
+  """Tells whether a module is installed without importing its parents."""
+  root, *parts = name.split('.')
+  try:
+    spec = importlib.util.find_spec(root)
+  except (ImportError, ValueError):
+    return False
+  folders = spec.submodule_search_locations if spec else None
+  return any(
+    os.path.isfile(os.path.join(folder, *parts) + '.py')
+    for folder in folders or ()
+  )
+
+
+# Fix B. (module that tf_slim reads, attribute, module that has it now, name
+# there); all below `tensorflow.python`. IndexedSlices, stack and unstack
+# moved in TF 2.13; Assert, case, cond, while_loop and variable in 2.14;
+# Tensor in 2.15.
+_MOVED = (
+  ('framework.ops', 'Tensor', 'framework.tensor', 'Tensor'),
+  (
+    'framework.ops',
+    'IndexedSlices',
+    'framework.indexed_slices',
+    'IndexedSlices',
+  ),
+  ('ops.array_ops', 'stack', 'ops.array_ops_stack', 'stack'),
+  ('ops.array_ops', 'unstack', 'ops.array_ops_stack', 'unstack'),
+  ('ops.control_flow_ops', 'Assert', 'ops.control_flow_assert', 'Assert'),
+  ('ops.control_flow_ops', 'case', 'ops.control_flow_case', 'case'),
+  ('ops.control_flow_ops', 'cond', 'ops.cond', 'cond'),
+  ('ops.control_flow_ops', 'while_loop', 'ops.while_loop', 'while_loop'),
+  ('ops.variable_scope', 'variable', 'ops.variable_v1', 'VariableV1'),
+)
+
+
+def _restore_moved_attributes() -> None:
+  """Fix B: gives TensorFlow's modules back what moved out of them."""
+  for old_module, attribute, new_module, name in _MOVED:
+    old = importlib.import_module('tensorflow.python.' + old_module)
+    if not hasattr(old, attribute):
+      new = importlib.import_module('tensorflow.python.' + new_module)
+      setattr(old, attribute, getattr(new, name))
+
+
+# --- Which Keras --------------------------------------------------------------
+
+
+def legacy_keras_is_chosen() -> bool:
+  """Tells whether `tf.keras` and `tf.compat.v1.layers` are tf_keras'."""
+  if tf.__version__.startswith('1.'):
+    return True
+  return os.environ.get(LEGACY_KERAS_VARIABLE) in _LEGACY_KERAS_VALUES
+
+
+LEGACY_KERAS_ADVICE = (
+  'This needs tf_keras as `tf.keras`, which is chosen before tensorflow is '
+  'imported: import tf_equiv before tensorflow, or set the environment '
+  'variable TF_USE_LEGACY_KERAS=1 for the whole process (shell, pytest '
+  'configuration, or `env` of the Bazel target). Keras 3 models still work in '
+  'that process: use `import keras` for them instead of `tf.keras`.'
+)
+
+
+def legacy_shim():
+  """Returns tf_keras' module of the modeling shim.
+
+  It is reachable whatever `tf.keras` is. Raises ImportError where tf_keras is
+  not installed.
+  """
+  return importlib.import_module(
+    'tf_keras.src.legacy_tf_layers.variable_scope_shim'
+  )
+
+
+def shim_regularizers(module):
+  """Yields (variable name, callable) of a `tf.Module` behind the shim.
+
+  Keras layers report these in `losses`; plain modules only have the private
+  store that TensorFlow's documentation of the shim names for this purpose.
+  """
+  for part in (module,) + tuple(getattr(module, 'submodules', ())):
+    store = getattr(part, '_tf1_style_var_store', None)
+    if store is not None and not hasattr(part, 'add_loss'):
+      for name, regularizer in store._regularizers.items():
+        yield name.split(':')[0], regularizer
+
+
+def is_legacy_layer(obj) -> bool:
+  """Tells whether an object is a `tf.compat.v1.layers` layer."""
+  return any(
+    cls.__module__.endswith('legacy_tf_layers.base')
+    for cls in type(obj).__mro__
+  )
+
+
+def is_keras_object(obj) -> bool:
+  """Tells whether an object is a layer or model of any Keras."""
+  return any(
+    cls.__name__ in ('Layer', 'Operation')
+    and cls.__module__.split('.')[0] in ('keras', 'tf_keras')
+    for cls in type(obj).__mro__
+  )
+
+
+# --- Random numbers -----------------------------------------------------------
+
+# Every stateful random op asks this function, by attribute, for its seed.
+_random_seed = importlib.import_module(
+  'tensorflow.python.framework.random_seed'
+)
+_context = importlib.import_module('tensorflow.python.eager.context')
+_PATCH_MARK = '_tf_equiv_get_seed'
+
+
+def get_seed_is_patched() -> bool:
+  """Tells whether `get_seed_patched` is active."""
+  return hasattr(_random_seed.get_seed, _PATCH_MARK)
+
+
+@contextlib.contextmanager
+def get_seed_patched(get_seed):
+  """Replaces TensorFlow's `get_seed` while the context is active.
+
+  The op's function is the caller's caller of the given `get_seed`.
+  """
+
+  def replacement(op_seed=None):
+    return get_seed(op_seed)
+
+  setattr(replacement, _PATCH_MARK, True)
+  original = _random_seed.get_seed
+  _random_seed.get_seed = replacement
+  try:
+    yield
+  finally:
+    _random_seed.get_seed = original
+
+
+def set_global_seed(seed: int) -> None:
+  """Sets the eager global seed, which also clears the cached kernels."""
+  _context.context()._set_global_seed(seed)
+
+
+@contextlib.contextmanager
+def global_seed_restored():
+  """Restores the eager global seed and the generator derived from it.
+
+  `tf.random.set_seed` alone could not: it starts the generator anew, and it
+  cannot tell which seed, if any, was set before.
+  """
+  context = _context.context()
+  seed, generator = context._seed, getattr(context, '_rng', None)
+  state = generator.getstate() if generator is not None else None
+  try:
+    yield
+  finally:
+    context._set_global_seed(seed)
+    if generator is None:
+      if hasattr(context, '_rng'):
+        del context._rng
+    else:
+      generator.setstate(state)
+      context._rng = generator
+
+
+def _keras_random_generator_class():
+  """The class behind default initializers and dropout of Keras 2, or None."""
+  for name in ('tf_keras.src.backend', 'keras.src.backend', 'keras.backend'):
+    try:
+      module = importlib.import_module(name)
+    except ImportError:
+      continue
+    cls = getattr(module, 'RandomGenerator', None)
+    if cls is not None and hasattr(cls, 'RNG_LEGACY_STATEFUL'):
+      return cls
+  return None
+
+
+@contextlib.contextmanager
+def legacy_stateful_keras_generators():
+  """Fix C: lets Keras 2's generators draw with stateful ops, as TF1 did.
+
+  Since Keras 2.11 (about), default initializers draw with stateless ops whose
+  seed is Python's `random`, so `get_seed` never hears of them. Inside this
+  context every generator, older ones included, counts as legacy-stateful.
+  A property shadows the instances' attribute, so that leaving the context
+  gives each generator its own type back; no generator is built or advanced
+  meanwhile.
+  """
+  cls = _keras_random_generator_class()
+  if cls is None:
+    yield
+    return
+
+  def set_type(self, value):
+    self.__dict__['_rng_type'] = value
+
+  replaced = {
+    name: cls.__dict__[name] for name in ('_maybe_init', 'make_legacy_seed')
+  }
+  cls._rng_type = property(lambda self: cls.RNG_LEGACY_STATEFUL, set_type)
+  cls._maybe_init = lambda self: None
+  cls.make_legacy_seed = lambda self: None
+  try:
+    yield
+  finally:
+    del cls._rng_type
+    for name, value in replaced.items():
+      setattr(cls, name, value)
+
+
+# --- Behaviours of TF1 and TF2 ------------------------------------------------
+
+
+def _toggles():
+  """The switchable behaviours: name -> (is on, turn on, turn off)."""
+  variable_scope = importlib.import_module(
+    'tensorflow.python.ops.variable_scope'
+  )
+  tensor_shape = importlib.import_module(
+    'tensorflow.python.framework.tensor_shape'
+  )
+  tf2 = importlib.import_module('tensorflow.python.tf2')
+
+  def shapes_are_v2():
+    override = getattr(tensor_shape, '_TENSORSHAPE_V2_OVERRIDE', None)
+    return tf2.enabled() if override is None else override
+
+  return {
+    'v2_defaults': (tf2.enabled, tf2.enable, tf2.disable),
+    'tensor_equality': (
+      lambda: tf.Tensor._USE_EQUALITY,
+      v1.enable_tensor_equality,
+      v1.disable_tensor_equality,
+    ),
+    'resource_variables': (
+      getattr(
+        v1,
+        'resource_variables_enabled',
+        getattr(variable_scope, 'resource_variables_enabled', None),
+      ),
+      v1.enable_resource_variables,
+      v1.disable_resource_variables,
+    ),
+    'control_flow_v2': (
+      v1.control_flow_v2_enabled,
+      v1.enable_control_flow_v2,
+      v1.disable_control_flow_v2,
+    ),
+    'v2_tensorshape': (
+      shapes_are_v2,
+      v1.enable_v2_tensorshape,
+      v1.disable_v2_tensorshape,
+    ),
+  }
+
+
+@contextlib.contextmanager
+def behaviors(**wanted):
+  """Turns behaviours on or off, and restores them.
+
+  Args:
+    **wanted: name of a behaviour (see `_toggles`) and whether it is to be on.
+  """
+  toggles = _toggles()
+  before = {name: bool(toggles[name][0]()) for name in wanted}
+  try:
+    for name, on in wanted.items():
+      toggles[name][1 if on else 2]()
+    yield
+  finally:
+    for name, on in before.items():
+      toggles[name][1 if on else 2]()
+
+
+@contextlib.contextmanager
+def v2_behavior():
+  """Runs code as TF2, even after `tf.compat.v1.disable_v2_behavior()`.
+
+  Legacy modules call that when imported, for the whole process.
+  `enable_v2_behavior` would not undo it once a graph was built.
+  """
+  with behaviors(
+    v2_defaults=True,
+    tensor_equality=True,
+    resource_variables=True,
+    control_flow_v2=True,
+    v2_tensorshape=True,
+  ), _context.eager_mode():
+    yield
+
+
+@contextlib.contextmanager
+def grappler_disabled():
+  """Turns TF2's graph optimizer (Grappler) off, and back as it was.
+
+  With it off, gradients of a session and of a `tf.function` are bitwise equal.
+  """
+  key = 'disable_meta_optimizer'
+  before = tf.config.optimizer.get_experimental_options().get(key, False)
+  tf.config.optimizer.set_experimental_options({key: True})
+  try:
+    yield
+  finally:
+    tf.config.optimizer.set_experimental_options({key: before})
+
+
+# --- Keras' global state ------------------------------------------------------
+
+
+def _subclasses(cls):
+  for sub in cls.__subclasses__():
+    yield sub
+    for deeper in _subclasses(sub):
+      yield deeper
+
+
+@contextlib.contextmanager
+def keras_classes_shielded():
+  """Keeps layers built in a TF1 graph from changing Keras' TF2 classes.
+
+  Creating a layer in a v1 graph replaces the *base classes* of its class by
+  their v1 versions, in place (tf_keras/src/utils/version_utils.py,
+  `swap_class`), and existing TF2 models of that class break with "invalid
+  state". The bases that were there are put back at exit.
+  """
+  module = sys.modules.get('tf_keras.src.engine.base_layer')
+  if module is None:
+    yield
+    return
+  before = [(cls, cls.__bases__) for cls in set(_subclasses(module.Layer))]
+  try:
+    yield
+  finally:
+    for cls, bases in before:
+      if cls.__bases__ != bases:
+        cls.__bases__ = bases
+
+
+@contextlib.contextmanager
+def fresh_keras_names():
+  """Lets automatic names ('dense', 'dense_1') count from the start.
+
+  Each build of a model then gives the same names, however many models the
+  process has built before. The counters go back to what they were at exit.
+  """
+  restore = []
+  backend = sys.modules.get('tf_keras.src.backend')
+  if backend is not None:
+    names = backend.PER_GRAPH_OBJECT_NAME_UIDS
+    saved = dict(names)
+    names.clear()
+    restore.append(lambda: (names.clear(), names.update(saved)))
+  state = sys.modules.get('keras.src.backend.common.global_state')
+  if state is not None:  # Keras 3
+    key = 'object_name_uids'
+    counters = state.get_global_attribute(key)
+    state.set_global_attribute(key, None)
+    restore.append(lambda: state.set_global_attribute(key, counters))
+  try:
+    yield
+  finally:
+    for undo in restore:
+      undo()
+
+
+# --- Introspection ------------------------------------------------------------
+
+
+def is_autograph_file(filename: str) -> bool:
+  """Tells whether a file was generated by AutoGraph."""
+  return '__autograph_generated_file' in filename
+
+
+def mapped_stack():
+  """Returns the stack as (file, line number, function), outermost first.
+
+  AutoGraph's generated code is mapped back to the code it came from, which
+  only TensorFlow's own stack extraction can do.
+  """
+  tf_stack = importlib.import_module('tensorflow.python.util.tf_stack')
+  return [(frame[0], frame[1], frame[2]) for frame in tf_stack.extract_stack()]
+
+
+def execution_context() -> str:
+  """Returns 'eager', 'graph' or 'function' for where code runs now."""
+  if tf.executing_eagerly():
+    return 'eager'
+  graph = v1.get_default_graph()
+  return 'function' if hasattr(graph, 'captures') else 'graph'
+
+
+def name_scope() -> str:
+  """Returns the current name scope, '' at the top."""
+  current = getattr(tf, 'get_current_name_scope', None)
+  return current() if current else v1.get_default_graph().get_name_scope()
+
+
+def static_shape_value(shape):
+  """Returns a shape given as list, TensorShape or tensor as a tuple.
+
+  Returns None where it is not known before the graph runs.
+  """
+  try:
+    if isinstance(shape, tf.TensorShape):
+      return tuple(shape.as_list())
+    value = tf.get_static_value(shape) if tf.is_tensor(shape) else shape
+    if value is None:
+      return None
+    items = getattr(value, 'tolist', lambda: value)()
+    if isinstance(items, (int, float)):
+      items = [items]
+    return tuple(int(item) for item in items)
+  except (TypeError, ValueError, AttributeError):
+    return None
+
+
+def static_shape_of(value):
+  """Returns the static shape of a tensor as a tuple, or None."""
+  shape = getattr(value, 'shape', None)
+  if shape is None or getattr(shape, 'rank', 0) is None:
+    return None
+  return static_shape_value(shape)
+
+
+repair_tf_slim()

@@ -1,0 +1,87 @@
+"""Ready-made tests for all steps of the guide.
+
+class MyTest(tf_equiv.GuideSteps, tf_equiv.MigrationTestCase):
+  ...  # make_inputs, build_tf1, build_tf2
+"""
+
+import os
+
+from tf_equiv.tf1 import errors, seeds
+
+__unittest = True
+
+# Restricts SEED_MODES, so that a build rule can make one target per mode.
+SEED_MODES_VARIABLE = 'TF_EQUIV_SEED_MODES'
+
+
+def seed_modes_from_environment() -> tuple[tuple[str, seeds.SeedMode], ...]:
+  """Returns (name, SeedMode) for each mode that is to be tested.
+
+  Returns:
+    All modes, or those that the environment variable TF_EQUIV_SEED_MODES
+    names, separated by commas.
+
+  Raises:
+    UsageError: if the variable names an unknown mode.
+  """
+  names = [
+    name.strip()
+    for name in os.environ.get(SEED_MODES_VARIABLE, '').split(',')
+    if name.strip()
+  ]
+  try:
+    modes = [seeds.as_seed_mode(n) for n in names] or list(seeds.SeedMode)
+  except errors.UsageError as error:
+    raise errors.UsageError(
+      'The environment variable %s=%r: %s'
+      % (SEED_MODES_VARIABLE, os.environ[SEED_MODES_VARIABLE], error)
+    ) from None
+  return tuple((mode.value, mode) for mode in modes)
+
+
+SEED_MODES = seed_modes_from_environment()
+
+
+class GuideSteps:
+  """Mixin with one test per step of the guide and seed mode.
+
+  Put it before `MigrationTestCase` among the bases. Steps 1 to 3 do not depend
+  on the seed mode; step 4 and the gradients have a test for each of
+  `SEED_MODES`.
+  """
+
+  def test_step1_no_new_variables(self):
+    """Variables are created once."""
+    self.assertNoNewVariables()
+
+  def test_step2_variables_match(self):
+    """Number, names, shapes, dtypes of the variables match."""
+    self.assertVariablesMatch()
+
+  def test_step3_forward_with_fixed_weights(self):
+    """Outputs and regularization losses match with fixed weights."""
+    self.assertForwardEquivalent()
+
+
+def _add_tests_of(name: str, mode: seeds.SeedMode) -> None:
+  def inference(self):
+    self.assertForwardEquivalent(seed_mode=mode)
+
+  def training(self):
+    self.assertTrainingEquivalent(seed_mode=mode)
+
+  def gradients(self):
+    self.assertGradientsClose(seed_mode=mode)
+
+  for title, test in (
+    ('test_step4_inference', inference),
+    ('test_step4_training', training),
+    ('test_gradients', gradients),
+  ):
+    test.__name__ = '%s_%s' % (title, name)
+    test.__doc__ = '%s, seed mode %s.' % (title[5:], name)
+    setattr(GuideSteps, test.__name__, test)
+
+
+for _name, _mode in SEED_MODES:
+  _add_tests_of(_name, _mode)

@@ -1,0 +1,231 @@
+"""Failure messages and one-line summaries.
+
+A message has the verdict in its first line, then the evidence (every failing
+item, capped), and ends with what to do next.
+"""
+
+import numpy as np
+
+from tf_equiv.compare import ledgers, values, variables
+from tf_equiv.compare import verdict as verdict_lib
+
+_MOST_ITEMS = 10
+_MOST_FOLLOWING = 2
+
+
+def failure(verdict: verdict_lib.Verdict) -> str:
+  """Returns the message of a failed assertion."""
+  where = ' (%s)' % verdict.conditions if verdict.conditions else ''
+  lines = ['%s%s' % (verdict.headline, where)]
+  if verdict.table is not None and not verdict.comparisons:
+    lines += _table(verdict.table)
+  lines += ['  ' + line for line in verdict.evidence]
+  if verdict.ledger is not None:
+    lines += _ledger(verdict.ledger)
+  most = _MOST_ITEMS
+  for group in verdict.comparisons:
+    found = _group(group, verdict.comparisons[group], most)
+    lines += found
+    # What comes after the first group that differs follows from it.
+    most = _MOST_FOLLOWING if found else most
+  lines += ['Next: ' + verdict.advice[0]] if verdict.advice else []
+  lines += ['      ' + advice for advice in verdict.advice[1:]]
+  return '\n'.join(lines)
+
+
+def summary(verdict: verdict_lib.Verdict) -> str:
+  """Returns one line: verdict, what was compared, largest difference."""
+  counts = ', '.join(
+    '%d %s' % (count, kind)
+    for kind, count in verdict.compared.items()
+    if count and kind != 'loss'
+  )
+  parts = ['%s %s' % ('pass' if verdict.passed else 'FAIL', verdict.assertion)]
+  if verdict.conditions:
+    parts.append('(%s)' % verdict.conditions)
+  line = ' '.join(parts) + ': ' + (verdict.headline or counts)
+  largest = verdict.largest()
+  if largest is not None:
+    line += '; largest difference %s of %s allowed (%s)' % (
+      _number(largest.difference),
+      _number(largest.allowed),
+      largest.name,
+    )
+  return '%s; %.1f s' % (line, verdict.seconds)
+
+
+def _group(
+  group: str, comparisons: list[values.ValueComparison], most: int
+) -> list[str]:
+  failed = [c for c in comparisons if not c.passed]
+  if not failed:
+    return []
+  lines = ['  %s: %d of %d differ' % (group, len(failed), len(comparisons))]
+  prefix = 'outputs' if group == 'outputs' else ''
+  for comparison in failed[:most]:
+    lines += ['    ' + line for line in _comparison(prefix, comparison)]
+  return lines + _more(failed, most)
+
+
+def _comparison(prefix: str, c: values.ValueComparison) -> list[str]:
+  name = prefix + c.name
+  if c.problem:
+    return ['%s: %s' % (name, c.problem)]
+  lines = [
+    '%s  %s%s: %d of %d elements differ'
+    % (name, c.dtype, list(c.shape), c.differing, c.count)
+  ]
+  place = 'at %s ' % list(c.worst_index) if c.worst_index else ''
+  line = '  worst %sTF1 %s, TF2 %s' % (
+    place,
+    _value(c.tf1_value),
+    _value(c.tf2_value),
+  )
+  if np.isnan(c.difference):
+    line += '; NaN never equals anything unless equal_nan=True'
+  elif c.rtol or c.atol:
+    line += '; difference %s > %s allowed' % (
+      _number(c.difference),
+      _number(c.allowed),
+    )
+    if np.isfinite(c.needed_atol):
+      line += '; would pass with atol=%s' % _number_up(c.needed_atol)
+  elif c.dtype not in ('string', 'bool'):
+    line += '; must be equal'
+  return lines + [line]
+
+
+def _table(table: variables.VariableTable) -> list[str]:
+  lines = ['  %d variable(s) correspond.' % len(table.pairs)]
+  likely = dict(table.renames)
+
+  def section(title, rows):
+    if rows:
+      lines.append('  %s:' % title)
+      lines.extend('    ' + row for row in rows[:_MOST_ITEMS])
+      lines.extend(_more(rows))
+
+  section(
+    'missing in TF2',
+    sorted(
+      _missing_row(spec, wanted, likely.get(spec.name))
+      for spec, wanted in table.missing
+    ),
+  )
+  section(
+    'extra in TF2',
+    sorted('%s  %s%s' % (s.name, s, _at(s)) for s in table.extra),
+  )
+  section('several TF2 variables have the name', table.duplicates)
+  section(
+    'another shape',
+    sorted(
+      '%s: TF1 %s, TF2 %s%s'
+      % (
+        second.name,
+        list(shape),
+        list(second.shape),
+        _transposed(shape, second),
+      )
+      for _, shape, second in table.shapes
+    ),
+  )
+  section(
+    'another dtype',
+    sorted(
+      '%s: TF1 %s, TF2 %s' % (b.name, a.dtype, b.dtype) for a, b in table.dtypes
+    ),
+  )
+  section(
+    'another trainable flag',
+    sorted(
+      '%s: TF1 trainable=%s, TF2 trainable=%s'
+      % (b.name, a.trainable, b.trainable)
+      for a, b in table.trainable
+    ),
+  )
+  section(
+    'likely renames (same shape, similar name)',
+    ['%s -> %s' % rename for rename in table.renames],
+  )
+  section(
+    'created by TF2, but not among the variables of the model',
+    sorted('%s  %s%s' % (s.name, s, _at(s)) for s in table.untracked),
+  )
+  return lines
+
+
+def _missing_row(spec, wanted, likely) -> str:
+  row = '%s  %s' % (spec.name, spec)
+  if wanted != spec.name:
+    row += '  (expected as %s)' % wanted
+  return row + ('  -> %s?' % likely if likely else '')
+
+
+def _transposed(shape, second) -> str:
+  turned = tuple(reversed(shape)) == tuple(second.shape)
+  return '  (transposed)' if turned and len(shape) > 1 else ''
+
+
+def _at(spec) -> str:
+  return '  at %s' % spec.line if spec.line.filename else ''
+
+
+def _ledger(ledger: ledgers.LedgerDifference) -> list[str]:
+  lines = [
+    '  random draws: TF1 makes %d, TF2 makes %d; they part at draw %s'
+    % (ledger.tf1_count, ledger.tf2_count, ledger.first())
+  ]
+  for title, rows in (
+    (
+      'same draw at another place',
+      [
+        '%s: TF1 draw %d, TF2 draw %d\n      TF1 %s\n      TF2 %s'
+        % (a, a.index, b.index, a.line, b.line)
+        for a, b in ledger.moved
+      ],
+    ),
+    (
+      'only in TF1',
+      ['draw %d: %s\n      %s' % (d.index, d, d.line) for d in ledger.only_tf1],
+    ),
+    (
+      'only in TF2',
+      ['draw %d: %s\n      %s' % (d.index, d, d.line) for d in ledger.only_tf2],
+    ),
+  ):
+    if rows:
+      lines.append('  %s:' % title)
+      lines += ['    ' + row for row in rows[:_MOST_ITEMS]]
+      lines += _more(rows)
+  return lines
+
+
+def _more(rows, most: int = _MOST_ITEMS) -> list[str]:
+  hidden = len(rows) - most
+  return ['    ... and %d more' % hidden] if hidden > 0 else []
+
+
+def _number(value: float) -> str:
+  return '%.3g' % value
+
+
+def _number_up(value: float) -> str:
+  """Rounds up to three digits, so that the printed number really passes."""
+  if not value:
+    return '0'
+  step = 10.0 ** (np.floor(np.log10(value)) - 2)
+  return '%.3g' % (np.ceil(value / step) * step)
+
+
+def _value(value) -> str:
+  if isinstance(value, (str, bytes)):
+    shown = repr(value)
+    return shown if len(shown) <= 40 else shown[:37] + '...'
+  if isinstance(value, (float, np.floating)) or hasattr(value, 'dtype'):
+    if getattr(value, 'dtype', np.dtype(float)).kind in 'biu':
+      return str(value)
+    if getattr(value, 'dtype', np.dtype(float)).kind == 'c':
+      return '%.9g%+.9gj' % (value.real, value.imag)
+    return '%.9g' % float(value)
+  return str(value)

@@ -1,0 +1,48 @@
+"""`MigrationTestCase`: the template methods that a test author fills in.
+
+A complete test of a migration from TF1 to TF2:
+
+    class MyMigrationTest(tf_equiv.MigrationTestCase):
+
+      def make_inputs(self):
+        return np.random.default_rng(0).normal(size=(4, 20)).astype('float32')
+
+      def build_tf1(self, inputs, training):
+        return legacy_forward(inputs, is_training=training)
+
+      def build_tf2(self):
+        return MigratedModel()
+
+      def test_migration(self):
+        self.assertNoNewVariables()
+        self.assertVariablesMatch()
+        self.assertForwardEquivalent()
+        self.assertForwardEquivalent(seed_mode='num_random_ops')
+        self.assertTrainingEquivalent(seed_mode='num_random_ops')
+        self.assertGradientsClose(seed_mode='constant')
+"""
+
+import tensorflow as tf
+
+from tf_equiv.assertions import forward, gradients, variables
+
+__unittest = True
+
+
+class MigrationTestCase(
+  variables.VariableAssertions,
+  forward.ForwardAssertions,
+  gradients.GradientAssertions,
+  tf.test.TestCase,
+):
+  """Base class for tests that a TF2 model computes what its TF1 code did.
+
+  Subclasses define `make_inputs`, `build_tf1` and `build_tf2`; all other
+  template methods have defaults. Each assertion builds both sides afresh.
+
+  Attributes:
+    ignored_variables: regular expressions (`re.search`) of variables on
+      either side that are no part of the comparison. One that matches nothing
+      is an error.
+    tf1_behavior: TF2 behaviours that are on while `build_tf1` runs.
+  """

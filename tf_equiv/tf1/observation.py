@@ -1,0 +1,101 @@
+"""What a run leaves behind: NumPy arrays and descriptions, no TensorFlow."""
+
+import dataclasses
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from tf_equiv.tf1 import nest, seeds, source
+
+
+@dataclasses.dataclass(frozen=True)
+class VariableSpec:
+  """A variable without its value.
+
+  Attributes:
+    name: full name without ':0'; for Keras 3, its path.
+    shape: static shape.
+    dtype: name of the type, e.g. 'float32'.
+    trainable: whether optimizers update it.
+    line: line of user code that created it, where known.
+    tracked: whether the model lists it among its variables.
+  """
+
+  name: str
+  shape: Tuple[Optional[int], ...]
+  dtype: str
+  trainable: bool
+  line: source.SourceLine = source.SourceLine()
+  tracked: bool = True
+
+  def __str__(self) -> str:
+    frozen = '' if self.trainable else ' not trainable'
+    return '%s[%s]%s' % (self.dtype, ','.join(map(str, self.shape)), frozen)
+
+
+@dataclasses.dataclass(frozen=True)
+class RegularizationLoss:
+  """One regularization loss.
+
+  Attributes:
+    variables: names of the variables that it depends on, sorted; empty where
+      they could not be told (an activity loss).
+    value: the loss, a scalar.
+  """
+
+  variables: Tuple[str, ...]
+  value: np.ndarray
+
+
+@dataclasses.dataclass
+class Observation:
+  """What one side did under a plan.
+
+  Attributes:
+    side: 'TF1' or 'TF2'.
+    variables: the model's variables, in order of creation (TF1) or as the
+      model lists them (TF2).
+    untracked: TF2 variables that the model created but does not list.
+    weights: values of `variables` before the observed forward pass.
+    structure: what the outputs look like.
+    outputs: (path, value) of every output that is not None.
+    output_order: for each path, its position in forward order where known.
+    losses: regularization losses.
+    loss: the scalar loss, where gradients were asked for.
+    gradients: gradient per trainable variable (None: not connected), in the
+      order of the trainable ones of `variables`.
+    draws: ledger of random draws.
+    takes_training: whether the model was given the training flag.
+    depends_on_training: whether the forward pass is known to behave
+      differently in training (random ops, update ops).
+    environment: versions.
+    seconds: wall time per stage.
+  """
+
+  side: str
+  variables: List[VariableSpec] = dataclasses.field(default_factory=list)
+  untracked: List[VariableSpec] = dataclasses.field(default_factory=list)
+  weights: List[np.ndarray] = dataclasses.field(default_factory=list)
+  structure: Optional[nest.Structure] = None
+  outputs: List[Tuple[str, np.ndarray]] = dataclasses.field(
+    default_factory=list
+  )
+  output_order: Dict[str, int] = dataclasses.field(default_factory=dict)
+  losses: List[RegularizationLoss] = dataclasses.field(default_factory=list)
+  loss: Optional[np.ndarray] = None
+  gradients: List[Optional[np.ndarray]] = dataclasses.field(
+    default_factory=list
+  )
+  draws: List[seeds.Draw] = dataclasses.field(default_factory=list)
+  takes_training: bool = True
+  depends_on_training: bool = False
+  environment: Dict[str, Any] = dataclasses.field(default_factory=dict)
+  seconds: Dict[str, float] = dataclasses.field(default_factory=dict)
+
+  def weight_of(self) -> Dict[str, np.ndarray]:
+    """Values of the variables by name (TF1 names are unique)."""
+    return {s.name: w for s, w in zip(self.variables, self.weights)}
+
+  def trainable(self) -> List[VariableSpec]:
+    """The trainable variables, in order; `gradients` follows this order."""
+    return [spec for spec in self.variables if spec.trainable]

@@ -1,0 +1,383 @@
+"""Runs the TF1 side: a `tf.Graph`, one session, one observation."""
+
+import contextlib
+import dataclasses
+import logging
+import sys
+import time
+from typing import Any, Callable, Dict, List, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_equiv import compat
+from tf_equiv.tf1 import errors, nest, tensors, user_code, weights
+from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import seeds as seeds_lib
+
+v1 = tf.compat.v1
+_log = logging.getLogger('tf_equiv')
+
+_VARIABLE_OPS = ('VarHandleOp', 'VariableV2', 'Variable')
+# Enough for any regularizer of weights; a loss with more ancestors depends on
+# activations, and naming its variables would walk the whole network.
+_MOST_ANCESTORS_OF_A_REGULARIZER = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class TF1Behavior:
+  """Which TF2 behaviours are on while the TF1 graph is built.
+
+  The process as a whole is not changed. The defaults suit most TF1 code;
+  turning off a behaviour gives what TF 1.15 did.
+
+  Attributes:
+    tensor_equality: `==` of tensors compares elementwise
+      (`tf.compat.v1.disable_tensor_equality`). Off, as in TF1; large graphs
+      build 2.5 times faster without it.
+    resource_variables: `tf.compat.v1.disable_resource_variables`.
+    control_flow_v2: `tf.compat.v1.disable_control_flow_v2`.
+    v2_tensorshape: dimensions are ints and not objects with a `value`
+      (`tf.compat.v1.disable_v2_tensorshape`).
+  """
+
+  tensor_equality: bool = False
+  resource_variables: bool = True
+  control_flow_v2: bool = True
+  v2_tensorshape: bool = True
+
+  @contextlib.contextmanager
+  def active(self):
+    """Context in which these behaviours hold; restores the others."""
+    with contextlib.ExitStack() as stack:
+      stack.enter_context(compat.behaviors(**dataclasses.asdict(self)))
+      stack.enter_context(compat.keras_classes_shielded())
+      stack.enter_context(compat.fresh_keras_names())
+      yield
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+  """The user's TF1 code.
+
+  Attributes:
+    build: `build_tf1(inputs, training)`, returns a nest of tensors.
+    reset_weights: `reset_weights(name, shape, dtype)`, returns an array.
+    compute_loss: `compute_loss(outputs, inputs)`, returns a scalar tensor.
+    behavior: TF2 behaviours of the graph build.
+  """
+
+  build: Callable[..., Any]
+  reset_weights: Callable[..., np.ndarray] = weights.named_weights
+  compute_loss: Callable[..., Any] = tensors.default_loss
+  behavior: TF1Behavior = TF1Behavior()
+
+
+def run(program: Program, plan: plan_lib.RunPlan):
+  """Runs a plan in a fresh graph and session.
+
+  Args:
+    program: the user's TF1 code.
+    plan: what to run.
+
+  Returns:
+    An `Observation`. All its values come from one run of the session, so that
+    random ops inside are drawn once.
+
+  Raises:
+    UsageError: if `build` or `reset_weights` return something unusable.
+    EnvironmentSetupError, ModelCodeError: if the code cannot run here.
+  """
+  start = time.time()
+  graph = tf.Graph()
+  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
+  observed = observation_lib.Observation('TF1', environment=environment())
+  with program.behavior.active(), seeds, graph.as_default():
+    _log.info('TF1: building the graph (%s)', plan.describe())
+    inputs, feed = _placeholders(plan.inputs)
+    outputs = _build(program, inputs, plan, graph)
+    variables = v1.global_variables()
+    observed.variables = [_spec(variable) for variable in variables]
+    observed.structure = nest.describe(outputs)
+    fetches = _fetches(program, plan, outputs, inputs, variables, graph)
+    losses = v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)
+    observed.depends_on_training = plan.training and _is_stochastic_or_updates(
+      outputs
+    )
+    observed.draws = seeds.draws
+    observed.seconds['TF1 build'] = time.time() - start
+    observed.output_order = _order(graph, fetches['outputs'])
+    start = time.time()
+    _log.info('TF1: %d variables, running the session', len(variables))
+    with v1.Session(graph=graph, config=_session_config()) as session:
+      observed.weights = _set_weights(session, program, plan, observed)
+      results = session.run(fetches, feed_dict=feed)
+    observed.seconds['TF1 run'] = time.time() - start
+  observed.outputs = [
+    (path, np.asarray(value)) for path, value in results['outputs'].items()
+  ]
+  observed.losses = [
+    observation_lib.RegularizationLoss(_variables_behind(loss), value)
+    for loss, value in zip(losses, results['losses'])
+  ]
+  observed.loss = results.get('loss')
+  observed.gradients = results.get('gradients', [])
+  if plan.gradients:
+    observed.gradients = _restore_missing(results)
+  return observed
+
+
+def list_variables(program: Program, plan: plan_lib.RunPlan):
+  """Builds the graph and describes its variables, without running it.
+
+  Args:
+    program: the user's TF1 code.
+    plan: what to build.
+
+  Returns:
+    An `Observation` with `variables` and `draws` only.
+  """
+  start = time.time()
+  graph = tf.Graph()
+  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
+  observed = observation_lib.Observation('TF1', environment=environment())
+  with program.behavior.active(), seeds, graph.as_default():
+    _log.info('TF1: building the graph (%s)', plan.describe())
+    inputs, _ = _placeholders(plan.inputs)
+    _build(program, inputs, plan, graph)
+    observed.variables = [_spec(v) for v in v1.global_variables()]
+    observed.draws = seeds.draws
+  observed.seconds['TF1 build'] = time.time() - start
+  return observed
+
+
+def environment() -> Dict[str, str]:
+  """Returns the versions that a result may depend on."""
+  return {
+    'python': '%d.%d.%d' % sys.version_info[:3],
+    'tensorflow': tf.__version__,
+    'numpy': np.__version__,
+  }
+
+
+def _placeholders(inputs: Any) -> Tuple[Any, Dict[Any, np.ndarray]]:
+  feed = {}
+
+  def placeholder(unused_path, array):
+    text = array.dtype.kind in 'OSU'
+    dtype = tf.string if text else tf.as_dtype(array.dtype)
+    tensor = v1.placeholder(dtype, array.shape, name='input')
+    feed[tensor] = array
+    return tensor
+
+  with v1.name_scope('tf_equiv_inputs'):
+    return nest.map_leaves(placeholder, inputs), feed
+
+
+def _build(program, inputs, plan, graph):
+  with user_code.running('TF1', 'build_tf1'):
+    outputs = program.build(inputs, plan.training)
+  if outputs is None:
+    raise errors.UsageError(
+      'build_tf1 returned %r; return the output tensors of the model (a '
+      'tensor, or a list, tuple or dict of tensors).' % (outputs,)
+    )
+  for path, leaf in nest.flatten(outputs):
+    _check_output('outputs' + path, leaf, graph)
+  return tensors.expand_composites(outputs)
+
+
+def _check_output(where: str, leaf: Any, graph: tf.Graph) -> None:
+  if isinstance(leaf, (bool, int, float, complex, str, bytes, np.ndarray)):
+    return
+  if isinstance(leaf, np.generic):
+    return
+  is_composite = isinstance(leaf, (tf.SparseTensor, tf.RaggedTensor))
+  if not (
+    is_composite
+    or tensors.is_tensor(leaf)
+    or isinstance(leaf, tf.IndexedSlices)
+  ):
+    raise errors.UsageError(
+      'build_tf1 returned a %s at %s; expected a tensor.'
+      % (type(leaf).__name__, where)
+    )
+  if isinstance(leaf, tf.RaggedTensor):
+    leaf = leaf.flat_values
+  owner = getattr(leaf, 'graph', None)
+  if owner is None:
+    raise errors.UsageError(
+      'build_tf1 returned an eager tensor at %s; it must be computed from '
+      'the given inputs, in the graph in which build_tf1 is called.' % where
+    )
+  if owner is not graph:
+    raise errors.UsageError(
+      'build_tf1 returned a tensor of another graph at %s (%s). Build the '
+      'model inside build_tf1, in its default graph, on each call; it must '
+      'not create a tf.Graph or reuse tensors of an earlier call.'
+      % (where, getattr(leaf, 'name', leaf))
+    )
+
+
+def _spec(variable) -> observation_lib.VariableSpec:
+  return observation_lib.VariableSpec(
+    name=variable.op.name,
+    shape=tuple(variable.shape.as_list()),
+    dtype=variable.dtype.base_dtype.name,
+    trainable=bool(variable.trainable),
+  )
+
+
+def _fetches(program, plan, outputs, inputs, variables, graph):
+  fetches = {
+    'outputs': dict(
+      (path, leaf if tensors.is_tensor(leaf) else tf.constant(leaf))
+      for path, leaf in nest.flatten(outputs)
+    ),
+    'losses': list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)),
+  }
+  if plan.gradients:
+    fetches.update(_gradients(program, outputs, inputs, variables, graph))
+  return fetches
+
+
+def _gradients(program, outputs, inputs, variables, graph):
+  """Builds the loss and its gradients for each trainable variable."""
+  with user_code.running('TF1', 'compute_loss'):
+    loss = program.compute_loss(outputs, inputs)
+  losses = v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)
+  loss = check_loss(loss, 'TF1')
+  if losses:
+    loss += tf.cast(tf.add_n(losses), loss.dtype)
+  trainable = [v for v in variables if v.trainable]
+  gradients = v1.gradients(loss, trainable) if trainable else []
+  connected = [g is not None for g in gradients]
+  return {
+    'loss': loss,
+    'gradients': [tf.convert_to_tensor(g) for g in gradients if g is not None],
+    'connected': tf.constant(np.array(connected, bool)),
+  }
+
+
+def check_loss(loss: Any, side: str):
+  """Returns the loss as a scalar floating-point tensor, or raises.
+
+  Raises:
+    UsageError: if it is None, no scalar, or not floating-point.
+  """
+  if loss is None:
+    raise errors.UsageError(
+      'compute_loss returned None on the %s side; return a scalar.' % side
+    )
+  loss = tf.convert_to_tensor(loss)
+  if loss.shape.rank not in (None, 0) or not loss.dtype.is_floating:
+    raise errors.UsageError(
+      'compute_loss returned %s of shape %s on the %s side; return a '
+      'floating-point scalar (tf.reduce_mean makes one of a batch).'
+      % (loss.dtype.name, loss.shape, side)
+    )
+  return loss
+
+
+def _restore_missing(results) -> List[Any]:
+  present = iter(results['gradients'])
+  return [next(present) if ok else None for ok in results['connected']]
+
+
+def _session_config():
+  # With Grappler off, a session and a tf.function give bitwise equal
+  # gradients, and a graph that runs once is not optimized in vain.
+  config = v1.ConfigProto()
+  config.graph_options.rewrite_options.disable_meta_optimizer = True
+  return config
+
+
+def _set_weights(session, program, plan, observed) -> List[np.ndarray]:
+  """Initializes all variables; returns the values of the global ones."""
+  variables = v1.global_variables()
+  if plan.weights == plan_lib.SEEDED:
+    session.run(v1.global_variables_initializer())
+  else:
+    values = fixed_weights(program.reset_weights, observed.variables)
+    _assign(session, variables, values)
+  session.run([v1.local_variables_initializer(), v1.tables_initializer()])
+  if plan.weights == plan_lib.SEEDED:
+    return session.run(list(variables))
+  return values
+
+
+def fixed_weights(reset_weights, specs) -> List[np.ndarray]:
+  """Asks the test case for the value of each variable, and checks it."""
+  values = []
+  for spec in specs:
+    dtype = tf.as_dtype(spec.dtype).as_numpy_dtype
+    with user_code.running('TF1', 'reset_weights'):
+      value = reset_weights(spec.name, spec.shape, np.dtype(dtype))
+    values.append(weights.check_weight(value, spec, np.dtype(dtype)))
+  return values
+
+
+def _assign(session, variables, values) -> None:
+  """Sets variables by feeding the value that their initializer assigns.
+
+  No op is added to the graph, and no random initial value is computed. Two
+  variables that share one initial value take two runs.
+  """
+  operations, feed, fed = [], {}, set()
+  for variable, value in zip(variables, values):
+    initializer = variable.initializer
+    if initializer.type not in ('Assign', 'AssignVariableOp'):
+      variable.load(value, session)
+      continue
+    source = initializer.inputs[1]
+    if source.name in fed:
+      session.run(operations, feed)
+      operations, feed, fed = [], {}, set()
+    operations.append(initializer)
+    feed[source] = value
+    fed.add(source.name)
+  if operations:
+    session.run(operations, feed)
+
+
+def _variables_behind(tensor) -> Tuple[str, ...]:
+  """Names of the variables that a loss depends on, () if by activations."""
+  found, seen, pending = set(), set(), [tensor.op]
+  while pending:
+    op = pending.pop()
+    if op.name in seen:
+      continue
+    seen.add(op.name)
+    if len(seen) > _MOST_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
+      return ()
+    if op.type in _VARIABLE_OPS:
+      found.add(op.name)
+    pending.extend(parent.op for parent in op.inputs)
+  return tuple(sorted(found))
+
+
+def _is_stochastic_or_updates(outputs) -> bool:
+  """Tells whether a training graph draws numbers or updates statistics."""
+  if v1.get_collection(v1.GraphKeys.UPDATE_OPS):
+    return True
+  seen = set()
+  pending = [
+    leaf.op for _, leaf in nest.flatten(outputs) if tensors.is_tensor(leaf)
+  ]
+  while pending:
+    op = pending.pop()
+    if op.name in seen:
+      continue
+    seen.add(op.name)
+    if 'Random' in op.type or op.type in ('Multinomial', 'TruncatedNormal'):
+      return True
+    pending.extend(parent.op for parent in op.inputs)
+  return False
+
+
+def _order(graph, outputs) -> Dict[str, int]:
+  position = {op.name: i for i, op in enumerate(graph.get_operations())}
+  return {
+    path: position.get(tensor.op.name, -1) for path, tensor in outputs.items()
+  }

@@ -1,0 +1,316 @@
+"""Deterministic random numbers, equal in TF1 graphs and in TF2.
+
+The idea is that of `DeterministicRandomTestTool` in TensorFlow's migration
+guide "Validating correctness & numerical equivalence": while the context is
+active every stateful random op gets its seed from us, so that a session,
+eager execution and `tf.function` draw the same numbers.
+
+    with deterministic_seeds('num_random_ops') as seeds:
+      a = tf.random.uniform((3, 1))
+    seeds.draws[0].op   # 'random_uniform'
+
+Beyond the guide's tool, the context also reaches default initializers of
+`tf.compat.v1.layers` and tf_keras, keeps a ledger of all draws with the line
+of user code behind each, and restores every seed that it touches.
+"""
+
+import contextlib
+import dataclasses
+import enum
+import random
+import sys
+from typing import List, Optional, Tuple, Union
+
+import numpy as np
+
+from tf_equiv import compat
+from tf_equiv.tf1 import errors, source
+
+
+class SeedMode(str, enum.Enum):
+  """How the operation seed of a random op is chosen.
+
+  CONSTANT gives every op the same seed. NUM_RANDOM_OPS gives each op the
+  number of random ops before it, so that the numbers depend on program order.
+  """
+
+  CONSTANT = 'constant'
+  NUM_RANDOM_OPS = 'num_random_ops'
+
+  def __str__(self) -> str:
+    return self.value
+
+
+def as_seed_mode(mode: Union[str, SeedMode]) -> SeedMode:
+  """Converts a name into a `SeedMode`.
+
+  Args:
+    mode: a `SeedMode` or its value, 'constant' or 'num_random_ops'.
+
+  Returns:
+    The `SeedMode`.
+
+  Raises:
+    UsageError: for anything else.
+  """
+  try:
+    return SeedMode(mode)
+  except ValueError:
+    raise errors.UsageError(
+      'Unknown seed_mode %r; expected one of %s.'
+      % (mode, ', '.join(repr(m.value) for m in SeedMode))
+    ) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+  """One random op, in program order.
+
+  Attributes:
+    index: position in the ledger, counted from 0.
+    seed: the operation seed that the op got; the graph seed is the context's.
+    op: function of TensorFlow that asked for the seed, e.g. 'random_uniform'.
+    shape: shape of the drawn tensor, or None where it is not known statically.
+    variable: name of the variable that the draw initializes, else ''.
+    layer: innermost named layer, or the name scope, of another draw, else ''.
+    line: line of the user's code that led to the draw.
+    context: 'graph', 'eager' or 'function' (inside a `tf.function`).
+  """
+
+  index: int
+  seed: int
+  op: str
+  shape: Optional[Tuple[int, ...]]
+  variable: str
+  layer: str
+  line: source.SourceLine
+  context: str
+
+  @property
+  def key(self):
+    """What the two sides must have in common for draws to correspond."""
+    return (self.op, self.shape, self.variable)
+
+  @property
+  def purpose(self) -> str:
+    """What the draw is for, in words."""
+    if self.variable:
+      return 'initial value of %s' % self.variable
+    return 'in %s' % self.layer if self.layer else 'in the forward pass'
+
+  def __str__(self) -> str:
+    shape = '?' if self.shape is None else 'x'.join(map(str, self.shape))
+    return '%s[%s] %s' % (self.op, shape, self.purpose)
+
+
+class DeterministicSeeds:
+  """Context that seeds every stateful random op; see `deterministic_seeds`.
+
+  Attributes:
+    mode: the `SeedMode`.
+    seed: the graph-level (global) seed.
+  """
+
+  def __init__(self, mode: Union[str, SeedMode] = 'constant', seed: int = 42):
+    self.mode = as_seed_mode(mode)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+      raise errors.UsageError('seed must be an int, got %r.' % (seed,))
+    self.seed = int(seed)
+    self._stack = None  # type: Optional[contextlib.ExitStack]
+    self._reset()
+
+  def _reset(self) -> None:
+    self._operation_seed = 0
+    self._used = set()
+    self._draws = []  # type: List[Draw]
+    self._replayed = None  # type: Optional[List[Draw]]
+
+  @property
+  def operation_seed(self) -> int:
+    """The seed of the next random op; may be set, but not to a used one."""
+    return self._operation_seed
+
+  @operation_seed.setter
+  def operation_seed(self, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+      raise errors.UsageError('operation_seed must be an int, got %r.' % value)
+    self._operation_seed = int(value)
+
+  @property
+  def draws(self) -> List[Draw]:
+    """The ledger: every draw since the context was entered, in order."""
+    return list(self._draws)
+
+  def __enter__(self) -> 'DeterministicSeeds':
+    if compat.get_seed_is_patched():
+      raise errors.UsageError(
+        'deterministic_seeds is already active in this process; the inner '
+        'context would take over the draws of the outer one. Leave the outer '
+        'context first. (MigrationTestCase assertions enter it themselves.)'
+      )
+    self._reset()
+    with contextlib.ExitStack() as stack:
+      stack.enter_context(compat.global_seed_restored())
+      stack.enter_context(_python_and_numpy_seeded(self.seed))
+      stack.enter_context(compat.legacy_stateful_keras_generators())
+      stack.enter_context(compat.get_seed_patched(self._get_seed))
+      self.forget_kernels()
+      self._stack = stack.pop_all()
+    return self
+
+  def __exit__(self, *exc_info) -> None:
+    stack, self._stack = self._stack, None
+    stack.__exit__(*exc_info)
+
+  def forget_kernels(self) -> None:
+    """Makes every eager random op start again from its seed.
+
+    Eager execution caches kernels together with the state of their random
+    generator; without this, an op that ran before in this process would go on
+    with its second batch of numbers.
+    """
+    compat.set_global_seed(self.seed)
+
+  def replay(self) -> None:
+    """Lets the draws that follow take the seeds of those already made.
+
+    A draw takes the seed of the next earlier draw with the same op, shape,
+    variable and source line. That is how a model that was called once to
+    create its variables repeats the draws of its forward pass, while the
+    initializers, which do not run again, keep theirs.
+    """
+    self._replayed = list(self._draws)
+    self.forget_kernels()
+
+  def _next_operation_seed(self, draw_key) -> int:
+    if self.mode is SeedMode.CONSTANT:
+      # The cached kernel of an equal op has drawn already.
+      self.forget_kernels()
+      return self._operation_seed
+    if self._replayed is not None:
+      for i, earlier in enumerate(self._replayed):
+        if earlier.key + (earlier.line,) == draw_key:
+          del self._replayed[: i + 1]
+          return earlier.seed
+    op_seed = self._operation_seed
+    if op_seed in self._used:
+      raise errors.UsageError(
+        'The random op would re-use the already-used operation seed %d. '
+        'Eager execution and sessions draw different numbers when an '
+        'operation seed is used twice. Most likely `operation_seed` was set '
+        'by hand to a value from which the automatic count runs into a seed '
+        'that was used before; choose a range that does not overlap.' % op_seed
+      )
+    self._used.add(op_seed)
+    self._operation_seed += 1
+    return op_seed
+
+  def _get_seed(self, unused_op_seed=None):
+    """Stands in for TensorFlow's `get_seed`, whose callers want a pair."""
+    frame = sys._getframe(2)  # 1 is the patch itself.
+    op, shape = _op_and_shape(frame)
+    variable, layer = _owner(frame)
+    line = source.user_line(3)
+    op_seed = self._next_operation_seed((op, shape, variable, line))
+    self._draws.append(
+      Draw(
+        index=len(self._draws),
+        seed=op_seed,
+        op=op,
+        shape=shape,
+        variable=variable,
+        layer='' if variable else layer,
+        line=line,
+        context=compat.execution_context(),
+      )
+    )
+    return self.seed, op_seed
+
+
+def deterministic_seeds(
+  mode: Union[str, SeedMode] = 'constant', seed: int = 42
+) -> DeterministicSeeds:
+  """Returns a context in which random ops draw reproducible numbers.
+
+  Inside the context every stateful random op gets the graph seed `seed` and
+  an operation seed by `mode`, whatever seed the program asked for. TF1
+  sessions, eager execution and `tf.function` then draw the same numbers,
+  bitwise equal to those of TensorFlow 1.15. Python's `random` and NumPy's
+  global generator are seeded with `seed`. On exit, also on an exception, all
+  seeds and patches are as they were before. The object can be entered again
+  and then starts afresh; nesting is refused.
+
+  Not reached are `tf.random.Generator`, `tf.random.stateless_*` with seeds of
+  the program's own, and Keras 3's own random numbers.
+
+  Example:
+    >>> with deterministic_seeds('num_random_ops') as seeds:
+    ...   a = tf.random.uniform((3, 1)) * 3
+    >>> print('%.7f' % a[0, 0], seeds.operation_seed)
+    2.5063772 1
+
+  Args:
+    mode: 'constant' (each op gets the same seed) or 'num_random_ops' (each op
+      gets the number of random ops before it), or a `SeedMode`.
+    seed: the graph-level seed, an int.
+
+  Returns:
+    A context manager. Its value is itself and has `operation_seed` (int, get
+    and set) and `draws` (list of `Draw`).
+
+  Raises:
+    UsageError: a `ValueError`, for an unknown mode, a seed that is no int,
+      nesting, and, from the random op itself and before it draws any number,
+      for an operation seed that was used before ('num_random_ops' only).
+  """
+  return DeterministicSeeds(mode, seed)
+
+
+@contextlib.contextmanager
+def _python_and_numpy_seeded(seed: int):
+  """Seeds the global generators of Python and NumPy, restores them at exit."""
+  python_state, numpy_state = random.getstate(), np.random.get_state()
+  random.seed(seed)
+  np.random.seed(seed % 2**32)
+  try:
+    yield
+  finally:
+    random.setstate(python_state)
+    np.random.set_state(numpy_state)
+
+
+def _op_and_shape(frame):
+  """Reads the caller's name and the shape that it is about to draw."""
+  name = frame.f_code.co_name
+  values = frame.f_locals
+  shape = None
+  if 'shape' in values:
+    shape = compat.static_shape_value(values['shape'])
+  elif 'value' in values:  # random_shuffle
+    shape = compat.static_shape_of(values['value'])
+  return name, shape
+
+
+def _owner(frame):
+  """Finds the variable that is being initialized and the innermost layer."""
+  layer = ''
+  while frame is not None:
+    function, values = frame.f_code.co_name, frame.f_locals
+    if function == '_get_single_variable' and isinstance(
+      values.get('name'), str
+    ):
+      return values['name'], layer
+    owner = values.get('self')
+    if function == 'add_weight' and isinstance(values.get('name'), str):
+      scope = compat.name_scope()
+      owner_name = getattr(owner, 'name', '')
+      prefix = scope or owner_name
+      name = values['name']
+      return ('%s/%s' % (prefix, name) if prefix else name), layer
+    if not layer and function == '__call__' and owner is not None:
+      name = getattr(owner, 'name', '')
+      if isinstance(name, str) and hasattr(owner, 'trainable_variables'):
+        layer = name
+    frame = frame.f_back
+  # The innermost scope is the random op's own.
+  return '', layer or compat.name_scope().rpartition('/')[0]

@@ -1,0 +1,124 @@
+"""Finds the line of the user's code that led to a call."""
+
+import dataclasses
+import linecache
+import os
+import sys
+from typing import List
+
+from tf_equiv import compat
+
+# Files below these folders belong to a library and not to a model. tf_slim's
+# ready-made networks (`tf_slim/nets`) are model code and count as the user's.
+_LIBRARY_PARTS = tuple(
+  os.sep + part + os.sep
+  for part in (
+    os.path.join('tensorflow', 'python'),
+    os.path.join('tensorflow_core', 'python'),
+    os.path.join('tensorflow', '_api'),
+    'tf_keras',
+    os.path.join('keras', 'src'),
+    os.path.join('keras', 'engine'),
+    os.path.join('tf_slim', 'layers'),
+    os.path.join('tf_slim', 'ops'),
+    os.path.join('tf_slim', 'training'),
+    os.path.join('absl', 'testing'),
+    os.path.join('site-packages', 'numpy'),
+  )
+)
+_PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_STANDARD_FOLDER = os.path.dirname(os.path.abspath(os.__file__))
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceLine:
+  """A line of source code.
+
+  Attributes:
+    filename: path of the file as Python knows it; empty if unknown.
+    lineno: line number, counted from 1.
+    function: name of the function that holds the line.
+  """
+
+  filename: str = ''
+  lineno: int = 0
+  function: str = ''
+
+  @property
+  def code(self) -> str:
+    """The text of the line, stripped, or '' where it cannot be read."""
+    return linecache.getline(self.filename, self.lineno).strip()
+
+  def __str__(self) -> str:
+    if not self.filename:
+      return 'unknown line'
+    place = '%s:%d' % (_short(self.filename), self.lineno)
+    return '%s  %s' % (place, self.code) if self.code else place
+
+
+def is_library_file(filename: str) -> bool:
+  """Tells whether a file belongs to a library rather than to the user.
+
+  Args:
+    filename: path of a Python source file.
+
+  Returns:
+    True for TensorFlow, Keras, tf_slim's layers, this package and Python's
+    standard library; False for everything else, tf_slim's networks included.
+  """
+  if filename.startswith('<') or not filename:
+    return True
+  filename = os.path.abspath(filename)
+  if filename.startswith(_PACKAGE_FOLDER + os.sep):
+    return True
+  if any(part in filename for part in _LIBRARY_PARTS):
+    return True
+  in_standard = filename.startswith(_STANDARD_FOLDER + os.sep)
+  return in_standard and 'site-packages' not in filename
+
+
+def user_line(skip: int = 1) -> SourceLine:
+  """Returns the innermost line of the user's code on the current stack.
+
+  Args:
+    skip: number of frames to leave out, counted from this function's caller.
+
+  Returns:
+    The line, or an empty `SourceLine` where only library code is running.
+  """
+  frame = sys._getframe(skip)
+  while frame is not None:
+    filename = frame.f_code.co_filename
+    if compat.is_autograph_file(filename):
+      return _first_user_line(compat.mapped_stack())
+    if not is_library_file(filename):
+      return SourceLine(filename, frame.f_lineno, frame.f_code.co_name)
+    frame = frame.f_back
+  return SourceLine()
+
+
+def user_line_of_traceback(traceback) -> SourceLine:
+  """Returns the innermost line of the user's code in a traceback object."""
+  found = SourceLine()
+  while traceback is not None:
+    code = traceback.tb_frame.f_code
+    if not is_library_file(code.co_filename):
+      found = SourceLine(code.co_filename, traceback.tb_lineno, code.co_name)
+    traceback = traceback.tb_next
+  return found
+
+
+def _first_user_line(stack: List) -> SourceLine:
+  for filename, lineno, function in reversed(stack):
+    if not is_library_file(filename) and not compat.is_autograph_file(filename):
+      return SourceLine(filename, lineno, function)
+  return SourceLine()
+
+
+def _short(filename: str) -> str:
+  """Shortens a path: relative where the file is below the current folder."""
+  relative = os.path.relpath(filename) if os.path.isabs(filename) else filename
+  if not relative.startswith(os.pardir):
+    return relative
+  marker = 'site-packages' + os.sep
+  return filename.split(marker, 1)[1] if marker in filename else filename

@@ -1,0 +1,146 @@
+"""Fixed values for variables, so that both sides compute with the same."""
+
+import hashlib
+import re
+from typing import Any, Sequence
+
+import numpy as np
+
+from tf_equiv.tf1 import errors
+
+# Names that say that a value must be positive: variances and deviations.
+_POSITIVE = re.compile(r'(?:^|[/_.])(?:moving_|running_)?(var|variance|stddev)')
+# Names of multiplicative factors, which are one before training.
+_SCALE = re.compile(r'(?:^|[/_.])(gamma|scale)$')
+
+
+def named_weights(name: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
+  """Returns a value that depends on the variable's name.
+
+  Values of one constant, as in TensorFlow's guide, would hide transposed or
+  swapped weights. These are normally distributed with a standard deviation of
+  `1 / sqrt(fan_in)`, so that activations keep their magnitude (the scaling of
+  LeCun et al., "Efficient BackProp", 1998). Names that end in gamma or scale
+  get values around one, variances values between 0.5 and 1.5.
+
+  Args:
+    name: name of the variable; seeds the generator.
+    shape: shape of the variable.
+    dtype: NumPy dtype of the variable. Integers and text are zero or empty,
+      booleans alternate.
+
+  Returns:
+    An array of that shape and dtype.
+  """
+  dtype = np.dtype(dtype)
+  shape = tuple(shape)
+  if dtype.kind == 'b':
+    return (np.arange(int(np.prod(shape))) % 2 == 0).reshape(shape)
+  if dtype.kind in 'iu':
+    return np.zeros(shape, dtype)
+  if dtype.kind in 'OSU':
+    return np.full(shape, b'', dtype=object)
+  digest = hashlib.sha256(name.encode('utf-8')).digest()
+  generator = np.random.RandomState(np.frombuffer(digest[:16], dtype=np.uint32))
+  if _POSITIVE.search(name):
+    value = generator.uniform(0.5, 1.5, shape)
+  elif _SCALE.search(name):
+    value = 1.0 + 0.1 * generator.standard_normal(shape)
+  else:
+    fan_in = np.prod(shape[:-1]) if len(shape) > 1 else 100.0
+    value = generator.standard_normal(shape) / np.sqrt(max(fan_in, 1.0))
+    if dtype.kind == 'c':
+      value = value + 1j * generator.standard_normal(shape) / np.sqrt(
+        max(fan_in, 1.0)
+      )
+  return np.asarray(value).astype(dtype)
+
+
+class ConstantWeights:
+  """A `reset_weights` that sets every variable to one constant.
+
+  An object rather than a function, so that it can stand in a class body
+  without becoming a method. See `constant_weights`.
+
+  Attributes:
+    value: the constant.
+  """
+
+  def __init__(self, value: float):
+    self.value = value
+
+  def __call__(self, name: str, shape: Sequence[int], dtype: Any):
+    """Returns an array of that shape and dtype, filled with the constant."""
+    del name
+    return np.full(tuple(shape), self.value, dtype=np.dtype(dtype))
+
+
+def constant_weights(value: float = 0.001) -> ConstantWeights:
+  """Returns a `reset_weights` that sets every variable to one constant.
+
+  This is the way of TensorFlow's guide, which uses 0.001. It hides transposed
+  and swapped weights, so prefer the default, which derives values from names,
+  except to reproduce the guide's numbers:
+
+      class MyTest(tf_equiv.MigrationTestCase):
+        reset_weights = tf_equiv.constant_weights(0.001)
+
+  Example:
+    >>> constant_weights(0.5)('net/bias', (2,), 'float32')
+    array([0.5, 0.5], dtype=float32)
+
+  Args:
+    value: the constant.
+
+  Returns:
+    A callable of `(name, shape, dtype)` that returns an array.
+  """
+  return ConstantWeights(value)
+
+
+def check_weight(value: Any, spec, dtype: Any) -> np.ndarray:
+  """Checks a fixed value against its variable.
+
+  Args:
+    value: what `reset_weights` returned.
+    spec: the `VariableSpec`.
+    dtype: NumPy dtype of the variable.
+
+  Returns:
+    The value as an array of the variable's dtype.
+
+  Raises:
+    UsageError: if it is no array of numbers, has another shape, cannot be
+      cast without losing its kind, or holds NaN or infinity.
+  """
+  call = 'reset_weights(%r, %s, %s)' % (spec.name, spec.shape, dtype)
+  if value is None:
+    raise errors.UsageError(
+      '%s returned None; return the value of the variable as an array.' % call
+    )
+  try:
+    array = np.asarray(value)
+  except Exception as error:
+    raise errors.UsageError(
+      '%s returned a %s, which is no array: %s'
+      % (call, type(value).__name__, error)
+    ) from error
+  if array.shape != tuple(spec.shape):
+    raise errors.UsageError(
+      '%s returned an array of shape %s; the variable has shape %s.'
+      % (call, array.shape, tuple(spec.shape))
+    )
+  dtype = np.dtype(dtype)
+  numeric = dtype.kind in 'biufcV' and dtype.kind != 'O'
+  if numeric and array.dtype.kind not in 'biufcV':
+    raise errors.UsageError(
+      '%s returned an array of dtype %s; the variable has dtype %s.'
+      % (call, array.dtype, dtype)
+    )
+  if array.dtype.kind in 'fc' and not np.all(np.isfinite(array)):
+    raise errors.UsageError(
+      '%s returned %d values that are NaN or infinite; with them every '
+      'comparison would be without meaning.'
+      % (call, int(np.sum(~np.isfinite(array))))
+    )
+  return array.astype(dtype, copy=False) if numeric else array

@@ -1,0 +1,1 @@
+"""The TF2 side: calls the migrated model and observes it."""

@@ -1,0 +1,239 @@
+"""Watches which variables are created, where, and why.
+
+`assert_no_variable_creations` and `catch_created_variables` are the two scopes
+of step 1 of TensorFlow's migration guide.
+"""
+
+import contextlib
+import dataclasses
+import re
+import sys
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_equiv import compat
+from tf_equiv.tf1 import errors, source
+
+TF_VARIABLE = 'tf.Variable'
+KERAS_LAYER = 'Keras layer'
+LEGACY_LAYER = 'compat.v1 layer'
+GET_VARIABLE = 'get_variable'
+
+# The counter that compat.v1 layers and Keras append to repeated names.
+_COUNTER = re.compile(r'_\d+(?=/|$)')
+
+_ADVICE = {
+  TF_VARIABLE: (
+    'It is an explicit tf.Variable: create it once (`if self.v is None: '
+    'self.v = tf.Variable(...)`) and reuse the attribute.'
+  ),
+  KERAS_LAYER: (
+    'It belongs to a Keras layer or model that is created in the call: create '
+    'the layer once, in __init__ or build, assign it to an attribute of the '
+    'model, and reuse it.'
+  ),
+  LEGACY_LAYER: (
+    'It belongs to a tf.compat.v1.layers layer without a fixed name, whose '
+    'automatic name counts up with each call: give the layer a name, or wrap '
+    'the code of the shim-decorated method in a named '
+    'tf.compat.v1.variable_scope.'
+  ),
+  GET_VARIABLE: (
+    'get_variable was called with a name that it was not called with before, '
+    'or outside a method decorated with track_tf1_style_variables: use the '
+    'same name and variable_scope in each call.'
+  ),
+}
+
+
+@dataclasses.dataclass
+class CreatedVariable:
+  """A variable that was created while being watched.
+
+  Attributes:
+    name: its name without ':0', as far as it was known.
+    shape: its static shape, or None where it was not known.
+    dtype: name of its type.
+    trainable: whether it is trainable.
+    line: line of the user's code that led to it.
+    cause: one of the constants of this module.
+    owner: the layer that asked for it, as 'name (Class)', or ''.
+    variable: the variable, or None where its creation was refused.
+    initial_value: its value when created, or None where it has none yet.
+  """
+
+  name: str
+  shape: tuple | None
+  dtype: str
+  trainable: bool
+  line: source.SourceLine
+  cause: str
+  owner: str = ''
+  variable: Any = None
+  initial_value: np.ndarray | None = None
+
+  @property
+  def numbered_name(self) -> bool:
+    """Whether the name holds an automatic counter."""
+    return bool(_COUNTER.search(self.name))
+
+  @property
+  def advice(self) -> str:
+    """What to change so that the variable is reused."""
+    return _ADVICE[self.cause]
+
+  def __str__(self) -> str:
+    shape = 'x'.join(map(str, self.shape)) if self.shape is not None else '?'
+    owner = ' of %s' % self.owner if self.owner else ''
+    return '%r %s[%s], by %s%s\n    at %s' % (
+      self.name,
+      self.dtype,
+      shape,
+      self.cause,
+      owner,
+      self.line,
+    )
+
+
+@contextlib.contextmanager
+def record_created_variables():
+  """Context whose value is the growing list of `CreatedVariable`."""
+  created = []  # type: List[CreatedVariable]
+
+  def creator(next_creator, **kwargs):
+    record = _describe(kwargs)
+    variable = next_creator(**kwargs)
+    record.variable = variable
+    record.name = variable.name.split(':')[0]
+    record.shape = tuple(variable.shape.as_list()) if variable.shape else ()
+    record.dtype = variable.dtype.base_dtype.name
+    record.trainable = bool(variable.trainable)
+    with tf.init_scope():
+      if tf.executing_eagerly():
+        with contextlib.suppress(
+          AttributeError, NotImplementedError, tf.errors.FailedPreconditionError
+        ):
+          record.initial_value = np.array(variable.numpy())
+    created.append(record)
+    return variable
+
+  with tf.variable_creator_scope(creator):
+    yield created
+
+
+@contextlib.contextmanager
+def assert_no_variable_creations():
+  """Context in which creating a variable raises, at the creating line.
+
+  Example:
+    >>> v = tf.Variable(1.0)
+    >>> with assert_no_variable_creations():
+    ...   y = v + 1.0
+
+  Yields:
+    None.
+
+  Raises:
+    VariableCreationError: an `AssertionError` and a `ValueError`, from the
+      statement that creates a variable. It names the variable, the line, the
+      cause and the remedy.
+  """
+
+  def creator(next_creator, **kwargs):
+    del next_creator
+    record = _describe(kwargs)
+    raise errors.VariableCreationError(
+      'A variable was created instead of reusing an existing one: %s\n%s'
+      % (record, record.advice)
+    )
+
+  with tf.variable_creator_scope(creator):
+    yield
+
+
+@contextlib.contextmanager
+def catch_created_variables():
+  """Context that raises at its end if variables were created inside.
+
+  Use it to see all of them at once; `assert_no_variable_creations` stops at
+  the first, with a traceback to it.
+
+  Example:
+    >>> with catch_created_variables() as created:
+    ...   y = tf.constant(1.0) + 1.0
+    >>> created
+    []
+
+  Yields:
+    The list of `CreatedVariable`, which grows as variables are created.
+
+  Raises:
+    VariableCreationError: an `AssertionError` and a `ValueError`, at the end.
+      An exception from inside passes unchanged.
+  """
+  with record_created_variables() as created:
+    yield created
+  if created:
+    raise errors.VariableCreationError(
+      '%d variable(s) were created instead of reusing existing ones:\n  %s\n%s'
+      % (
+        len(created),
+        '\n  '.join(str(record) for record in created),
+        '\n'.join(_ADVICE[cause] for cause in _causes(created)),
+      )
+    )
+
+
+def _causes(created: list[CreatedVariable]) -> list[str]:
+  return [c for c in _ADVICE if any(r.cause == c for r in created)]
+
+
+def _describe(kwargs) -> CreatedVariable:
+  """Reads a creator's arguments and the stack below it."""
+  cause, owner = _cause()
+  dtype = kwargs.get('dtype')
+  shape = kwargs.get('shape')
+  if shape is None and not callable(kwargs.get('initial_value')):
+    shape = compat.static_shape_of(kwargs.get('initial_value'))
+    if shape is None and np.isscalar(kwargs.get('initial_value')):
+      shape = ()
+  else:
+    shape = compat.static_shape_value(shape)
+  trainable = kwargs.get('trainable')
+  return CreatedVariable(
+    name=kwargs.get('name') or 'Variable',
+    shape=shape,
+    dtype=tf.as_dtype(dtype).name if dtype else 'unknown dtype',
+    trainable=True if trainable is None else bool(trainable),
+    line=source.user_line(3),
+    cause=cause,
+    owner=owner,
+  )
+
+
+def _cause():
+  """Walks from the creator to the user's line; returns (cause, owner)."""
+  frame = sys._getframe(3)
+  cause, owner = TF_VARIABLE, ''
+  while frame is not None:
+    filename, function = frame.f_code.co_filename, frame.f_code.co_name
+    if not source.is_library_file(filename) and not compat.is_autograph_file(
+      filename
+    ):
+      break
+    caller = frame.f_locals.get('self')
+    if function == '_get_single_variable':
+      cause = GET_VARIABLE
+    if cause in (TF_VARIABLE, GET_VARIABLE) and caller is not None:
+      if compat.is_legacy_layer(caller):
+        return LEGACY_LAYER, _layer_name(caller)
+      if cause == TF_VARIABLE and compat.is_keras_object(caller):
+        cause, owner = KERAS_LAYER, _layer_name(caller)
+    frame = frame.f_back
+  return cause, owner
+
+
+def _layer_name(layer) -> str:
+  return '%s (%s)' % (getattr(layer, 'name', '?'), type(layer).__name__)

@@ -1,0 +1,193 @@
+"""Access to a migrated model, whatever kind of object it is."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_equiv import compat
+from tf_equiv.tf1 import errors, observation, source
+
+
+def check_model(model: Any) -> Any:
+  """Returns what `build_tf2` returned if it can be called.
+
+  Raises:
+    UsageError: if it is None, a class, a tensor, or cannot be called.
+  """
+  if model is None:
+    raise errors.UsageError(
+      'build_tf2 returned None; return the migrated model.'
+    )
+  if inspect.isclass(model):
+    raise errors.UsageError(
+      'build_tf2 returned the class %s; return an object of it: `return '
+      '%s(...)`.' % (model.__name__, model.__name__)
+    )
+  if not callable(model):
+    kind = 'a tensor' if tf.is_tensor(model) else 'no model'
+    raise errors.UsageError(
+      'build_tf2 returned a %s, which is %s; return an object that can be '
+      'called as model(inputs, training=...): a Keras layer or model, a '
+      'tf.Module with __call__, or a function.' % (type(model).__name__, kind)
+    )
+  return model
+
+
+def takes_training(model: Any) -> bool:
+  """Tells whether a model can be called with `training=...`."""
+  target = model.call if compat.is_keras_object(model) else model
+  try:
+    parameters = inspect.signature(target).parameters.values()
+  except (TypeError, ValueError):
+    return True
+  return any(
+    parameter.name == 'training' or parameter.kind is parameter.VAR_KEYWORD
+    for parameter in parameters
+  )
+
+
+def call(model: Any, inputs: Any, training: bool) -> Any:
+  """Calls a model with the training flag if it takes one, else without."""
+  if takes_training(model):
+    return model(inputs, training=training)
+  return model(inputs)
+
+
+def variables_of(model: Any, created: list[Any]) -> list[Any]:
+  """Returns the variables that a model lists.
+
+  Args:
+    model: the model.
+    created: records of the variables created since before it was built; they
+      stand in for the list where a plain function has none.
+
+  Returns:
+    `weights` of a Keras 3 model, which leaves out the state of random
+    generators, else `variables`, else all that were created.
+  """
+  if compat.is_keras_object(model):
+    return list(model.weights)
+  variables = getattr(model, 'variables', None)
+  if variables is not None:
+    return list(variables)
+  return [record.variable for record in created]
+
+
+def untracked(variables: list[Any], created: list[Any]) -> list[Any]:
+  """Returns the records of created variables that the model does not list."""
+  listed = {id(_backend_variable(variable)) for variable in variables}
+  return [
+    record
+    for record in created
+    if id(record.variable) not in listed
+    and 'seed_generator' not in record.name  # Keras 3's own random state
+  ]
+
+
+def specs_of(variables, created) -> list[observation.VariableSpec]:
+  """Describes variables, with the line that created each."""
+  lines = {id(record.variable): record.line for record in created}
+  return [
+    observation.VariableSpec(
+      name=name_of(variable),
+      shape=tuple(variable.shape),
+      dtype=tf.as_dtype(variable.dtype).base_dtype.name,
+      trainable=bool(variable.trainable),
+      line=lines.get(id(_backend_variable(variable)), source.SourceLine()),
+    )
+    for variable in variables
+  ]
+
+
+def name_of(variable: Any) -> str:
+  """Returns a variable's full name without ':0'; for Keras 3 its path."""
+  return getattr(variable, 'path', None) or variable.name.split(':')[0]
+
+
+def value_of(variable: Any) -> np.ndarray:
+  """Returns a copy of a variable's value."""
+  return np.array(_backend_variable(variable).numpy())
+
+
+def assign(variable: Any, value: np.ndarray) -> None:
+  """Sets a variable."""
+  backend = _backend_variable(variable)
+  backend.assign(tf.constant(value, dtype=backend.dtype))
+
+
+def backend_variables(variables: list[Any]) -> list[tf.Variable]:
+  """Returns the `tf.Variable` behind each variable (Keras 3 wraps them)."""
+  return [_backend_variable(variable) for variable in variables]
+
+
+def _backend_variable(variable: Any) -> tf.Variable:
+  if isinstance(variable, tf.Variable) or not hasattr(variable, 'path'):
+    return variable
+  return variable.value
+
+
+def regularization_losses(model: Any) -> list[tf.Tensor]:
+  """Evaluates a model's regularization losses.
+
+  Raises:
+    UsageError: if `model.losses` is not a list of scalars.
+  """
+  if compat.is_keras_object(model):
+    losses = list(model.losses)
+  else:
+    losses = [loss() for _, loss in compat.shim_regularizers(model)]
+    losses += list(getattr(model, 'losses', None) or [])
+  losses = [tf.convert_to_tensor(loss) for loss in losses]
+  for loss in losses:
+    if loss.shape.rank not in (None, 0):
+      raise errors.UsageError(
+        'model.losses holds a tensor of shape %s; each regularization loss '
+        'must be a scalar.' % loss.shape
+      )
+  return losses
+
+
+def variables_behind_losses(
+  model: Any, variables: list[Any]
+) -> list[tuple[str, ...]]:
+  """Tells for each regularization loss which variables it depends on.
+
+  The losses are traced once into a graph, because they come as anonymous
+  callables and their names do not say what they are computed from.
+
+  Args:
+    model: the model.
+    variables: its variables.
+
+  Returns:
+    For each loss the sorted names of its variables; () for losses that were
+    computed during the call, e.g. of activations.
+  """
+  traced = tf.function(
+    lambda: regularization_losses(model), autograph=False
+  ).get_concrete_function()
+  names = {
+    id(_backend_variable(variable).handle): name_of(variable)
+    for variable in variables
+  }
+  by_placeholder = {
+    inner.op.name: names[id(outer)]
+    for outer, inner in traced.graph.captures
+    if id(outer) in names
+  }
+  return [_reached(loss.op, by_placeholder) for loss in traced.graph.outputs]
+
+
+def _reached(op, names) -> tuple[str, ...]:
+  found, seen, pending = set(), set(), [op]
+  while pending:
+    op = pending.pop()
+    if op.name in seen:
+      continue
+    seen.add(op.name)
+    if op.name in names:
+      found.add(names[op.name])
+    pending.extend(parent.op for parent in op.inputs)
+  return tuple(sorted(found))

@@ -1,0 +1,259 @@
+"""Runs the TF2 side: builds the model, calls it, observes it."""
+
+import contextlib
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_equiv import compat
+from tf_equiv.tf1 import errors, nest, tensors, user_code
+from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import runner as tf1_runner
+from tf_equiv.tf1 import seeds as seeds_lib
+from tf_equiv.tf2 import creation
+from tf_equiv.tf2 import model as model_lib
+
+_log = logging.getLogger('tf_equiv')
+
+# Given the specs of the TF2 variables, returns the value of each, or None for
+# those that keep their initial value.
+WeightsFor = Callable[
+  [list[observation_lib.VariableSpec]], list[np.ndarray | None]
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+  """The user's TF2 code.
+
+  Attributes:
+    build: `build_tf2()`, returns the model.
+    call: `call_tf2(model, inputs, training)`, returns a nest of tensors.
+    compute_loss: `compute_loss(outputs, inputs)`, returns a scalar tensor.
+    takes_training: `takes_training(model)`, whether `call` hands the flag on.
+  """
+
+  build: Callable[[], Any]
+  call: Callable[..., Any] = model_lib.call
+  compute_loss: Callable[..., Any] = tensors.default_loss
+  takes_training: Callable[[Any], bool] = model_lib.takes_training
+
+
+@contextlib.contextmanager
+def environment(plan: plan_lib.RunPlan):
+  """Context in which the TF2 side runs; its value is (seeds, created)."""
+  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(compat.v2_behavior())
+    stack.enter_context(compat.grappler_disabled())
+    stack.enter_context(compat.fresh_keras_names())
+    stack.enter_context(seeds)
+    created = stack.enter_context(creation.record_created_variables())
+    yield seeds, created
+
+
+def build_model(program: Program) -> Any:
+  """Builds the model and checks that it is one."""
+  _log.info('TF2: building the model')
+  with user_code.running('TF2', 'build_tf2'):
+    return model_lib.check_model(program.build())
+
+
+def input_tensors(plan: plan_lib.RunPlan) -> Any:
+  """Returns the plan's inputs as eager tensors."""
+  return nest.map_leaves(lambda _, array: tf.constant(array), plan.inputs)
+
+
+def call_model(program: Program, model: Any, inputs: Any, training: bool):
+  """Calls the model; returns its outputs with composites expanded.
+
+  Raises:
+    UsageError: if it returns None, or something that is no eager tensor.
+  """
+  _log.info('TF2: calling the model (training=%s)', training)
+  with user_code.running('TF2', 'call_tf2'):
+    outputs = program.call(model, inputs, training)
+  if outputs is None:
+    raise errors.UsageError(
+      'The TF2 model (%s) returned %r; return its output tensors.'
+      % (type(model).__name__, outputs)
+    )
+  outputs = tensors.expand_composites(outputs)
+  for path, leaf in nest.flatten(outputs):
+    if tensors.is_tensor(leaf) and not hasattr(leaf, 'numpy'):
+      raise errors.UsageError(
+        'The TF2 model returned a symbolic tensor at outputs%s; it must be '
+        'computed from the given inputs.' % path
+      )
+    if not tensors.is_tensor(leaf) and not isinstance(
+      leaf, (bool, int, float, complex, str, bytes, np.ndarray, np.generic)
+    ):
+      raise errors.UsageError(
+        'The TF2 model returned a %s at outputs%s; expected a tensor.'
+        % (type(leaf).__name__, path)
+      )
+  return outputs
+
+
+def list_variables(program: Program, plan: plan_lib.RunPlan):
+  """Calls the model twice and describes its variables.
+
+  Args:
+    program: the user's TF2 code.
+    plan: what to run.
+
+  Returns:
+    An `Observation` with `variables`, `untracked` and `draws` only.
+  """
+  start = time.time()
+  observed = observation_lib.Observation(
+    'TF2', environment=tf1_runner.environment()
+  )
+  with environment(plan) as (seeds, created):
+    model = build_model(program)
+    inputs = input_tensors(plan)
+    call_model(program, model, inputs, plan.training)
+    observed.draws = seeds.draws
+    call_model(program, model, inputs, plan.training)
+    _describe_variables(observed, model, created)
+  observed.seconds['TF2'] = time.time() - start
+  return observed
+
+
+def run(
+  program: Program,
+  plan: plan_lib.RunPlan,
+  weights_for: WeightsFor | None = None,
+):
+  """Runs a plan on a freshly built model.
+
+  With seeded weights the first call is the observed one, as in TensorFlow's
+  guide: variables are created in it, so that initializers and dropout draw in
+  the order of the program. With fixed weights a first call creates the
+  variables, and a second one, which repeats its random draws, is observed.
+
+  Args:
+    program: the user's TF2 code.
+    plan: what to run.
+    weights_for: gives the values of the variables; needed for fixed weights.
+
+  Returns:
+    An `Observation`.
+
+  Raises:
+    UsageError: if the model or its outputs are unusable.
+    EnvironmentSetupError, ModelCodeError: if the code cannot run here.
+  """
+  start = time.time()
+  observed = observation_lib.Observation(
+    'TF2', environment=tf1_runner.environment()
+  )
+  with environment(plan) as (seeds, created):
+    model = build_model(program)
+    observed.takes_training = program.takes_training(model)
+    inputs = input_tensors(plan)
+    fixed = plan.weights == plan_lib.FIXED
+    if fixed:
+      call_model(program, model, inputs, plan.training)
+      variables = _describe_variables(observed, model, created)
+      observed.draws = seeds.draws
+      _set_weights(variables, weights_for(observed.variables), created)
+      observed.weights = [model_lib.value_of(v) for v in variables]
+      seeds.replay()
+    with _tape(plan) as tape:
+      outputs = call_model(program, model, inputs, plan.training)
+      losses = model_lib.regularization_losses(model)
+      if plan.gradients:
+        loss = _total_loss(program, outputs, inputs, losses)
+    if not fixed:
+      variables = _describe_variables(observed, model, created)
+      observed.draws = seeds.draws
+      observed.weights = _initial_values(variables, created)
+    if plan.gradients:
+      observed.loss = loss.numpy()
+      observed.gradients = _gradients(tape, loss, variables)
+    observed.structure = nest.describe(outputs)
+    observed.outputs = [
+      (path, _to_numpy(leaf)) for path, leaf in nest.flatten(outputs)
+    ]
+    behind = (
+      model_lib.variables_behind_losses(model, variables) if losses else []
+    )
+    observed.losses = [
+      observation_lib.RegularizationLoss(names, loss.numpy())
+      for names, loss in zip(behind, losses, strict=True)
+    ]
+  observed.seconds['TF2'] = time.time() - start
+  return observed
+
+
+def _tape(plan):
+  return tf.GradientTape() if plan.gradients else contextlib.nullcontext()
+
+
+def _describe_variables(observed, model, created) -> list[Any]:
+  variables = model_lib.variables_of(model, created)
+  observed.variables = model_lib.specs_of(variables, created)
+  observed.untracked = [
+    observation_lib.VariableSpec(
+      r.name, r.shape or (), r.dtype, r.trainable, r.line, tracked=False
+    )
+    for r in model_lib.untracked(variables, created)
+  ]
+  return variables
+
+
+def _set_weights(variables, values, created) -> None:
+  """Assigns the values; what has none goes back to its initial value."""
+  initial = {id(r.variable): r.initial_value for r in created}
+  backends = model_lib.backend_variables(variables)
+  for variable, backend, value in zip(variables, backends, values, strict=True):
+    if value is None:
+      value = initial.get(id(backend))
+    if value is not None:
+      model_lib.assign(variable, value)
+
+
+def _initial_values(variables, created) -> list[np.ndarray]:
+  """Values from before the call, which may have updated statistics."""
+  initial = {id(r.variable): r.initial_value for r in created}
+  values = []
+  for variable, backend in zip(
+    variables, model_lib.backend_variables(variables), strict=True
+  ):
+    value = initial.get(id(backend))
+    values.append(model_lib.value_of(variable) if value is None else value)
+  return values
+
+
+def _total_loss(program, outputs, inputs, losses):
+  with user_code.running('TF2', 'compute_loss'):
+    loss = program.compute_loss(outputs, inputs)
+  loss = tf1_runner.check_loss(loss, 'TF2')
+  if losses:
+    loss += tf.cast(tf.add_n(losses), loss.dtype)
+  return loss
+
+
+def _gradients(tape, loss, variables) -> list[np.ndarray | None]:
+  trainable = [
+    backend
+    for variable, backend in zip(
+      variables, model_lib.backend_variables(variables), strict=True
+    )
+    if variable.trainable
+  ]
+  gradients = tape.gradient(loss, trainable) if trainable else []
+  return [
+    None if g is None else tf.convert_to_tensor(g).numpy() for g in gradients
+  ]
+
+
+def _to_numpy(leaf: Any) -> np.ndarray:
+  return np.asarray(leaf.numpy() if tensors.is_tensor(leaf) else leaf)
