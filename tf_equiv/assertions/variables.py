@@ -56,7 +56,7 @@ class VariableAssertions(base.AssertionBase):
       count, total, changed = len(created), len(watched), []
       for title, training in calls:
         tf2_runner.call_model(program, model, inputs, training)
-        new += [(title, record) for record in created[count:]]
+        new += [(title, r) for r in created[count:] if not r.internal]
         count = len(created)
         if not training:
           changed = _changed(watched, before)

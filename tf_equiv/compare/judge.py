@@ -69,6 +69,16 @@ def _variable_advice(table) -> list[str]:
       'If the layout was changed on purpose, transform the value in '
       'convert_variable(tf1_name, value, tf2_name).'
     )
+  if table.dtypes:
+    advice.append(
+      'Give the TF2 variable the dtype of TF1 (Keras layers take dtype=...); '
+      'computing in another precision gives other numbers.'
+    )
+  if table.trainable:
+    advice.append(
+      'Set `trainable` of the TF2 variable or layer as in TF1; otherwise the '
+      'optimizer updates other variables than before.'
+    )
   if table.duplicates:
     advice.append(
       'Give each layer of the TF2 model a name of its own, and check with '
@@ -166,7 +176,7 @@ def _compare_outputs(tf1, tf2, tolerance):
   return sorted(
     (
       values.compare_arrays(
-        path,
+        'outputs' + path,
         value,
         others[path],
         tolerance,
@@ -214,10 +224,10 @@ def _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty) -> None:
     return
   group = failed[0]
   verdict.headline = _headline(verdict, group, failed[1:])
-  seeded = plan.weights == plan_lib.SEEDED or plan.training
-  if seeded:
+  if plan.weights == plan_lib.SEEDED or _forward_draws_differ(tf1, tf2):
     verdict.ledger = ledgers.compare_ledgers(tf1.draws, tf2.draws)
-  if verdict.ledger and plan.seed_mode is seeds.SeedMode.NUM_RANDOM_OPS:
+  by_order = plan.seed_mode is seeds.SeedMode.NUM_RANDOM_OPS
+  if verdict.ledger and verdict.ledger.changes_order and by_order:
     verdict.headline += ', because random numbers are drawn in another order'
     verdict.advice = _order_advice(verdict.ledger)
   else:
@@ -229,6 +239,15 @@ def _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty) -> None:
       dict(tf2.outputs),
       tolerance,
     )
+
+
+def _forward_draws_differ(tf1, tf2) -> bool:
+  """Tells whether the draws that matter with fixed weights differ."""
+  sides = [
+    [(draw.key, draw.seed) for draw in side.draws if not draw.variable]
+    for side in (tf1, tf2)
+  ]
+  return sides[0] != sides[1]
 
 
 def _headline(verdict, group, later) -> str:
@@ -245,7 +264,7 @@ def _headline(verdict, group, later) -> str:
     line += ': %d of %d, first %s' % (
       len(failed),
       len(verdict.comparisons[group]),
-      ('outputs' if group == 'outputs' else '') + failed[0].name,
+      failed[0].name,
     )
   if later:
     line += ' (so do the %s)' % ', '.join(later)
@@ -268,18 +287,29 @@ def _require_something(verdict, plan, allow_empty) -> None:
 
 
 def _order_advice(ledger) -> list[str]:
-  advice = []
+  if not ledger.tf2_count:
+    return [
+      'The TF2 model makes no draw with stateful random ops: Keras 3, '
+      'tf.random.Generator and stateless ops have random numbers of their '
+      'own, which cannot be aligned. Compare with fixed weights '
+      '(assertForwardEquivalent without seed_mode).'
+    ]
   if ledger.initializers_first:
-    advice.append(
+    reason = (
       'TF2 creates all variables before the forward pass draws (a Keras '
       'functional model, or a model that was built before the call), while '
       'TF1 mixes both in program order. That is no bug of the model.'
     )
-  advice.append(
-    "Compare with seed_mode='constant', which does not depend on the order, "
-    'or call the decorated layer directly.'
-  )
-  return advice
+  else:
+    reason = (
+      'A dropout layer, an initializer or another random op was moved, added '
+      'or left out at the lines above; if that is not intended, mend it there.'
+    )
+  return [
+    reason,
+    "seed_mode='constant' does not depend on the order of draws: use it where "
+    'the order may differ, or call the decorated layer directly.',
+  ]
 
 
 def _value_advice(verdict, group, plan, tf2) -> list[str]:
@@ -347,11 +377,8 @@ def judge_creations(
       '%d variable(s) created after the first call, instead of being reused'
       % len(created)
     )
-    for call, record in created[:_MOST_LISTED]:
+    for call, record in created:
       verdict.evidence.append('%s: %s' % (call, record))
-    if len(created) > _MOST_LISTED:
-      verdict.evidence.append('... and %d more' % (len(created) - _MOST_LISTED))
-    for _, record in created:
       if record.advice not in verdict.advice:
         verdict.advice.append(record.advice)
   if changed:
@@ -371,9 +398,6 @@ def judge_creations(
     verdict.headline = 'No variable was watched: the model has none'
     verdict.advice = [_COUNT_ADVICE]
   return verdict
-
-
-_MOST_LISTED = 10
 
 
 def explain_missing_training(

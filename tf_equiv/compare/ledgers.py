@@ -13,6 +13,8 @@ class LedgerDifference:
 
   Attributes:
     moved: (TF1 draw, TF2 draw) that are the same draw at another place.
+    replaced: (TF1 draw, TF2 draw) that initialize the same variable with
+      another op or shape.
     only_tf1: draws that TF2 does not make.
     only_tf2: draws that TF1 does not make.
     tf1_count: number of draws of TF1.
@@ -22,15 +24,21 @@ class LedgerDifference:
   """
 
   moved: list[tuple[Draw, Draw]]
+  replaced: list[tuple[Draw, Draw]]
   only_tf1: list[Draw]
   only_tf2: list[Draw]
   tf1_count: int
   tf2_count: int
   initializers_first: bool
 
+  @property
+  def changes_order(self) -> bool:
+    """Whether other draws than the replaced ones get other numbers."""
+    return bool(self.moved or self.only_tf1 or self.only_tf2)
+
   def first(self) -> int | None:
     """Position of the first draw at which the ledgers part."""
-    places = [min(a.index, b.index) for a, b in self.moved]
+    places = [min(a.index, b.index) for a, b in self.moved + self.replaced]
     places += [d.index for d in self.only_tf1 + self.only_tf2]
     return min(places) if places else None
 
@@ -52,22 +60,30 @@ def compare_ledgers(
   if [d.key for d in tf1] == [d.key for d in tf2]:
     return None
   gone, come = _rearranged(tf1, tf2) or _unmatched(tf1, tf2)
-  moved = []
-  for draw in list(gone):
-    for other in come:
-      if other.key == draw.key:
-        moved.append((draw, other))
-        gone.remove(draw)
-        come.remove(other)
-        break
+  moved = _take_pairs(gone, come, lambda draw: draw.key)
+  replaced = _take_pairs(gone, come, lambda draw: draw.variable or None)
   return LedgerDifference(
     moved=moved,
+    replaced=replaced,
     only_tf1=gone,
     only_tf2=come,
     tf1_count=len(tf1),
     tf2_count=len(tf2),
     initializers_first=_initializers_first(tf1, tf2),
   )
+
+
+def _take_pairs(gone, come, key):
+  """Removes and returns pairs of draws with equal keys that are not None."""
+  pairs = []
+  for draw in list(gone):
+    for other in come:
+      if key(draw) is not None and key(draw) == key(other):
+        pairs.append((draw, other))
+        gone.remove(draw)
+        come.remove(other)
+        break
+  return pairs
 
 
 def _unmatched(tf1, tf2):

@@ -99,7 +99,7 @@ def find_permutation(
   """Finds outputs that differ but equal another output of the other side.
 
   Args:
-    comparisons: comparisons of the outputs, named by path.
+    comparisons: comparisons of the outputs, named 'outputs' and the path.
     tf1: outputs of the reference by path.
     tf2: outputs of the candidate by path.
     tolerance: what may differ.
@@ -107,7 +107,11 @@ def find_permutation(
   Returns:
     A sentence for each exchanged output.
   """
-  failed = [c.name for c in comparisons if not c.passed and c.count > 1]
+  failed = [
+    c.name[len('outputs') :]
+    for c in comparisons
+    if not c.passed and c.count > 1
+  ]
   found = []
   for path in failed:
     for other in failed:

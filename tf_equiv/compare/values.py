@@ -128,15 +128,18 @@ def _compare_inexact(name, tf1, tf2, tolerance, group_scale, order):
       difference[a == b] = 0.0  # equal infinities
       if tolerance.equal_nan:
         difference[np.isnan(a) & np.isnan(b)] = 0.0
-      allowed = np.where(np.isfinite(relative), relative, 0.0) + atol
+      relative = np.where(np.isfinite(relative), relative, 0.0)
+      allowed = relative + atol
       excess = difference - allowed
+      shortfall = difference - relative
+      # The rounding of this difference and of the sum that it goes into.
+      shortfall += np.where(relative > 0, difference, 0.0) * 2.0**-51
     excess[np.isnan(excess)] = np.inf
     differing += int(np.count_nonzero(excess > 0))
     i = int(np.argmax(excess))
     if excess[i] > worst_excess:
       worst_excess = float(excess[i])
       worst = (start + i, float(difference[i]), float(allowed[i]))
-    shortfall = difference - (allowed - atol)
     needed = max(needed, float(np.max(shortfall, initial=0.0)))
     if np.isnan(shortfall).any():
       needed = np.inf
@@ -169,9 +172,12 @@ def _compare_exact(name, tf1, tf2, order):
   difference = 0.0
   flat1, flat2 = tf1.reshape(-1), tf2.reshape(-1)
   if places.size and tf1.dtype.kind in 'iu':
-    gaps = [abs(int(flat1[i]) - int(flat2[i])) for i in places[:10000]]
-    index = int(places[int(np.argmax(gaps))])
-    difference = float(max(gaps))
+    a, b = flat1[places], flat2[places]
+    # Modulo 2**64 the gap is exact for all integer types.
+    gaps = np.where(a > b, a, b).astype(np.uint64)
+    gaps -= np.where(a > b, b, a).astype(np.uint64)
+    worst = int(np.argmax(gaps))
+    index, difference = int(places[worst]), float(gaps[worst])
   elif places.size:
     difference = 1.0
   return ValueComparison(

@@ -59,6 +59,12 @@ class VariableTable:
       or self.dtypes
     )
 
+  def agreeing(self) -> int:
+    """Number of pairs that agree in shape, dtype and trainable flag."""
+    rows = (*self.shapes, *self.dtypes, *self.trainable)
+    odd = {row[-1].name for row in rows}
+    return sum(second.name not in odd for _, second in self.pairs)
+
   def tf1_name_of(self) -> dict[str, str]:
     """TF1 name for each TF2 name."""
     return {second.name: first.name for first, second in self.pairs}
@@ -152,7 +158,7 @@ def _leave_out(patterns, tf1, tf2):
     hits = [s for s in (*tf1, *tf2) if expression.search(s.name)]
     if not hits:
       close = difflib.get_close_matches(
-        pattern, [s.name for s in (*tf1, *tf2)], n=3, cutoff=0.3
+        expression.pattern, [s.name for s in (*tf1, *tf2)], n=3, cutoff=0.3
       )
       raise errors.UsageError(
         'The pattern %r of ignored_variables matches no variable of either '

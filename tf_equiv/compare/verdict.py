@@ -63,10 +63,13 @@ class Verdict:
     ]
     if not pairs:
       return None
-    return max(
-      pairs,
-      key=lambda c: c.difference / c.allowed if c.allowed else c.difference,
-    )
+
+    def excess(c):
+      if c.difference != c.difference:  # NaN
+        return float('inf')
+      return c.difference / c.allowed if c.allowed else c.difference
+
+    return max(pairs, key=excess)
 
   def __str__(self) -> str:
     return self.summary or repr(self)

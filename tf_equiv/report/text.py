@@ -4,6 +4,8 @@ A message has the verdict in its first line, then the evidence (every failing
 item, capped), and ends with what to do next.
 """
 
+import decimal
+
 import numpy as np
 
 from tf_equiv.compare import ledgers, values, variables
@@ -11,6 +13,12 @@ from tf_equiv.compare import verdict as verdict_lib
 
 _MOST_ITEMS = 10
 _MOST_FOLLOWING = 2
+_MOST_BESIDE_OTHERS = 5
+# Lines of a table of variables, and rows (of three lines) of a ledger, that
+# are shared out among the sections.
+_TABLE_LINES = 36
+_LEDGER_ROWS = 6
+_ROUND_UP = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
 
 def failure(verdict: verdict_lib.Verdict) -> str:
@@ -19,10 +27,13 @@ def failure(verdict: verdict_lib.Verdict) -> str:
   lines = ['%s%s' % (verdict.headline, where)]
   if verdict.table is not None and not verdict.comparisons:
     lines += _table(verdict.table)
-  lines += ['  ' + line for line in verdict.evidence]
+  most = _MOST_BESIDE_OTHERS if verdict.comparisons else _MOST_ITEMS
+  lines += ['  ' + line for line in verdict.evidence[:most]]
+  lines += _more(verdict.evidence, most, indent='  ')
+  most = _MOST_ITEMS
   if verdict.ledger is not None:
     lines += _ledger(verdict.ledger)
-  most = _MOST_ITEMS
+    most = _MOST_BESIDE_OTHERS
   for group in verdict.comparisons:
     found = _group(group, verdict.comparisons[group], most)
     lines += found
@@ -61,19 +72,17 @@ def _group(
   if not failed:
     return []
   lines = ['  %s: %d of %d differ' % (group, len(failed), len(comparisons))]
-  prefix = 'outputs' if group == 'outputs' else ''
   for comparison in failed[:most]:
-    lines += ['    ' + line for line in _comparison(prefix, comparison)]
+    lines += ['    ' + line for line in _comparison(comparison)]
   return lines + _more(failed, most)
 
 
-def _comparison(prefix: str, c: values.ValueComparison) -> list[str]:
-  name = prefix + c.name
+def _comparison(c: values.ValueComparison) -> list[str]:
   if c.problem:
-    return ['%s: %s' % (name, c.problem)]
+    return ['%s: %s' % (c.name, c.problem)]
   lines = [
     '%s  %s%s: %d of %d elements differ'
-    % (name, c.dtype, list(c.shape), c.differing, c.count)
+    % (c.name, c.dtype, list(c.shape), c.differing, c.count)
   ]
   place = 'at %s ' % list(c.worst_index) if c.worst_index else ''
   line = '  worst %sTF1 %s, TF2 %s' % (
@@ -96,14 +105,12 @@ def _comparison(prefix: str, c: values.ValueComparison) -> list[str]:
 
 
 def _table(table: variables.VariableTable) -> list[str]:
-  lines = ['  %d variable(s) correspond.' % len(table.pairs)]
+  sections = []
   likely = dict(table.renames)
 
   def section(title, rows):
     if rows:
-      lines.append('  %s:' % title)
-      lines.extend('    ' + row for row in rows[:_MOST_ITEMS])
-      lines.extend(_more(rows))
+      sections.append((title, rows))
 
   section(
     'missing in TF2',
@@ -152,6 +159,17 @@ def _table(table: variables.VariableTable) -> list[str]:
     'created by TF2, but not among the variables of the model',
     sorted('%s  %s%s' % (s.name, s, _at(s)) for s in table.untracked),
   )
+  lines = ['  %d variable(s) agree.' % table.agreeing()]
+  most = min(_MOST_ITEMS, _TABLE_LINES // max(len(sections), 1))
+  return lines + _sections(sections, most)
+
+
+def _sections(sections, most: int) -> list[str]:
+  lines = []
+  for title, rows in sections:
+    lines.append('  %s:' % title)
+    lines += ['    ' + row for row in rows[:most]]
+    lines += _more(rows, most)
   return lines
 
 
@@ -176,14 +194,11 @@ def _ledger(ledger: ledgers.LedgerDifference) -> list[str]:
     '  random draws: TF1 makes %d, TF2 makes %d; they part at draw %s'
     % (ledger.tf1_count, ledger.tf2_count, ledger.first())
   ]
-  for title, rows in (
+  sections = (
+    ('same draw at another place', [_pair(*pair) for pair in ledger.moved]),
     (
-      'same draw at another place',
-      [
-        '%s: TF1 draw %d, TF2 draw %d\n      TF1 %s\n      TF2 %s'
-        % (a, a.index, b.index, a.line, b.line)
-        for a, b in ledger.moved
-      ],
+      'another draw for the variable',
+      [_pair(*pair) for pair in ledger.replaced],
     ),
     (
       'only in TF1',
@@ -193,17 +208,23 @@ def _ledger(ledger: ledgers.LedgerDifference) -> list[str]:
       'only in TF2',
       ['draw %d: %s\n      %s' % (d.index, d, d.line) for d in ledger.only_tf2],
     ),
-  ):
-    if rows:
-      lines.append('  %s:' % title)
-      lines += ['    ' + row for row in rows[:_MOST_ITEMS]]
-      lines += _more(rows)
-  return lines
+  )
+  sections = [(title, rows) for title, rows in sections if rows]
+  most = max(2, _LEDGER_ROWS // max(len(sections), 1))
+  return lines + _sections(sections, most)
 
 
-def _more(rows, most: int = _MOST_ITEMS) -> list[str]:
+def _pair(a, b) -> str:
+  if a.key == b.key:
+    head = '%s: TF1 draw %d, TF2 draw %d' % (a, a.index, b.index)
+  else:
+    head = 'TF1 draw %d: %s; TF2 draw %d: %s' % (a.index, a, b.index, b)
+  return head + '\n      TF1 %s\n      TF2 %s' % (a.line, b.line)
+
+
+def _more(rows, most: int, indent: str = '    ') -> list[str]:
   hidden = len(rows) - most
-  return ['    ... and %d more' % hidden] if hidden > 0 else []
+  return ['%s... and %d more' % (indent, hidden)] if hidden > 0 else []
 
 
 def _number(value: float) -> str:
@@ -212,10 +233,7 @@ def _number(value: float) -> str:
 
 def _number_up(value: float) -> str:
   """Rounds up to three digits, so that the printed number really passes."""
-  if not value:
-    return '0'
-  step = 10.0 ** (np.floor(np.log10(value)) - 2)
-  return '%.3g' % (np.ceil(value / step) * step)
+  return '%.3g' % _ROUND_UP.create_decimal_from_float(float(value))
 
 
 def _value(value) -> str:

@@ -82,7 +82,8 @@ def flatten(value: Any, path: str = '') -> List[Tuple[str, Any]]:
 def map_leaves(function: Callable[[str, Any], Any], value: Any, path: str = ''):
   """Returns the same structure with `function(path, leaf)` for each leaf.
 
-  Types of the containers are kept, named tuples and dict subclasses included.
+  Lists, tuples, named tuples and `OrderedDict` stay what they are; any other
+  mapping becomes a dict.
   """
   if value is None:
     return None

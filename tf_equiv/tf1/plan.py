@@ -108,4 +108,6 @@ def check_training(training: Optional[bool]) -> bool:
   """Returns the flag if it is a bool, else raises `UsageError`."""
   if isinstance(training, (bool, np.bool_)):
     return bool(training)
-  raise errors.UsageError('training must be True or False, got %r.' % training)
+  raise errors.UsageError(
+    'training must be True or False, got %r.' % (training,)
+  )

@@ -302,11 +302,7 @@ def _owner(frame):
       return values['name'], layer
     owner = values.get('self')
     if function == 'add_weight' and isinstance(values.get('name'), str):
-      scope = compat.name_scope()
-      owner_name = getattr(owner, 'name', '')
-      prefix = scope or owner_name
-      name = values['name']
-      return ('%s/%s' % (prefix, name) if prefix else name), layer
+      return _scoped_name(owner, values['name']), layer
     if not layer and function == '__call__' and owner is not None:
       name = getattr(owner, 'name', '')
       if isinstance(name, str) and hasattr(owner, 'trainable_variables'):
@@ -314,3 +310,11 @@ def _owner(frame):
     frame = frame.f_back
   # The innermost scope is the random op's own.
   return '', layer or compat.name_scope().rpartition('/')[0]
+
+
+def _scoped_name(owner, name: str) -> str:
+  """The name that a Keras layer's variable will have."""
+  scope = compat.name_scope() or getattr(owner, 'name', '')
+  if scope.split('/')[-1] == name:  # The variable's own scope is entered.
+    return scope
+  return '%s/%s' % (scope, name) if scope else name

@@ -14,7 +14,15 @@ _EAGER_ADVICE = (
   'tf.function in call_tf2.'
 )
 
-# (side or None for both, pattern of "Type: message", error, advice)
+_COLLECTION_ADVICE = (
+  'tf_slim collects these in a graph collection, which does not work in '
+  'eager execution. On the TF2 side, leave out outputs_collections and '
+  'variables_collections (of the arg_scope as well) and return end points in '
+  'a dict.'
+)
+
+# (side or None for both, pattern of "Type: message", error, advice); the
+# names of the functions in the traceback follow, each as "in function()".
 _KNOWN = (
   (
     None,
@@ -42,8 +50,9 @@ _KNOWN = (
     'TF2',
     r'track_tf1_layers_and_variables.*must be applied to a method',
     errors.EnvironmentSetupError,
-    'The shim works on tf_keras layers and tf.Module, not on Keras 3 layers. '
-    + compat.LEGACY_KERAS_ADVICE,
+    'The shim works on layers and models of tf_keras and on tf.Module, not on '
+    'those of Keras 3: derive the class from tf_keras.layers.Layer, or remove '
+    'the decorator from a native Keras 3 layer.',
   ),
   (
     'TF2',
@@ -51,6 +60,12 @@ _KNOWN = (
     errors.ModelCodeError,
     'The shim does not support partitioned variables: drop the partitioner on '
     'the TF2 side.',
+  ),
+  (
+    'TF2',
+    r'in (append_tensor_alias|_add_variable_to_collections)\(\)',
+    errors.ModelCodeError,
+    _COLLECTION_ADVICE,
   ),
   (
     'TF2',
@@ -84,16 +99,34 @@ def running(side: str, what: str):
     raise
   except Exception as error:
     text = '%s: %s' % (type(error).__name__, error)
+    full = text + _functions(error.__traceback__)
     line = source.user_line_of_traceback(error.__traceback__)
     for known_side, pattern, cls, advice in _KNOWN:
-      if known_side in (None, side) and re.search(pattern, text, re.DOTALL):
+      if known_side in (None, side) and re.search(pattern, full, re.DOTALL):
         raise cls(
-          '%s could not run on the %s side; nothing was compared.\n'
-          '  at %s\n  %s\n%s' % (what, side, line, _first_lines(text), advice)
+          '%s could not run on the %s side; nothing was compared.\n%s  %s\n%s'
+          % (what, side, _place(line), _first_lines(text), advice)
         ) from error
     raise
 
 
+def _functions(traceback) -> str:
+  names = []
+  while traceback is not None:
+    names.append(' in %s()' % traceback.tb_frame.f_code.co_name)
+    traceback = traceback.tb_next
+  return ''.join(names)
+
+
+def _place(line: source.SourceLine) -> str:
+  # Keras 3 removes the user's frames from the traceback where it can.
+  return '  at %s\n' % line if line.filename else ''
+
+
 def _first_lines(text: str, limit: int = 3) -> str:
+  """Keeps the message of an error, without the frame that Keras puts round."""
+  text = re.sub(r'\x1b\[[0-9;]*m', '', text)  # colours
+  text = re.sub(r'Exception encountered when calling [^\n]*\n', '', text)
+  text = re.split(r'(Call a|A)rguments received by', text)[0]
   lines = [line for line in text.splitlines() if line.strip()]
   return '\n  '.join(lines[:limit])

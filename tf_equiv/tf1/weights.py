@@ -9,7 +9,9 @@ import numpy as np
 from tf_equiv.tf1 import errors
 
 # Names that say that a value must be positive: variances and deviations.
-_POSITIVE = re.compile(r'(?:^|[/_.])(?:moving_|running_)?(var|variance|stddev)')
+_POSITIVE = re.compile(
+  r'(?:^|[/_.])(?:moving_|running_)?(var|variance|stddev)(?![a-z])'
+)
 # Names of multiplicative factors, which are one before training.
 _SCALE = re.compile(r'(?:^|[/_.])(gamma|scale)$')
 
@@ -137,10 +139,26 @@ def check_weight(value: Any, spec, dtype: Any) -> np.ndarray:
       '%s returned an array of dtype %s; the variable has dtype %s.'
       % (call, array.dtype, dtype)
     )
-  if array.dtype.kind in 'fc' and not np.all(np.isfinite(array)):
+  if not numeric:
+    return array
+  if array.dtype.kind == 'c' and dtype.kind != 'c':
     raise errors.UsageError(
-      '%s returned %d values that are NaN or infinite; with them every '
-      'comparison would be without meaning.'
-      % (call, int(np.sum(~np.isfinite(array))))
+      '%s returned complex numbers; the variable has dtype %s.' % (call, dtype)
     )
-  return array.astype(dtype, copy=False) if numeric else array
+  with np.errstate(over='ignore', invalid='ignore'):
+    cast = array.astype(dtype, copy=False)
+  infinite = _count_infinite(array) or _count_infinite(cast)
+  if infinite:
+    raise errors.UsageError(
+      '%s returned %d values that are NaN or infinite%s; with them every '
+      'comparison would be without meaning.'
+      % (call, infinite, '' if _count_infinite(array) else ' as %s' % dtype)
+    )
+  return cast
+
+
+def _count_infinite(array: np.ndarray) -> int:
+  """Counts NaN and infinities, those of bfloat16 included."""
+  if array.dtype.kind not in 'fcV':
+    return 0
+  return int(np.sum(~np.isfinite(array)))

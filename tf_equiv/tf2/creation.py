@@ -21,6 +21,11 @@ KERAS_LAYER = 'Keras layer'
 LEGACY_LAYER = 'compat.v1 layer'
 GET_VARIABLE = 'get_variable'
 
+# Every tf_keras Model counts its batches in three variables of its own, which
+# it does not list; every random layer of Keras 3 has a state.
+_INTERNAL_FUNCTION = '_init_batch_counters'
+_INTERNAL_NAME = 'seed_generator_state'
+
 # The counter that compat.v1 layers and Keras append to repeated names.
 _COUNTER = re.compile(r'_\d+(?=/|$)')
 
@@ -62,6 +67,7 @@ class CreatedVariable:
     owner: the layer that asked for it, as 'name (Class)', or ''.
     variable: the variable, or None where its creation was refused.
     initial_value: its value when created, or None where it has none yet.
+    internal: whether it is a counter of Keras' own and no weight.
   """
 
   name: str
@@ -73,6 +79,7 @@ class CreatedVariable:
   owner: str = ''
   variable: Any = None
   initial_value: np.ndarray | None = None
+  internal: bool = False
 
   @property
   def numbered_name(self) -> bool:
@@ -141,16 +148,31 @@ def assert_no_variable_creations():
       cause and the remedy.
   """
 
+  refused = []
+
   def creator(next_creator, **kwargs):
     del next_creator
     record = _describe(kwargs)
-    raise errors.VariableCreationError(
-      'A variable was created instead of reusing an existing one: %s\n%s'
-      % (record, record.advice)
+    refused.append(
+      errors.VariableCreationError(
+        'A variable was created instead of reusing an existing one: %s\n%s'
+        % (record, record.advice)
+      )
     )
+    raise refused[-1]
 
   with tf.variable_creator_scope(creator):
-    yield
+    try:
+      yield
+    except errors.VariableCreationError:
+      raise
+    except Exception as error:
+      # AutoGraph and others wrap what is raised inside them.
+      if refused:
+        raise refused[0] from error
+      raise
+  if refused:  # The error was caught inside.
+    raise refused[0]
 
 
 @contextlib.contextmanager
@@ -192,7 +214,7 @@ def _causes(created: list[CreatedVariable]) -> list[str]:
 
 def _describe(kwargs) -> CreatedVariable:
   """Reads a creator's arguments and the stack below it."""
-  cause, owner = _cause()
+  cause, owner, internal = _cause()
   dtype = kwargs.get('dtype')
   shape = kwargs.get('shape')
   if shape is None and not callable(kwargs.get('initial_value')):
@@ -210,13 +232,14 @@ def _describe(kwargs) -> CreatedVariable:
     line=source.user_line(3),
     cause=cause,
     owner=owner,
+    internal=internal or _INTERNAL_NAME in (kwargs.get('name') or ''),
   )
 
 
 def _cause():
-  """Walks from the creator to the user's line; returns (cause, owner)."""
+  """Walks out to the user's line; returns (cause, owner, is internal)."""
   frame = sys._getframe(3)
-  cause, owner = TF_VARIABLE, ''
+  cause, owner, internal = TF_VARIABLE, '', False
   while frame is not None:
     filename, function = frame.f_code.co_filename, frame.f_code.co_name
     if not source.is_library_file(filename) and not compat.is_autograph_file(
@@ -224,15 +247,16 @@ def _cause():
     ):
       break
     caller = frame.f_locals.get('self')
+    internal = internal or function == _INTERNAL_FUNCTION
     if function == '_get_single_variable':
       cause = GET_VARIABLE
     if cause in (TF_VARIABLE, GET_VARIABLE) and caller is not None:
       if compat.is_legacy_layer(caller):
-        return LEGACY_LAYER, _layer_name(caller)
+        return LEGACY_LAYER, _layer_name(caller), internal
       if cause == TF_VARIABLE and compat.is_keras_object(caller):
         cause, owner = KERAS_LAYER, _layer_name(caller)
     frame = frame.f_back
-  return cause, owner
+  return cause, owner, internal
 
 
 def _layer_name(layer) -> str:

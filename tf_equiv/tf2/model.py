@@ -72,7 +72,7 @@ def variables_of(model: Any, created: list[Any]) -> list[Any]:
   variables = getattr(model, 'variables', None)
   if variables is not None:
     return list(variables)
-  return [record.variable for record in created]
+  return [r.variable for r in created if not r.internal]
 
 
 def untracked(variables: list[Any], created: list[Any]) -> list[Any]:
@@ -81,8 +81,7 @@ def untracked(variables: list[Any], created: list[Any]) -> list[Any]:
   return [
     record
     for record in created
-    if id(record.variable) not in listed
-    and 'seed_generator' not in record.name  # Keras 3's own random state
+    if id(record.variable) not in listed and not record.internal
   ]
 
 
