@@ -102,7 +102,7 @@ class JudgeRunTest(parameterized.TestCase):
         'variables': 2,
         'weights': 2,
         'outputs': 2,
-        'regularization losses': 2,
+        'regularization losses': 1,
         'loss': 1,
         'gradients': 2,
       },
@@ -157,9 +157,7 @@ class JudgeRunTest(parameterized.TestCase):
       VariableSpec('w', (2,), 'float64', True),
       VariableSpec('b', (1,), 'float64', False),
     ]
-    tf2 = _observe(
-      'TF2', variables=frozen, gradients=[np.array([0.1, 0.2])]
-    )
+    tf2 = _observe('TF2', variables=frozen, gradients=[np.array([0.1, 0.2])])
     self.assertTrue(_judge(_observe('TF1'), tf2, _FIXED).passed)
     verdict = _judge(_observe('TF1'), tf2)
     self.assertStartsWith(verdict.headline, 'Gradients differ: 1 of 2, first b')

@@ -75,9 +75,7 @@ class CompareLedgersTest(absltest.TestCase):
     self.assertTrue(found.changes_order)
 
   def test_extra_draw(self):
-    found = ledgers.compare_ledgers(
-      _ledger(_A, _B), _ledger(_A, _DROPOUT, _B)
-    )
+    found = ledgers.compare_ledgers(_ledger(_A, _B), _ledger(_A, _DROPOUT, _B))
     self.assertEmpty(found.moved)
     self.assertEmpty(found.only_tf1)
     self.assertEqual([d.index for d in found.only_tf2], [1])

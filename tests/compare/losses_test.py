@@ -56,17 +56,13 @@ class CompareLossesTest(absltest.TestCase):
   def test_missing_regularizer_is_named(self):
     found = _compare([_loss(1, 'a'), _loss(2, 'b')], [_loss(1, 'a')])
     self.assertTrue(found['a'].passed)
-    self.assertEqual(
-      found['b'].problem, 'TF2 has no such regularization loss'
-    )
+    self.assertEqual(found['b'].problem, 'TF2 has no such regularization loss')
     self.assertFalse(found['b'].passed)
     self.assertFalse(found['total'].passed)
 
   def test_extra_regularizer_is_named(self):
     found = _compare([], [_loss(1, 'a')])
-    self.assertEqual(
-      found['a'].problem, 'TF1 has no such regularization loss'
-    )
+    self.assertEqual(found['a'].problem, 'TF1 has no such regularization loss')
 
   def test_merged_losses(self):
     found = _compare(
@@ -114,9 +110,7 @@ class CompareLossesTest(absltest.TestCase):
     found = _compare(
       [_loss(1, 'a')], [RegularizationLoss(('a',), np.float64(1))]
     )
-    self.assertEqual(
-      found['a'].problem, 'dtype: TF1 float32, TF2 float64'
-    )
+    self.assertEqual(found['a'].problem, 'dtype: TF1 float32, TF2 float64')
 
 
 if __name__ == '__main__':

@@ -30,10 +30,7 @@ class StructureDifferencesTest(absltest.TestCase):
   def test_mapping_is_no_sequence(self):
     self.assertEqual(
       _differences({'a': 1, 'b': 2}, [1, 2]),
-      [
-        'outputs: TF1 returns a dict of 2 items, '
-        'TF2 returns a list of 2 items'
-      ],
+      ['outputs: TF1 returns a dict of 2 items, TF2 returns a list of 2 items'],
     )
 
   def test_tensor_is_no_sequence(self):
@@ -143,8 +140,9 @@ class FindPermutationTest(absltest.TestCase):
   def test_exchanged_outputs_are_named(self):
     a, b = np.arange(3.0), np.ones(3)
     self.assertEqual(
-      self._find({"['logits']": a, "['probs']": b},
-                 {"['logits']": b, "['probs']": a}),
+      self._find(
+        {"['logits']": a, "['probs']": b}, {"['logits']": b, "['probs']": a}
+      ),
       [
         "TF1 outputs['logits'] equals TF2 outputs['probs']",
         "TF1 outputs['probs'] equals TF2 outputs['logits']",

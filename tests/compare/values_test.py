@@ -234,9 +234,7 @@ class CompareExactTest(parameterized.TestCase):
 
   def test_gap_of_extreme_integers_does_not_wrap(self):
     limits = np.iinfo(np.int64)
-    found = _compare(
-      np.array([0, limits.min, 3]), np.array([1, limits.max, 0])
-    )
+    found = _compare(np.array([0, limits.min, 3]), np.array([1, limits.max, 0]))
     self.assertEqual(found.worst_index, (1,))
     self.assertEqual(found.difference, 2.0**64)
 

@@ -115,7 +115,9 @@ class MatchVariablesTest(parameterized.TestCase):
       [_spec('a', [2, 3])], [_spec('a', [3, 2])]
     )
     ((first, shape, second),) = table.shapes
-    self.assertEqual((first.shape, shape, second.shape), ((2, 3),) * 2 + ((3, 2),))
+    self.assertEqual(
+      (first.shape, shape, second.shape), ((2, 3),) * 2 + ((3, 2),)
+    )
     self.assertTrue(table.blocks_values)
     self.assertEqual(table.agreeing(), 0)
 
@@ -127,7 +129,9 @@ class MatchVariablesTest(parameterized.TestCase):
       return first.shape[::-1]
 
     table = variables.match_variables(
-      [_spec('a', [2, 3])], [_spec('a', [3, 2])], converted_shape=converted_shape
+      [_spec('a', [2, 3])],
+      [_spec('a', [3, 2])],
+      converted_shape=converted_shape,
     )
     self.assertTrue(table.passed)
     self.assertEqual(asked, [('a', 'a')])

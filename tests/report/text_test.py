@@ -15,7 +15,9 @@ _MOST_LINES = 62
 
 def _compare(name, tf1, tf2, **kwargs):
   tolerance = tolerances.Tolerance(**kwargs)
-  return values.compare_arrays(name, np.asarray(tf1), np.asarray(tf2), tolerance)
+  return values.compare_arrays(
+    name, np.asarray(tf1), np.asarray(tf2), tolerance
+  )
 
 
 def _message(*comparisons, group='outputs', **kwargs):

@@ -2,6 +2,7 @@
 
 import ml_dtypes
 import numpy as np
+
 import tf_equiv  # isort: skip  (before tensorflow)
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -24,7 +25,9 @@ class DescribeTest(parameterized.TestCase):
     ),
   )
   def test_words(self, arguments, expected):
-    self.assertEqual(plan.RunPlan(np.zeros(1), **arguments).describe(), expected)
+    self.assertEqual(
+      plan.RunPlan(np.zeros(1), **arguments).describe(), expected
+    )
 
 
 class CheckInputsTest(parameterized.TestCase):
@@ -81,7 +84,8 @@ class CheckInputsTest(parameterized.TestCase):
   @parameterized.parameters('text', b'bytes', True, 3, 1j)
   def test_plain_values(self, value):
     with self.assertRaisesRegex(
-      tf_equiv.UsageError, r"make_inputs\(\)\['x'\] is a %s; " % type(value).__name__
+      tf_equiv.UsageError,
+      r"make_inputs\(\)\['x'\] is a %s; " % type(value).__name__,
     ):
       plan.check_inputs({'x': value})
 

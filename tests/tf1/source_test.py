@@ -72,7 +72,9 @@ class UserLineTest(absltest.TestCase):
       found.append(source.user_line(2))
 
     nest.map_leaves(function, [1])  # called here
-    self.assertEqual(found[0].code, 'nest.map_leaves(function, [1])  # called here')
+    self.assertEqual(
+      found[0].code, 'nest.map_leaves(function, [1])  # called here'
+    )
 
   def test_finds_the_line_behind_autograph(self):
     found = []

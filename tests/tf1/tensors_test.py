@@ -17,11 +17,6 @@ class ExpandCompositesTest(absltest.TestCase):
     self.assertEqual(found[0]['values'].numpy().tolist(), [2.0])
     self.assertEqual(found[0]['indices'].numpy().tolist(), [[1]])
 
-  def test_sparse_value_of_a_session(self):
-    value = v1.SparseTensorValue([[1]], [2.0], [2])
-    found = tensors.expand_composites({'x': value})
-    self.assertEqual(found['x']['values'], [2.0])
-
   def test_ragged(self):
     found = tensors.expand_composites(tf.ragged.constant([[[1], [2, 3]], []]))
     self.assertEqual(found['flat_values'].numpy().tolist(), [1, 2, 3])
@@ -102,7 +97,10 @@ class DefaultLossTest(parameterized.TestCase):
     self.assertEqual(loss.numpy(), 1e6)
 
   def test_ragged_and_sparse(self):
-    outputs = [tf.ragged.constant([[2.0], []]), tf.sparse.from_dense([0.0, 4.0])]
+    outputs = [
+      tf.ragged.constant([[2.0], []]),
+      tf.sparse.from_dense([0.0, 4.0]),
+    ]
     self.assertEqual(tensors.default_loss(outputs, None).numpy(), 10.0)
 
   def test_in_a_graph(self):

@@ -18,7 +18,12 @@ _POSITIVE_NAMES = (
 )
 
 # Computed with NumPy 2; `RandomState` promises never to change.
-_NET_KERNEL = [0.49581579276335463, 0.6755438444592088, 0.31361800717673677, 0.6838734311399784]
+_NET_KERNEL = [
+  0.49581579276335463,
+  0.6755438444592088,
+  0.31361800717673677,
+  0.6838734311399784,
+]
 
 
 class NamedWeightsTest(parameterized.TestCase):
@@ -124,7 +129,9 @@ class ConstantWeightsTest(absltest.TestCase):
     class Owner:
       reset_weights = weights.constant_weights(0.5)
 
-    self.assertEqual(Owner().reset_weights('a', (1,), 'float64').tolist(), [0.5])
+    self.assertEqual(
+      Owner().reset_weights('a', (1,), 'float64').tolist(), [0.5]
+    )
 
 
 class CheckWeightTest(parameterized.TestCase):

@@ -153,6 +153,8 @@ def judge_run(
     )
   for group, pairs in verdict.comparisons.items():
     verdict.compared[group] = len(pairs)
+  if tf1.losses and tf2.losses:
+    verdict.compared['regularization losses'] -= 1  # the total
   _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty)
   return verdict
 
@@ -227,6 +229,8 @@ def _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty) -> None:
   if plan.weights == plan_lib.SEEDED or _forward_draws_differ(tf1, tf2):
     verdict.ledger = ledgers.compare_ledgers(tf1.draws, tf2.draws)
   by_order = plan.seed_mode is seeds.SeedMode.NUM_RANDOM_OPS
+  if verdict.ledger and not by_order and not verdict.ledger.changes_draws:
+    verdict.ledger = None  # The order does not matter in this mode.
   if verdict.ledger and verdict.ledger.changes_order and by_order:
     verdict.headline += ', because random numbers are drawn in another order'
     verdict.advice = _order_advice(verdict.ledger)

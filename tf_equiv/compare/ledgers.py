@@ -36,6 +36,11 @@ class LedgerDifference:
     """Whether other draws than the replaced ones get other numbers."""
     return bool(self.moved or self.only_tf1 or self.only_tf2)
 
+  @property
+  def changes_draws(self) -> bool:
+    """Whether a side makes draws that the other one does not."""
+    return bool(self.replaced or self.only_tf1 or self.only_tf2)
+
   def first(self) -> int | None:
     """Position of the first draw at which the ledgers part."""
     places = [min(a.index, b.index) for a, b in self.moved + self.replaced]

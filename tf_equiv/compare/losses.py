@@ -28,8 +28,8 @@ def compare_losses(
     tolerance: what may differ.
 
   Returns:
-    One comparison for each match, and the comparison of the totals last. A
-    loss on one side only is a difference.
+    One comparison for each match, and, where both have any, that of the
+    totals last. A loss on one side only is a difference.
   """
   if not tf1 and not tf2:
     return []
@@ -37,8 +37,9 @@ def compare_losses(
   found = []
   for name in sorted(groups):
     found.append(_compare_sums(name, groups[name], tolerance))
-  totals = ([x.value for x in tf1], [x.value for x in tf2])
-  found.append(_compare_sums('total', totals, tolerance))
+  if tf1 and tf2:
+    totals = ([x.value for x in tf1], [x.value for x in tf2])
+    found.append(_compare_sums('total', totals, tolerance))
   return found
 
 

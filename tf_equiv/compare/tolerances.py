@@ -40,11 +40,13 @@ class Tolerance:
     atol: absolute tolerance, or None for the default of the dtype times the
       scale of the compared group.
     equal_nan: whether NaN equals NaN.
+    slack: factor on the defaults; does not touch what the caller gave.
   """
 
   rtol: float | None = None
   atol: float | None = None
   equal_nan: bool = False
+  slack: float = 1.0
 
   def __post_init__(self):
     for name in ('rtol', 'atol'):
@@ -75,7 +77,8 @@ class Tolerance:
       and other dtypes that must be equal.
     """
     rtol, atol = _DEFAULTS.get(dtype, (0.0, 0.0))
-    atol *= max(scale, _GROUP_FLOOR * group_scale)
+    rtol *= self.slack
+    atol *= self.slack * max(scale, _GROUP_FLOOR * group_scale)
     if dtype not in _DEFAULTS:
       return 0.0, 0.0
     return (

@@ -11,6 +11,11 @@ from tf_equiv.compare import tolerances
 # Elements compared at a time; bounds the memory for the float64 copies.
 _CHUNK = 1 << 22
 
+# Backpropagation sums in another order in eager execution than in a graph.
+# For ResNet-50 (v1, v2; batches of 2 and 4) the gradients differ by up to 0.65
+# of what is allowed for values, so they get this multiple of it.
+_GRADIENT_SLACK = 5.0
+
 
 @dataclasses.dataclass(frozen=True)
 class ValueComparison:
@@ -23,10 +28,11 @@ class ValueComparison:
     dtype: name of the dtype of both.
     count: number of elements.
     differing: number of elements outside of the tolerance.
-    worst_index: index of the worst element, () for scalars.
+    worst_index: index of the worst element, whose difference is the largest
+      multiple of what is allowed for it; () for scalars.
     tf1_value: TF1's value there.
     tf2_value: TF2's value there.
-    difference: largest absolute difference, NaN where one side is NaN.
+    difference: absolute difference there, NaN where one side is NaN.
     allowed: what was allowed at the worst element.
     needed_atol: an absolute tolerance with which all would have passed.
     rtol: relative tolerance that was used.
@@ -73,8 +79,14 @@ def scale_of(array: np.ndarray | None) -> float:
 
 
 def is_inexact(array: np.ndarray) -> bool:
-  """Tells whether an array holds floating-point or complex numbers."""
-  return array.dtype.kind in 'fc' or array.dtype.name == 'bfloat16'
+  """Tells whether an array holds floating-point or complex numbers.
+
+  That includes bfloat16 and the float8 types of ml_dtypes, which NumPy itself
+  does not know.
+  """
+  return array.dtype.kind in 'fc' or array.dtype.name.startswith(
+    ('bfloat', 'float')
+  )
 
 
 def compare_arrays(
@@ -118,11 +130,11 @@ def _compare_inexact(name, tf1, tf2, tolerance, group_scale, order):
   dtype = dtype_name(tf1)
   rtol, atol = tolerance.resolve(dtype, scale_of(tf1), group_scale)
   flat1, flat2 = tf1.reshape(-1), tf2.reshape(-1)
-  differing, worst, worst_excess, needed = 0, None, -np.inf, 0.0
+  differing, worst, worst_ratio, needed = 0, None, -np.inf, 0.0
   for start in range(0, flat1.size, _CHUNK):
     a = _widen(flat1[start : start + _CHUNK])
     b = _widen(flat2[start : start + _CHUNK])
-    with np.errstate(invalid='ignore', over='ignore'):
+    with np.errstate(invalid='ignore', over='ignore', divide='ignore'):
       difference = np.abs(a - b)
       relative = rtol * np.abs(a)
       difference[a == b] = 0.0  # equal infinities
@@ -130,15 +142,15 @@ def _compare_inexact(name, tf1, tf2, tolerance, group_scale, order):
         difference[np.isnan(a) & np.isnan(b)] = 0.0
       relative = np.where(np.isfinite(relative), relative, 0.0)
       allowed = relative + atol
-      excess = difference - allowed
+      ratio = np.where(difference == 0.0, 0.0, difference / allowed)
       shortfall = difference - relative
       # The rounding of this difference and of the sum that it goes into.
       shortfall += np.where(relative > 0, difference, 0.0) * 2.0**-51
-    excess[np.isnan(excess)] = np.inf
-    differing += int(np.count_nonzero(excess > 0))
-    i = int(np.argmax(excess))
-    if excess[i] > worst_excess:
-      worst_excess = float(excess[i])
+    ratio[np.isnan(ratio)] = np.inf
+    differing += int(np.count_nonzero(~(difference <= allowed)))
+    i = int(np.argmax(ratio))
+    if ratio[i] > worst_ratio:
+      worst_ratio = float(ratio[i])
       worst = (start + i, float(difference[i]), float(allowed[i]))
     needed = max(needed, float(np.max(shortfall, initial=0.0)))
     if np.isnan(shortfall).any():
@@ -214,6 +226,7 @@ def compare_gradients(
     One comparison for each pair. A gradient that is None on one side only is
     a difference.
   """
+  tolerance = dataclasses.replace(tolerance, slack=_GRADIENT_SLACK)
   group_scale = max((scale_of(gradient) for gradient in tf1), default=0.0)
   found = []
   for name, a, b in zip(names, tf1, tf2, strict=True):

@@ -25,8 +25,9 @@ def failure(verdict: verdict_lib.Verdict) -> str:
   """Returns the message of a failed assertion."""
   where = ' (%s)' % verdict.conditions if verdict.conditions else ''
   lines = ['%s%s' % (verdict.headline, where)]
-  if verdict.table is not None and not verdict.comparisons:
-    lines += _table(verdict.table)
+  table = verdict.table
+  if table is not None and not table.passed and not verdict.comparisons:
+    lines += _table(table)
   most = _MOST_BESIDE_OTHERS if verdict.comparisons else _MOST_ITEMS
   lines += ['  ' + line for line in verdict.evidence[:most]]
   lines += _more(verdict.evidence, most, indent='  ')
@@ -152,7 +153,7 @@ def _table(table: variables.VariableTable) -> list[str]:
     ),
   )
   section(
-    'likely renames (same shape, similar name)',
+    'likely renames, by shape and name',
     ['%s -> %s' % rename for rename in table.renames],
   )
   section(
@@ -238,7 +239,8 @@ def _number_up(value: float) -> str:
 
 def _value(value) -> str:
   if isinstance(value, (str, bytes)):
-    shown = repr(value)
+    # Not the np.str_(...) of NumPy 2.
+    shown = repr(value.item() if isinstance(value, np.generic) else value)
     return shown if len(shown) <= 40 else shown[:37] + '...'
   if isinstance(value, (float, np.floating)) or hasattr(value, 'dtype'):
     if getattr(value, 'dtype', np.dtype(float)).kind in 'biu':

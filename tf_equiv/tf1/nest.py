@@ -8,6 +8,8 @@ must be None on the other side too.
 
 import collections
 import dataclasses
+import enum
+import numbers
 from typing import Any, Callable, List, Optional, Tuple
 
 try:
@@ -75,7 +77,7 @@ def flatten(value: Any, path: str = '') -> List[Tuple[str, Any]]:
     return [(path, value)]
   found = []
   for key, item in items:
-    found.extend(flatten(item, '%s[%r]' % (path, key)))
+    found.extend(flatten(item, path + _index(key)))
   return found
 
 
@@ -91,8 +93,7 @@ def map_leaves(function: Callable[[str, Any], Any], value: Any, path: str = ''):
   if items is None:
     return function(path, value)
   mapped = [
-    (key, map_leaves(function, item, '%s[%r]' % (path, key)))
-    for key, item in items
+    (key, map_leaves(function, item, path + _index(key))) for key, item in items
   ]
   if isinstance(value, Mapping):
     if isinstance(value, collections.OrderedDict):
@@ -102,3 +103,12 @@ def map_leaves(function: Callable[[str, Any], Any], value: Any, path: str = ''):
   if hasattr(value, '_fields'):
     return type(value)(*values)
   return tuple(values) if isinstance(value, tuple) else values
+
+
+def _index(key: Any) -> str:
+  """Writes an index so that equal keys give equal paths."""
+  if isinstance(key, enum.Enum):
+    key = key.value
+  elif isinstance(key, numbers.Integral) and not isinstance(key, bool):
+    key = int(key)
+  return '[%r]' % (key,)

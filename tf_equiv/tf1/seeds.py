@@ -133,7 +133,9 @@ class DeterministicSeeds:
   @operation_seed.setter
   def operation_seed(self, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-      raise errors.UsageError('operation_seed must be an int, got %r.' % value)
+      raise errors.UsageError(
+        'operation_seed must be an int, got %r.' % (value,)
+      )
     self._operation_seed = int(value)
 
   @property

@@ -16,7 +16,7 @@ _LIBRARY_PARTS = tuple(
     os.path.join('tensorflow', 'python'),
     os.path.join('tensorflow_core', 'python'),
     os.path.join('tensorflow', '_api'),
-    'tf_keras',
+    os.path.join('tf_keras', 'src'),
     os.path.join('keras', 'src'),
     os.path.join('keras', 'engine'),
     os.path.join('tf_slim', 'layers'),

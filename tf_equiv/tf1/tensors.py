@@ -13,7 +13,7 @@ def expand_composites(value: Any) -> Any:
 
 
 def _expand(unused_path: str, leaf: Any) -> Any:
-  if isinstance(leaf, (tf.SparseTensor, tf.compat.v1.SparseTensorValue)):
+  if isinstance(leaf, tf.SparseTensor):
     return {
       'indices': leaf.indices,
       'values': leaf.values,
@@ -52,7 +52,9 @@ def default_loss(outputs: Any, unused_inputs: Any) -> tf.Tensor:
   leaves = [
     tf.convert_to_tensor(leaf)
     for _, leaf in nest.flatten(expand_composites(outputs))
-    if is_tensor(leaf) and (leaf.dtype.is_floating or leaf.dtype.is_complex)
+    if is_tensor(leaf)
+    and (leaf.dtype.is_floating or leaf.dtype.is_complex)
+    and leaf.shape.num_elements() != 0
   ]
   if not leaves:
     raise errors.UsageError(

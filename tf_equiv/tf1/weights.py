@@ -109,7 +109,8 @@ def check_weight(value: Any, spec, dtype: Any) -> np.ndarray:
     dtype: NumPy dtype of the variable.
 
   Returns:
-    The value as an array of the variable's dtype.
+    The value as an array of the variable's dtype; for an integer variable,
+    fractions are cut off, so that one constant can serve all variables.
 
   Raises:
     UsageError: if it is no array of numbers, has another shape, cannot be

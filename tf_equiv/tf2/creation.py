@@ -147,7 +147,6 @@ def assert_no_variable_creations():
       statement that creates a variable. It names the variable, the line, the
       cause and the remedy.
   """
-
   refused = []
 
   def creator(next_creator, **kwargs):

@@ -256,4 +256,5 @@ def _gradients(tape, loss, variables) -> list[np.ndarray | None]:
 
 
 def _to_numpy(leaf: Any) -> np.ndarray:
-  return np.asarray(leaf.numpy() if tensors.is_tensor(leaf) else leaf)
+  # Plain numbers become what TensorFlow makes of them on the TF1 side.
+  return np.asarray(tf.convert_to_tensor(leaf).numpy())

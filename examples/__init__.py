@@ -1,0 +1,1 @@
+"""Examples of migrations from TF1 to TF2."""

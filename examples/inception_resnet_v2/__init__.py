@@ -1,0 +1,1 @@
+"""Inception-ResNet-v2, the network of TensorFlow's migration guide."""

@@ -1,0 +1,186 @@
+"""Runs the complete validation of Inception-ResNet-v2 and prints each step.
+
+python -m examples.inception_resnet_v2.demo
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+import warnings
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+warnings.filterwarnings('ignore')
+
+import tf_equiv  # noqa: E402, I001  (before tensorflow)
+import tensorflow as tf  # noqa: E402
+
+from examples.inception_resnet_v2 import migration_test as cases  # noqa: E402
+
+
+class Progress(logging.Handler):
+  """Shows what is being done, and on a terminal for how long already."""
+
+  def __init__(self, stream):
+    super().__init__()
+    self._stream = stream
+    self._live = stream.isatty()
+    self._stage, self._start = '', time.time()
+    threading.Thread(target=self._tick, daemon=True).start()
+
+  def emit(self, record):
+    self._stage, self._start = record.getMessage(), time.time()
+    self._show('\n' if not self._live else '')
+
+  def clear(self):
+    self._stage = ''
+    if self._live:
+      self._stream.write('\r\033[K')
+
+  def _tick(self):
+    while True:
+      time.sleep(1)
+      if self._live and self._stage:
+        self._show('')
+
+  def _show(self, end):
+    seconds = ' %.0f s' % (time.time() - self._start) if self._live else ''
+    start = '\r\033[K' if self._live else ''
+    self._stream.write('%s    %s ...%s%s' % (start, self._stage, seconds, end))
+    self._stream.flush()
+
+
+def _case(cls):
+  return type(cls.__name__, (cls,), {'runTest': lambda self: None})()
+
+
+# (title, pair, assertion, arguments, number that the guide prints)
+STEPS = (
+  (
+    'step 1   variables are created once',
+    cases.OnesMigration,
+    'assertNoNewVariables',
+    {},
+    None,
+  ),
+  (
+    'step 2   variables match',
+    cases.OnesMigration,
+    'assertVariablesMatch',
+    {},
+    None,
+  ),
+  (
+    'step 3   inference, weights 0.001',
+    cases.OnesMigration,
+    'assertForwardEquivalent',
+    {},
+    0.001182976,
+  ),
+  (
+    'step 4   inference, num_random_ops',
+    cases.OnesMigration,
+    'assertForwardEquivalent',
+    {'seed_mode': 'num_random_ops'},
+    1.2254326,
+  ),
+  (
+    'step 4   training, num_random_ops',
+    cases.OnesMigration,
+    'assertTrainingEquivalent',
+    {'seed_mode': 'num_random_ops'},
+    1.22548,
+  ),
+  (
+    'step 4   training, constant, functional model',
+    cases.FunctionalMigration,
+    'assertTrainingEquivalent',
+    {'seed_mode': 'constant'},
+    1.2239965,
+  ),
+  (
+    'beyond   inference, random images',
+    cases.RandomMigration,
+    'assertForwardEquivalent',
+    {'seed_mode': 'num_random_ops'},
+    None,
+  ),
+  (
+    'beyond   training, random images',
+    cases.RandomMigration,
+    'assertTrainingEquivalent',
+    {'seed_mode': 'num_random_ops'},
+    None,
+  ),
+  (
+    'beyond   gradients, random images',
+    cases.RandomMigration,
+    'assertGradientsClose',
+    {'seed_mode': 'num_random_ops'},
+    None,
+  ),
+)
+
+
+def run_step(title, pair, assertion, arguments, printed):
+  """Runs a step; returns (whether it passed, the text to print)."""
+  start = time.time()
+  try:
+    verdict = getattr(_case(pair), assertion)(**arguments)
+  except AssertionError as error:
+    message = '\n'.join('    ' + line for line in str(error).splitlines())
+    return False, 'FAIL  %-46s %6.1f s\n%s' % (
+      title,
+      time.time() - start,
+      message,
+    )
+  line = 'pass  %-46s %6.1f s  ' % (title, verdict.seconds)
+  largest = verdict.largest()
+  if largest is None:
+    line += '%d variables' % verdict.compared['variables']
+  else:
+    line += 'difference %.2g of %.2g allowed' % (
+      largest.difference,
+      largest.allowed,
+    )
+  if 'regularization losses' in verdict.comparisons and printed:
+    values = cases.regularization_loss(verdict)
+    line += '; regularization loss %.8g / %.8g (guide %.8g)' % (
+      *values,
+      printed,
+    )
+  if assertion == 'assertForwardEquivalent' and not arguments:
+    line += '; logits %.6g / %.6g (guide 0.00299837)' % cases.a_logit(verdict)
+  return True, line
+
+
+def main():
+  """Runs all steps; returns the process's exit status."""
+  tf.get_logger().setLevel('ERROR')
+  logging.getLogger('absl').setLevel('ERROR')
+  progress = Progress(sys.stderr)
+  log = logging.getLogger('tf_equiv')
+  log.addHandler(progress)
+  log.setLevel(logging.INFO)
+  log.propagate = False
+  print(
+    'Inception-ResNet-v2: TF1 graph against TF2 layer, TensorFlow %s, '
+    'tf_equiv %s' % (tf.__version__, tf_equiv.__version__),
+    flush=True,
+  )
+  start, failures = time.time(), 0
+  for step in STEPS:
+    passed, text = run_step(*step)
+    progress.clear()
+    print(text, flush=True)
+    failures += not passed
+  print(
+    '%d of %d steps pass, in %.0f s'
+    % (len(STEPS) - failures, len(STEPS), time.time() - start)
+  )
+  return 1 if failures else 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())
