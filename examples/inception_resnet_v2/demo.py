@@ -16,7 +16,7 @@ warnings.filterwarnings('ignore')
 import tf_equiv  # noqa: E402, I001  (before tensorflow)
 import tensorflow as tf  # noqa: E402
 
-from examples.inception_resnet_v2 import migration_test as cases  # noqa: E402
+from examples.inception_resnet_v2 import pairs  # noqa: E402
 
 
 class Progress(logging.Handler):
@@ -59,63 +59,63 @@ def _case(cls):
 STEPS = (
   (
     'step 1   variables are created once',
-    cases.OnesMigration,
+    pairs.OnesMigration,
     'assertNoNewVariables',
     {},
     None,
   ),
   (
     'step 2   variables match',
-    cases.OnesMigration,
+    pairs.OnesMigration,
     'assertVariablesMatch',
     {},
     None,
   ),
   (
     'step 3   inference, weights 0.001',
-    cases.OnesMigration,
+    pairs.OnesMigration,
     'assertForwardEquivalent',
     {},
     0.001182976,
   ),
   (
     'step 4   inference, num_random_ops',
-    cases.OnesMigration,
+    pairs.OnesMigration,
     'assertForwardEquivalent',
     {'seed_mode': 'num_random_ops'},
     1.2254326,
   ),
   (
     'step 4   training, num_random_ops',
-    cases.OnesMigration,
+    pairs.OnesMigration,
     'assertTrainingEquivalent',
     {'seed_mode': 'num_random_ops'},
     1.22548,
   ),
   (
     'step 4   training, constant, functional model',
-    cases.FunctionalMigration,
+    pairs.FunctionalMigration,
     'assertTrainingEquivalent',
     {'seed_mode': 'constant'},
     1.2239965,
   ),
   (
     'beyond   inference, random images',
-    cases.RandomMigration,
+    pairs.RandomMigration,
     'assertForwardEquivalent',
     {'seed_mode': 'num_random_ops'},
     None,
   ),
   (
     'beyond   training, random images',
-    cases.RandomMigration,
+    pairs.RandomMigration,
     'assertTrainingEquivalent',
     {'seed_mode': 'num_random_ops'},
     None,
   ),
   (
     'beyond   gradients, random images',
-    cases.RandomMigration,
+    pairs.RandomMigration,
     'assertGradientsClose',
     {'seed_mode': 'num_random_ops'},
     None,
@@ -145,13 +145,13 @@ def run_step(title, pair, assertion, arguments, printed):
       largest.allowed,
     )
   if 'regularization losses' in verdict.comparisons and printed:
-    values = cases.regularization_loss(verdict)
+    values = pairs.regularization_loss(verdict)
     line += '; regularization loss %.8g / %.8g (guide %.8g)' % (
       *values,
       printed,
     )
   if assertion == 'assertForwardEquivalent' and not arguments:
-    line += '; logits %.6g / %.6g (guide 0.00299837)' % cases.a_logit(verdict)
+    line += '; logits %.6g / %.6g (guide 0.00299837)' % pairs.a_logit(verdict)
   return True, line
 
 

@@ -1,0 +1,76 @@
+"""The two sides of Inception-ResNet-v2, with the inputs to compare them on."""
+
+import tf_equiv  # isort: skip (before tensorflow)
+import numpy as np
+import tensorflow as tf
+import tf_slim as slim
+
+from examples.inception_resnet_v2 import migrated, network
+
+NUM_CLASSES = 1000
+NUM_VARIABLES = 1114
+
+
+class Migration(tf_equiv.MigrationTestCase):
+  """The two sides; subclasses say with which inputs."""
+
+  def build_tf1(self, inputs, training):
+    with slim.arg_scope(network.arg_scope()):
+      return network.inception_resnet_v2(
+        inputs, NUM_CLASSES, is_training=training
+      )
+
+  def build_tf2(self):
+    return migrated.InceptionResnetV2(NUM_CLASSES)
+
+  def compute_loss(self, outputs, inputs):
+    """Cross entropy, with the auxiliary classifier counting 0.4."""
+    logits, end_points = outputs
+    labels = tf.range(inputs.shape[0], dtype=tf.int32)
+    losses = [
+      tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=x)
+      for x in (logits, end_points['AuxLogits'])
+    ]
+    return tf.reduce_mean(losses[0] + 0.4 * losses[1])
+
+
+class OnesMigration(Migration):
+  """The guide's own inputs and weights."""
+
+  reset_weights = tf_equiv.constant_weights(0.001)
+
+  def make_inputs(self):
+    size = network.DEFAULT_IMAGE_SIZE
+    return np.ones((1, size, size, 3), np.float32)
+
+
+class RandomMigration(Migration):
+  """Inputs that prove something: batch statistics are not degenerate."""
+
+  def make_inputs(self):
+    size = network.DEFAULT_IMAGE_SIZE
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(4, size, size, 3)).astype(np.float32)
+
+
+class FunctionalMigration(OnesMigration):
+  """The layer inside of a Keras functional model."""
+
+  def build_tf2(self):
+    size = network.DEFAULT_IMAGE_SIZE
+    inputs = tf.keras.Input((size, size, 3))
+    return tf.keras.Model(inputs, super().build_tf2()(inputs))
+
+
+def regularization_loss(verdict):
+  """Returns the sum of the regularization losses, (TF1's, TF2's)."""
+  total = verdict.comparisons['regularization losses'][-1]
+  return total.tf1_value, total.tf2_value
+
+
+def a_logit(verdict):
+  """Returns one of the logits, (TF1's, TF2's)."""
+  (logits,) = (
+    c for c in verdict.comparisons['outputs'] if c.name[-3:] == '[0]'
+  )
+  return logits.tf1_value, logits.tf2_value
