@@ -5,7 +5,7 @@ the modeling shim and `tf.compat.v1.layers` need. It also repairs tf_slim for
 TensorFlow 2.16 and later.
 """
 
-from tf_equiv import compat  # First: sets the process up for tensorflow.
+from tf_equiv import compat  # noqa: F401  (first: sets up the process)
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.guide_steps import SEED_MODES, GuideSteps
 from tf_equiv.testcase import MigrationTestCase
@@ -47,5 +47,3 @@ __all__ = (
   'named_weights',
   'track_tf1_style_variables',
 )
-
-del compat

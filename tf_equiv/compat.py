@@ -164,6 +164,16 @@ def shim_regularizers(module):
         yield name.split(':')[0], regularizer
 
 
+def keras_layers_inside(module):
+  """Returns the layers of tf_keras that a `tf.Module` holds.
+
+  Those inside other layers are left out: the outer ones report their losses.
+  """
+  layers = [part for part in module.submodules if is_keras_object(part)]
+  inner = {id(part) for layer in layers for part in layer.submodules}
+  return [layer for layer in layers if id(layer) not in inner]
+
+
 def is_legacy_layer(obj) -> bool:
   """Tells whether an object is a `tf.compat.v1.layers` layer."""
   return any(
@@ -384,6 +394,37 @@ def grappler_disabled():
     tf.config.optimizer.set_experimental_options({key: before})
 
 
+@contextlib.contextmanager
+def variable_creators_kept():
+  """Carries creator scopes over a reset of the default graph.
+
+  `tf.variable_creator_scope` is bound to the default graph, also in eager
+  execution; Keras' `clear_session` replaces that graph, and variables would be
+  created unseen from then on.
+  """
+  ops = importlib.import_module('tensorflow.python.framework.ops')
+  graphs = ops._default_graph_stack
+  graph, reset = v1.get_default_graph(), graphs.reset
+  outer = vars(graphs).get('reset')  # Set where contexts are nested.
+  before = graph._variable_creator_stack
+
+  def reset_and_keep():
+    creators = v1.get_default_graph()._variable_creator_stack
+    reset()
+    v1.get_default_graph()._variable_creator_stack = creators
+
+  graphs.reset = reset_and_keep
+  try:
+    yield
+  finally:
+    if outer is None:
+      del graphs.reset
+    else:
+      graphs.reset = outer
+    if v1.get_default_graph() is not graph:
+      v1.get_default_graph()._variable_creator_stack = before
+
+
 # --- Keras' global state ------------------------------------------------------
 
 
@@ -459,6 +500,42 @@ def mapped_stack():
   """
   tf_stack = importlib.import_module('tensorflow.python.util.tf_stack')
   return [(frame[0], frame[1], frame[2]) for frame in tf_stack.extract_stack()]
+
+
+def traced_call():
+  """Tells which call of a `tf.function` is being traced.
+
+  The first call of a function that creates variables traces it twice, and
+  runs what the second trace gave.
+
+  Returns:
+    (call, graph): two objects, the outermost call and the graph that it is
+    traced into; None where no call is traced.
+  """
+  graph = v1.get_default_graph()
+  while hasattr(getattr(graph, 'outer_graph', None), 'captures'):
+    graph = graph.outer_graph
+  call, frame = None, sys._getframe(1)
+  while frame is not None:
+    code = frame.f_code
+    if code.co_name == '_call' and code.co_filename.endswith(_FUNCTION_FILE):
+      call = frame
+    frame = frame.f_back
+  return None if call is None else (call, graph)
+
+
+_FUNCTION_FILE = os.path.join('polymorphic_function', 'polymorphic_function.py')
+
+
+def in_keras_scratch_graph() -> bool:
+  """Tells whether Keras calls layers symbolically, in a graph never run."""
+  graph = None if tf.executing_eagerly() else v1.get_default_graph()
+  while graph is not None:
+    name = getattr(graph, 'name', '')
+    if name == 'keras_graph' or name.endswith('_scratch_graph'):
+      return True
+    graph = getattr(graph, 'outer_graph', None)
+  return False
 
 
 def execution_context() -> str:

@@ -36,7 +36,7 @@ def seed_modes_from_environment() -> tuple[tuple[str, seeds.SeedMode], ...]:
       'The environment variable %s=%r: %s'
       % (SEED_MODES_VARIABLE, os.environ[SEED_MODES_VARIABLE], error)
     ) from None
-  return tuple((mode.value, mode) for mode in modes)
+  return tuple((mode.value, mode) for mode in dict.fromkeys(modes))
 
 
 SEED_MODES = seed_modes_from_environment()
@@ -48,6 +48,17 @@ class GuideSteps:
   Put it before `MigrationTestCase` among the bases. Steps 1 to 3 do not depend
   on the seed mode; step 4 and the gradients have a test for each of
   `SEED_MODES`.
+
+  Example:
+    >>> class ScaleTest(GuideSteps, MigrationTestCase):
+    ...   def make_inputs(self):
+    ...     return np.array([1.0, 2.0], np.float32)
+    ...   def build_tf1(self, inputs, training):
+    ...     return inputs * v1.get_variable('scale', (2,))
+    ...   def build_tf2(self):
+    ...     scale = tf.Variable([0.0, 0.0], name='scale')
+    ...     return lambda x: x * scale
+    >>> ScaleTest('test_step3_forward_with_fixed_weights').debug()
   """
 
   def test_step1_no_new_variables(self):

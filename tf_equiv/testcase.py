@@ -40,6 +40,19 @@ class MigrationTestCase(
   Subclasses define `make_inputs`, `build_tf1` and `build_tf2`; all other
   template methods have defaults. Each assertion builds both sides afresh.
 
+  Example:
+    >>> class DenseTest(MigrationTestCase):
+    ...   def make_inputs(self):
+    ...     return np.random.default_rng(0).random((4, 3), np.float32)
+    ...   def build_tf1(self, inputs, training):
+    ...     return v1.layers.dense(inputs, 2, name='dense')
+    ...   def build_tf2(self):
+    ...     return tf.keras.Sequential([tf.keras.layers.Dense(2, name='dense')])
+    ...   def test_migration(self):
+    ...     self.assertVariablesMatch()
+    ...     self.assertForwardEquivalent(seed_mode='num_random_ops')
+    >>> DenseTest('test_migration').debug()
+
   Attributes:
     ignored_variables: regular expressions (`re.search`) of variables on
       either side that are no part of the comparison. One that matches nothing

@@ -432,13 +432,21 @@ class ExplainMissingTrainingTest(absltest.TestCase):
       (_FIXED, False, True, False),
     ):
       tf1 = _observe('TF1', depends_on_training=depends)
-      tf2 = _observe('TF2', takes_training=takes)
+      # Without dropout the TF2 model only draws the initial value.
+      draws = [_draw(0, 'random_normal', 'w')]
+      tf2 = _observe('TF2', takes_training=takes, draws=draws)
       text = judge.explain_missing_training(plan, tf1, tf2)
       if explained:
         self.assertIn('takes no `training` argument', text)
         self.assertIn('call_tf2', text)
       else:
         self.assertIsNone(text)
+
+  def test_noise_that_both_sides_draw_needs_no_flag(self):
+    plan = RunPlan(inputs=np.zeros(1), training=True)
+    tf1 = _observe('TF1', depends_on_training=True)
+    tf2 = _observe('TF2', takes_training=False)
+    self.assertIsNone(judge.explain_missing_training(plan, tf1, tf2))
 
 
 if __name__ == '__main__':

@@ -256,6 +256,40 @@ class PlantedTest(parameterized.TestCase):
       self.assertTrue(verdict.passed)
       self.assertGreater(sum(verdict.compared.values()), 0)
 
+  def test_lost_stop_gradient_is_caught(self):
+    class Case(PlantedCase):
+      def build_tf1(self, inputs, training):
+        knobs = Knobs(stop_gradient=True)
+        return network_lib.network(inputs, training, knobs)
+
+    with self.assertRaises(AssertionError) as caught:
+      Case().assertGradientsClose()
+    text = str(caught.exception)
+    self.assertStartsWith(text, 'Gradients differ: ')
+    self.assertIn('net/hidden/kernel: TF1 has no gradient (None)', text)
+
+  def test_functional_model_passes_in_constant_mode_only(self):
+    class Case(PlantedCase):
+      def build_tf2(self):
+        inputs = tf.keras.Input((8, 8, 3))
+        return tf.keras.Model(inputs, super().build_tf2()(inputs))
+
+    self.assertTrue(Case().assertTrainingEquivalent(seed_mode='constant'))
+    # Without dropout nothing changes its place.
+    self.assertTrue(Case().assertForwardEquivalent(seed_mode='num_random_ops'))
+    with self.assertRaises(AssertionError) as caught:
+      Case().assertTrainingEquivalent(seed_mode='num_random_ops')
+    text = str(caught.exception)
+    for message in (
+      'Initial weights differ: 1 of 13, first net/output/kernel',
+      'because random numbers are drawn in another order',
+      'TF1 makes 5, TF2 makes 5; they part at draw 3',
+      'random_uniform[4x16] in dropout_1: TF1 draw 3, TF2 draw 4',
+      'That is no bug of the model',
+      "seed_mode='constant'",
+    ):
+      self.assertIn(message, text)
+
   def test_another_loss_is_caught_on_the_gradients(self):
     class Case(PlantedCase):
       def compute_loss_tf2(self, outputs, inputs):

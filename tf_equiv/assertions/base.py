@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tf_equiv import template
 from tf_equiv.compare import judge, tolerances
@@ -123,7 +124,7 @@ class AssertionBase(template.TemplateMethods):
       return self._weights_for(tf2_specs, table, tf1.weight_of())
 
     try:
-      tf2 = tf2_runner.run(self._tf2_program(), plan, weights_for)
+      tf2 = tf2_runner.run(self._tf2_program(), plan, weights_for, tf1.draws)
     except _VariablesDiffer as error:
       verdict = judge.judge_variables(error.table, assertion, allow_empty)
       verdict.headline += '; outputs were not compared'
@@ -169,10 +170,4 @@ class AssertionBase(template.TemplateMethods):
 
 
 def _numpy_dtype(name: str):
-  if name == 'string':
-    return object
-  if name == 'bfloat16':
-    import ml_dtypes
-
-    return ml_dtypes.bfloat16
-  return np.dtype(name)
+  return tf.as_dtype(name).as_numpy_dtype

@@ -107,10 +107,14 @@ class VariableAssertions(base.AssertionBase):
 
 
 def _watched(model, created):
-  """The model's variables, and those that it created but does not list."""
+  """The model's variables, and those that it created but does not list.
+
+  States of random generators are left out: each draw changes them.
+  """
   variables = model_lib.variables_of(model, created)
-  hidden = model_lib.untracked(variables, created)
-  return variables + [record.variable for record in hidden]
+  hidden = [r.variable for r in model_lib.untracked(variables, created)]
+  states = {id(r.variable) for r in created if r.random_state}
+  return [v for v in variables + hidden if id(v) not in states]
 
 
 def _changed(watched, before):

@@ -1,5 +1,7 @@
 """Judges two observations: earlier steps first, later ones only on them."""
 
+import dataclasses
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +19,42 @@ Convert = Callable[[str, np.ndarray, str], np.ndarray]
 _COUNT_ADVICE = (
   'Nothing was compared, so nothing is proven. If that is expected, say so '
   'with allow_empty=True.'
+)
+
+
+_NO_DRAWS_ADVICE = (
+  'The TF2 model makes no draw with stateful random ops: Keras 3, '
+  'tf.random.Generator and stateless ops have random numbers of their own, '
+  'which cannot be aligned. Compare with fixed weights and training=False '
+  '(assertForwardEquivalent without arguments).'
+)
+
+_LOOP_ADVICE = (
+  'TF2 repeats a draw that TF1 makes once. If that is a loop (dynamic_rnn with '
+  'dropout, tf.while_loop): TF1 has one op that runs in each turn, eager '
+  'execution makes a new one. Wrap the call in a tf.function in call_tf2 and '
+  'pass parallel_iterations=1 to the loop on both sides; otherwise drop the '
+  'surplus draw.'
+)
+
+_OLD_VARIABLES_ADVICE = (
+  '%d variable(s), first %s, existed before build_tf2 was called, so that '
+  'their initializers did not run under the seeds of this test: build the '
+  'model in build_tf2, anew in each call, or compare with fixed weights.'
+)
+
+# (pattern of the name of a TF1 variable that TF2 does not have, advice)
+_MISSING_ADVICE = (
+  (
+    r'/part_\d+$',
+    'TF1 partitions the variable. It cannot be matched with one TF2 variable: '
+    'build the TF1 side without the partitioner (the values are the same).',
+  ),
+  (
+    r'(^|/)(beta[12]_power|(Adam|Momentum|RMSProp|Adagrad|Ftrl)(_\d+)?)$',
+    'Slots of an optimizer are among them: build_tf1 should build the forward '
+    'pass only, without optimizer.minimize.',
+  ),
 )
 
 
@@ -64,6 +102,9 @@ def _variable_advice(table) -> list[str]:
       'rename_variable, and leave out what is no part of the model with '
       'ignored_variables.'
     )
+  for pattern, known in _MISSING_ADVICE:
+    if any(re.search(pattern, spec.name) for spec, _ in table.missing):
+      advice.insert(0, known)
   if table.shapes:
     advice.append(
       'If the layout was changed on purpose, transform the value in '
@@ -227,11 +268,15 @@ def _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty) -> None:
   group = failed[0]
   verdict.headline = _headline(verdict, group, failed[1:])
   if plan.weights == plan_lib.SEEDED or _forward_draws_differ(tf1, tf2):
-    verdict.ledger = ledgers.compare_ledgers(tf1.draws, tf2.draws)
+    verdict.ledger = _ledgers(plan, tf1, tf2, verdict.table)
   by_order = plan.seed_mode is seeds.SeedMode.NUM_RANDOM_OPS
   if verdict.ledger and not by_order and not verdict.ledger.changes_draws:
     verdict.ledger = None  # The order does not matter in this mode.
-  if verdict.ledger and verdict.ledger.changes_order and by_order:
+  old = {c.name for c in verdict.failed('weights')} & set(tf2.preexisting)
+  if old:
+    verdict.ledger = None
+    verdict.advice = [_OLD_VARIABLES_ADVICE % (len(old), min(old))]
+  elif verdict.ledger and verdict.ledger.changes_order and by_order:
     verdict.headline += ', because random numbers are drawn in another order'
     verdict.advice = _order_advice(verdict.ledger)
   else:
@@ -243,6 +288,31 @@ def _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty) -> None:
       dict(tf2.outputs),
       tolerance,
     )
+
+
+def _forward_keys(side):
+  return [draw.key for draw in side.draws if not draw.variable]
+
+
+def _ledgers(plan, tf1, tf2, table):
+  """Difference of the draws that matter, with the names of TF1."""
+  if plan.weights == plan_lib.FIXED:
+    # Initial values are drawn, but not used.
+    kept = [[d for d in side.draws if not d.variable] for side in (tf1, tf2)]
+    return ledgers.compare_ledgers(
+      *[
+        [dataclasses.replace(d, index=i) for i, d in enumerate(draws)]
+        for draws in kept
+      ]
+    )
+  tf1_name_of = table.tf1_name_of()
+  return ledgers.compare_ledgers(
+    tf1.draws,
+    [
+      dataclasses.replace(d, variable=tf1_name_of.get(d.variable, d.variable))
+      for d in tf2.draws
+    ],
+  )
 
 
 def _forward_draws_differ(tf1, tf2) -> bool:
@@ -292,12 +362,9 @@ def _require_something(verdict, plan, allow_empty) -> None:
 
 def _order_advice(ledger) -> list[str]:
   if not ledger.tf2_count:
-    return [
-      'The TF2 model makes no draw with stateful random ops: Keras 3, '
-      'tf.random.Generator and stateless ops have random numbers of their '
-      'own, which cannot be aligned. Compare with fixed weights '
-      '(assertForwardEquivalent without seed_mode).'
-    ]
+    return [_NO_DRAWS_ADVICE]
+  if ledger.repeated:
+    return [_LOOP_ADVICE]
   if ledger.initializers_first:
     reason = (
       'TF2 creates all variables before the forward pass draws (a Keras '
@@ -323,7 +390,16 @@ def _value_advice(verdict, group, plan, tf2) -> list[str]:
       'The TF2 model takes no `training` argument and ran as it always does; '
       'hand the flag on in call_tf2 if it has another name.'
     )
-  if group == 'weights':
+  if verdict.ledger and not verdict.ledger.tf2_count:
+    advice.append(_NO_DRAWS_ADVICE)
+  elif verdict.ledger and verdict.ledger.repeated:
+    advice.append(_LOOP_ADVICE)
+  if _both_nan(verdict.failed(group)):
+    advice.append(
+      'TF1 itself gives NaN there: choose inputs (make_inputs) and weights '
+      '(reset_weights) for which it does not, or pass equal_nan=True.'
+    )
+  elif group == 'weights':
     advice.append(
       'Give both sides the same initializers (Keras defaults are '
       'glorot_uniform; a rewrite with Keras initializers draws other '
@@ -335,6 +411,14 @@ def _value_advice(verdict, group, plan, tf2) -> list[str]:
       'one that differs in forward order holds the fault. Typical causes: '
       'epsilon, padding, activation, axis, scale, a missing bias, dropout '
       'rate against keep_prob.'
+    )
+  elif group == 'regularization losses' and not tf2.losses:
+    advice.append(
+      'The TF2 model reports no regularization loss: the shim and `losses` of '
+      'Keras layers and models are read. A function, or a class that is no '
+      'tf.Module, needs an attribute `losses` that lists them. Losses of '
+      'activations in tf.compat.v1.layers are lost behind the shim: use '
+      'self.add_loss in a Keras layer.'
     )
   elif group == 'regularization losses':
     advice.append(
@@ -348,6 +432,11 @@ def _value_advice(verdict, group, plan, tf2) -> list[str]:
       'clipping, and the reduction of the loss.'
     )
   return advice
+
+
+def _both_nan(failed) -> bool:
+  values_there = [(c.tf1_value, c.tf2_value) for c in failed if not c.problem]
+  return bool(values_there) and all(a != a and b != b for a, b in values_there)
 
 
 def judge_creations(
@@ -412,9 +501,12 @@ def explain_missing_training(
   """Says what is wrong where the TF2 model cannot run in training mode.
 
   A model that takes no training flag is fine as long as the TF1 graph has
-  neither random ops nor update ops in training.
+  neither random ops nor update ops in training, or where both sides draw the
+  same random numbers (the noise of a variational autoencoder, say).
   """
-  if plan.training and not tf2.takes_training and tf1.depends_on_training:
+  same_draws = _forward_keys(tf1) == _forward_keys(tf2) != []
+  unaware = plan.training and not tf2.takes_training
+  if unaware and tf1.depends_on_training and not same_draws:
     return (
       'The TF2 model takes no `training` argument, but the TF1 graph draws '
       'random numbers or updates moving statistics in training: comparing '

@@ -19,6 +19,8 @@ class LedgerDifference:
     only_tf2: draws that TF1 does not make.
     tf1_count: number of draws of TF1.
     tf2_count: number of draws of TF2.
+    repeated: whether all that differs is that TF2 makes draws again that TF1
+      makes, too.
     initializers_first: whether the moved draws are those of the forward
       pass, and TF2 makes them after all its initializers.
   """
@@ -30,6 +32,7 @@ class LedgerDifference:
   tf1_count: int
   tf2_count: int
   initializers_first: bool
+  repeated: bool = False
 
   @property
   def changes_order(self) -> bool:
@@ -75,6 +78,9 @@ def compare_ledgers(
     tf1_count=len(tf1),
     tf2_count=len(tf2),
     initializers_first=_initializers_first(tf1, tf2),
+    repeated=bool(come)
+    and not (gone or moved or replaced)
+    and {d.key for d in come} <= {d.key for d in tf1},
   )
 
 

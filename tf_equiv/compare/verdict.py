@@ -9,6 +9,18 @@ from tf_equiv.compare import ledgers, values, variables
 class Verdict:
   """What an assertion found.
 
+  Example:
+    >>> class TwiceTest(MigrationTestCase):
+    ...   def make_inputs(self):
+    ...     return np.array([1.0, 2.0])
+    ...   def build_tf1(self, inputs, training):
+    ...     return inputs + inputs
+    ...   def build_tf2(self):
+    ...     return lambda x: 2 * x
+    >>> verdict = TwiceTest().assertForwardEquivalent()
+    >>> verdict.passed, verdict.conditions, verdict.largest().difference
+    (True, 'inference, fixed weights', 0.0)
+
   Attributes:
     assertion: name of the assertion.
     conditions: what was run, e.g. 'inference, fixed weights'.

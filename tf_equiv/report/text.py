@@ -11,6 +11,7 @@ import numpy as np
 from tf_equiv.compare import ledgers, values, variables
 from tf_equiv.compare import verdict as verdict_lib
 
+_SIDES = ('TF1', 'TF2')
 _MOST_ITEMS = 10
 _MOST_FOLLOWING = 2
 _MOST_BESIDE_OTHERS = 5
@@ -73,12 +74,13 @@ def _group(
   if not failed:
     return []
   lines = ['  %s: %d of %d differ' % (group, len(failed), len(comparisons))]
+  sides = ('before', 'after') if 'before and after' in group else _SIDES
   for comparison in failed[:most]:
-    lines += ['    ' + line for line in _comparison(comparison)]
+    lines += ['    ' + line for line in _comparison(comparison, sides)]
   return lines + _more(failed, most)
 
 
-def _comparison(c: values.ValueComparison) -> list[str]:
+def _comparison(c: values.ValueComparison, sides=_SIDES) -> list[str]:
   if c.problem:
     return ['%s: %s' % (c.name, c.problem)]
   lines = [
@@ -86,9 +88,11 @@ def _comparison(c: values.ValueComparison) -> list[str]:
     % (c.name, c.dtype, list(c.shape), c.differing, c.count)
   ]
   place = 'at %s ' % list(c.worst_index) if c.worst_index else ''
-  line = '  worst %sTF1 %s, TF2 %s' % (
+  line = '  worst %s%s %s, %s %s' % (
     place,
+    sides[0],
     _value(c.tf1_value),
+    sides[1],
     _value(c.tf2_value),
   )
   if np.isnan(c.difference):
@@ -154,7 +158,12 @@ def _table(table: variables.VariableTable) -> list[str]:
   )
   section(
     'likely renames, by shape and name',
-    ['%s -> %s' % rename for rename in table.renames],
+    ['%s -> %s' % rename for rename in table.renames if len(set(rename)) > 1]
+    + [
+      '%s keeps its name' % rename[0]
+      for rename in table.renames
+      if len(set(rename)) == 1
+    ],
   )
   section(
     'created by TF2, but not among the variables of the model',

@@ -64,6 +64,8 @@ class Observation:
     loss: the scalar loss, where gradients were asked for.
     gradients: gradient per trainable variable (None: not connected), in the
       order of the trainable ones of `variables`.
+    preexisting: names of the variables that existed before the model was
+      built.
     draws: ledger of random draws.
     takes_training: whether the model was given the training flag.
     depends_on_training: whether the forward pass is known to behave
@@ -86,6 +88,7 @@ class Observation:
   gradients: List[Optional[np.ndarray]] = dataclasses.field(
     default_factory=list
   )
+  preexisting: List[str] = dataclasses.field(default_factory=list)
   draws: List[seeds.Draw] = dataclasses.field(default_factory=list)
   takes_training: bool = True
   depends_on_training: bool = False

@@ -32,6 +32,18 @@ class TF1Behavior:
   The process as a whole is not changed. The defaults suit most TF1 code;
   turning off a behaviour gives what TF 1.15 did.
 
+  Example:
+    >>> class ShapesTest(MigrationTestCase):
+    ...   tf1_behavior = TF1Behavior(v2_tensorshape=False)
+    ...   def make_inputs(self):
+    ...     return np.ones((2, 3), np.float32)
+    ...   def build_tf1(self, inputs, training):
+    ...     return inputs * inputs.shape[1].value
+    ...   def build_tf2(self):
+    ...     return lambda x: x * x.shape[1]
+    >>> ShapesTest().assertForwardEquivalent().passed
+    True
+
   Attributes:
     tensor_equality: `==` of tensors compares elementwise
       (`tf.compat.v1.disable_tensor_equality`). Off, as in TF1; large graphs

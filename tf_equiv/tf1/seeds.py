@@ -19,12 +19,15 @@ import dataclasses
 import enum
 import random
 import sys
-from typing import List, Optional, Tuple, Union
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from tf_equiv import compat
 from tf_equiv.tf1 import errors, source
+
+# Operation seed of ops that never run.
+_UNUSED = 1 << 30
 
 
 class SeedMode(str, enum.Enum):
@@ -32,6 +35,14 @@ class SeedMode(str, enum.Enum):
 
   CONSTANT gives every op the same seed. NUM_RANDOM_OPS gives each op the
   number of random ops before it, so that the numbers depend on program order.
+
+  Example:
+    >>> for mode in SeedMode:
+    ...   with deterministic_seeds(mode):
+    ...     a, b = tf.random.normal((2,)), tf.random.normal((2,))
+    ...   print(mode, np.array_equal(a, b))
+    constant True
+    num_random_ops False
   """
 
   CONSTANT = 'constant'
@@ -65,6 +76,13 @@ def as_seed_mode(mode: Union[str, SeedMode]) -> SeedMode:
 @dataclasses.dataclass(frozen=True)
 class Draw:
   """One random op, in program order.
+
+  Example:
+    >>> with deterministic_seeds('num_random_ops') as seeds:
+    ...   x = tf.random.normal((2, 3))
+    >>> draw = seeds.draws[0]
+    >>> draw.index, draw.op, draw.shape, draw.seed, draw.context
+    (0, 'random_normal', (2, 3), 0, 'eager')
 
   Attributes:
     index: position in the ledger, counted from 0.
@@ -124,6 +142,7 @@ class DeterministicSeeds:
     self._used = set()
     self._draws = []  # type: List[Draw]
     self._replayed = None  # type: Optional[List[Draw]]
+    self._traced = None  # type: Optional[_Trace]
 
   @property
   def operation_seed(self) -> int:
@@ -162,6 +181,7 @@ class DeterministicSeeds:
 
   def __exit__(self, *exc_info) -> None:
     stack, self._stack = self._stack, None
+    self._traced = None
     stack.__exit__(*exc_info)
 
   def forget_kernels(self) -> None:
@@ -173,27 +193,34 @@ class DeterministicSeeds:
     """
     compat.set_global_seed(self.seed)
 
-  def replay(self) -> None:
+  def replay(self, reference: Sequence[Draw] = ()) -> List[Draw]:
     """Lets the draws that follow take the seeds of those already made.
 
     A draw takes the seed of the next earlier draw with the same op, shape,
     variable and source line. That is how a model that was called once to
     create its variables repeats the draws of its forward pass, while the
     initializers, which do not run again, keep theirs.
+
+    Args:
+      reference: ledger of the other side. If its forward pass makes the same
+        draws, they take its seeds: then it does not matter whether variables
+        are created before the forward pass or in it.
+
+    Returns:
+      The ledger with the seeds that the draws take from now on.
     """
-    self._replayed = list(self._draws)
+    self._replayed = _with_forward_seeds_of(reference, self._draws)
     self.forget_kernels()
+    return list(self._replayed)
 
   def _next_operation_seed(self, draw_key) -> int:
     if self.mode is SeedMode.CONSTANT:
       # The cached kernel of an equal op has drawn already.
       self.forget_kernels()
       return self._operation_seed
-    if self._replayed is not None:
-      for i, earlier in enumerate(self._replayed):
-        if earlier.key + (earlier.line,) == draw_key:
-          del self._replayed[: i + 1]
-          return earlier.seed
+    earlier = _take_same(self._replayed, draw_key)
+    if earlier is not None:
+      return earlier.seed
     op_seed = self._operation_seed
     if op_seed in self._used:
       raise errors.UsageError(
@@ -207,13 +234,32 @@ class DeterministicSeeds:
     self._operation_seed += 1
     return op_seed
 
+  def _traced_before(self, draw_key) -> Optional[Draw]:
+    """Returns the draw of the first trace that a second trace repeats."""
+    found = compat.traced_call()
+    if found is None:
+      return None
+    call, graph = found
+    if self._traced is None or self._traced.call is not call:
+      self._traced = _Trace(call, graph, len(self._draws))
+    elif self._traced.graph is not graph:
+      self._traced.graph = graph
+      self._traced.repeated = self._draws[self._traced.start :]
+    return _take_same(self._traced.repeated, draw_key)
+
   def _get_seed(self, unused_op_seed=None):
     """Stands in for TensorFlow's `get_seed`, whose callers want a pair."""
+    if compat.in_keras_scratch_graph():
+      return self.seed, _UNUSED
     frame = sys._getframe(2)  # 1 is the patch itself.
     op, shape = _op_and_shape(frame)
     variable, layer = _owner(frame)
     line = source.user_line(3)
-    op_seed = self._next_operation_seed((op, shape, variable, line))
+    draw_key = (op, shape, variable, line)
+    earlier = self._traced_before(draw_key)
+    if earlier is not None:
+      return self.seed, earlier.seed
+    op_seed = self._next_operation_seed(draw_key)
     self._draws.append(
       Draw(
         index=len(self._draws),
@@ -227,6 +273,43 @@ class DeterministicSeeds:
       )
     )
     return self.seed, op_seed
+
+
+@dataclasses.dataclass
+class _Trace:
+  """The call of a `tf.function` that is being traced.
+
+  Attributes:
+    call: the call.
+    graph: the graph that it is traced into now.
+    start: number of draws before the call.
+    repeated: draws of the first trace that the second has not yet repeated.
+  """
+
+  call: Any
+  graph: Any
+  start: int
+  repeated: Optional[List[Draw]] = None
+
+
+def _with_forward_seeds_of(reference, draws) -> List[Draw]:
+  theirs, mine = ([d for d in t if not d.variable] for t in (reference, draws))
+  if [d.key for d in theirs] != [d.key for d in mine]:
+    return list(draws)
+  seeds = iter([draw.seed for draw in theirs])
+  return [
+    draw if draw.variable else dataclasses.replace(draw, seed=next(seeds))
+    for draw in draws
+  ]
+
+
+def _take_same(draws: Optional[List[Draw]], draw_key) -> Optional[Draw]:
+  """Removes the first draw like this one, and those before it; returns it."""
+  for i, earlier in enumerate(draws or ()):
+    if earlier.key + (earlier.line,) == draw_key:
+      del draws[: i + 1]
+      return earlier
+  return None
 
 
 def deterministic_seeds(

@@ -102,7 +102,10 @@ def user_line_of_traceback(traceback) -> SourceLine:
   found = SourceLine()
   while traceback is not None:
     code = traceback.tb_frame.f_code
-    if not is_library_file(code.co_filename):
+    if not (
+      is_library_file(code.co_filename)
+      or compat.is_autograph_file(code.co_filename)
+    ):
       found = SourceLine(code.co_filename, traceback.tb_lineno, code.co_name)
     traceback = traceback.tb_next
   return found

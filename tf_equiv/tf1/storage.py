@@ -16,6 +16,7 @@ import zipfile
 from typing import Any, Dict, List
 
 import numpy as np
+import tensorflow as tf
 
 from tf_equiv.tf1 import errors, nest, observation, plan, seeds, source
 
@@ -70,8 +71,7 @@ def load(path: str) -> Any:
     path: the file.
 
   Returns:
-    The plan or observation. Named tuples come back as tuples; bfloat16 as
-    float32 where ml_dtypes is not installed.
+    The plan or observation. Named tuples come back as tuples.
 
   Raises:
     UsageError: if there is no such file, or it is damaged or of another kind.
@@ -201,15 +201,5 @@ def _decode_text(data: bytes, entry: Dict) -> np.ndarray:
 
 def _decode_extension(data: bytes, entry: Dict) -> np.ndarray:
   """Decodes a dtype that NumPy does not have, bfloat16 above all."""
-  try:
-    import ml_dtypes
-  except ImportError:  # TF 1.15 has bfloat16, but not this package.
-    if entry['dtype'] != 'bfloat16':
-      raise errors.UsageError(
-        'An array has the dtype %s, which needs the package ml_dtypes.'
-        % entry['dtype']
-      ) from None
-    halves = np.frombuffer(data, dtype=np.uint16).astype(np.uint32)
-    return (halves << 16).view(np.float32).reshape(entry['shape'])
-  dtype = np.dtype(getattr(ml_dtypes, entry['dtype']))
+  dtype = np.dtype(tf.as_dtype(entry['dtype']).as_numpy_dtype)
   return np.frombuffer(data, dtype=dtype).reshape(entry['shape']).copy()

@@ -24,6 +24,8 @@ def _expand(unused_path: str, leaf: Any) -> Any:
     return {'flat_values': leaf.flat_values, 'row_splits': splits}
   if isinstance(leaf, tf.IndexedSlices):
     return tf.convert_to_tensor(leaf)
+  if is_tensor(leaf) and not isinstance(leaf.dtype, tf.DType):
+    return tf.convert_to_tensor(leaf)  # a variable of Keras 3
   return leaf
 
 

@@ -40,6 +40,20 @@ _KNOWN = (
   ),
   (
     'TF1',
+    r'reset_default_graph\(\) to clear nested graphs',
+    errors.ModelCodeError,
+    'build_tf1 is called in a fresh graph, with fresh names: leave out '
+    'tf.reset_default_graph and clear_session.',
+  ),
+  (
+    'TF2',
+    r'only supports singleton tf\.Variables|create variables on non-first call',
+    errors.ModelCodeError,
+    'A tf.function creates a variable in each call: create it once (`if '
+    'self.v is None: self.v = tf.Variable(...)`) and reuse the attribute.',
+  ),
+  (
+    'TF1',
     r"AttributeError: '(int|NoneType)' object has no attribute 'value'",
     errors.ModelCodeError,
     'In TF1 a dimension was an object with a value. Run the TF1 side with '
@@ -83,7 +97,8 @@ def running(side: str, what: str):
   """Explains known errors of the user's code that runs in this context.
 
   Errors that are not known pass unchanged, so that their traceback leads to
-  the user's line.
+  the user's line. Test runners cut the traceback of an `AssertionError` at this
+  package, so the line is added to its message.
 
   Args:
     side: 'TF1' or 'TF2'.
@@ -95,19 +110,36 @@ def running(side: str, what: str):
   """
   try:
     yield
-  except (errors.EquivalenceError, AssertionError, unittest.SkipTest):
+  except (errors.EquivalenceError, unittest.SkipTest):
     raise
   except Exception as error:
     text = '%s: %s' % (type(error).__name__, error)
     full = text + _functions(error.__traceback__)
     line = source.user_line_of_traceback(error.__traceback__)
-    for known_side, pattern, cls, advice in _KNOWN:
+    for known_side, pattern, cls, advice in _known_of(error):
       if known_side in (None, side) and re.search(pattern, full, re.DOTALL):
         raise cls(
           '%s could not run on the %s side; nothing was compared.\n%s  %s\n%s'
           % (what, side, _place(line), _first_lines(text), advice)
         ) from error
+    if isinstance(error, AssertionError):
+      said = str(error) or type(error).__name__
+      error.args = (
+        '%s\nAn assertion failed in %s, on the %s side; nothing was compared.'
+        '\n%s' % (said, what, side, _place(line).rstrip()),
+      )
     raise
+
+
+def _known_of(error):
+  """The known errors, none for a failed assertion of the user's own."""
+  traceback = error.__traceback__
+  while traceback.tb_next is not None:
+    traceback = traceback.tb_next
+  filename = traceback.tb_frame.f_code.co_filename
+  if isinstance(error, AssertionError) and not source.is_library_file(filename):
+    return ()
+  return _KNOWN
 
 
 def _functions(traceback) -> str:
@@ -116,6 +148,9 @@ def _functions(traceback) -> str:
     names.append(' in %s()' % traceback.tb_frame.f_code.co_name)
     traceback = traceback.tb_next
   return ''.join(names)
+
+
+_ERROR_LINE = r'\s*[\w.]*(Error|Exception)\b[\w ]*:'
 
 
 def _place(line: source.SourceLine) -> str:
@@ -129,4 +164,7 @@ def _first_lines(text: str, limit: int = 3) -> str:
   text = re.sub(r'Exception encountered when calling [^\n]*\n', '', text)
   text = re.split(r'(Call a|A)rguments received by', text)[0]
   lines = [line for line in text.splitlines() if line.strip()]
+  if 'in user code:' in text:  # AutoGraph's: a traceback, then the error.
+    last = [i for i, line in enumerate(lines) if re.match(_ERROR_LINE, line)]
+    lines = [line.strip() for line in lines[last[-1] if last else -1 :]]
   return '\n  '.join(lines[:limit])

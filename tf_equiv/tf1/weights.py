@@ -25,6 +25,10 @@ def named_weights(name: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
   LeCun et al., "Efficient BackProp", 1998). Names that end in gamma or scale
   get values around one, variances values between 0.5 and 1.5.
 
+  Example:
+    >>> named_weights('net/bias', (3,), 'float32').round(2)
+    array([0.18, 0.02, 0.07], dtype=float32)
+
   Args:
     name: name of the variable; seeds the generator.
     shape: shape of the variable.

@@ -25,6 +25,7 @@ GET_VARIABLE = 'get_variable'
 # it does not list; every random layer of Keras 3 has a state.
 _INTERNAL_FUNCTION = '_init_batch_counters'
 _INTERNAL_NAME = 'seed_generator_state'
+_GENERATOR_STATE = 'StateVar'  # of tf.random.Generator
 
 # The counter that compat.v1 layers and Keras append to repeated names.
 _COUNTER = re.compile(r'_\d+(?=/|$)')
@@ -68,6 +69,8 @@ class CreatedVariable:
     variable: the variable, or None where its creation was refused.
     initial_value: its value when created, or None where it has none yet.
     internal: whether it is a counter of Keras' own and no weight.
+    random_state: whether it is the state of a `tf.random.Generator`, which
+      every draw changes.
   """
 
   name: str
@@ -80,6 +83,7 @@ class CreatedVariable:
   variable: Any = None
   initial_value: np.ndarray | None = None
   internal: bool = False
+  random_state: bool = False
 
   @property
   def numbered_name(self) -> bool:
@@ -126,7 +130,7 @@ def record_created_variables():
     created.append(record)
     return variable
 
-  with tf.variable_creator_scope(creator):
+  with compat.variable_creators_kept(), tf.variable_creator_scope(creator):
     yield created
 
 
@@ -160,7 +164,7 @@ def assert_no_variable_creations():
     )
     raise refused[-1]
 
-  with tf.variable_creator_scope(creator):
+  with compat.variable_creators_kept(), tf.variable_creator_scope(creator):
     try:
       yield
     except errors.VariableCreationError:
@@ -232,6 +236,7 @@ def _describe(kwargs) -> CreatedVariable:
     cause=cause,
     owner=owner,
     internal=internal or _INTERNAL_NAME in (kwargs.get('name') or ''),
+    random_state=kwargs.get('name') == _GENERATOR_STATE,
   )
 
 

@@ -67,12 +67,20 @@ def variables_of(model: Any, created: list[Any]) -> list[Any]:
     `weights` of a Keras 3 model, which leaves out the state of random
     generators, else `variables`, else all that were created.
   """
+  model = _owner(model)
   if compat.is_keras_object(model):
     return list(model.weights)
   variables = getattr(model, 'variables', None)
   if variables is not None:
     return list(variables)
   return [r.variable for r in created if not r.internal]
+
+
+def _owner(model: Any) -> Any:
+  """Returns the layer or module that a bound method belongs to."""
+  owner = model.__self__ if inspect.ismethod(model) else None
+  is_model = isinstance(owner, tf.Module) or compat.is_keras_object(owner)
+  return owner if is_model else model
 
 
 def untracked(variables: list[Any], created: list[Any]) -> list[Any]:
@@ -85,15 +93,22 @@ def untracked(variables: list[Any], created: list[Any]) -> list[Any]:
   ]
 
 
-def specs_of(variables, created) -> list[observation.VariableSpec]:
-  """Describes variables, with the line that created each."""
+def specs_of(model, variables, created) -> list[observation.VariableSpec]:
+  """Describes the variables of a model, with the line that created each.
+
+  Trainable are those that the model lists as such: freezing a layer of tf_keras
+  does not change the flags of its variables.
+  """
+  listed = getattr(_owner(model), 'trainable_variables', None)
+  listed = variables if listed is None else listed
+  trainable = {id(variable) for variable in listed}
   lines = {id(record.variable): record.line for record in created}
   return [
     observation.VariableSpec(
       name=name_of(variable),
       shape=tuple(variable.shape),
       dtype=tf.as_dtype(variable.dtype).base_dtype.name,
-      trainable=bool(variable.trainable),
+      trainable=bool(variable.trainable) and id(variable) in trainable,
       line=lines.get(id(_backend_variable(variable)), source.SourceLine()),
     )
     for variable in variables
@@ -130,14 +145,27 @@ def _backend_variable(variable: Any) -> tf.Variable:
 def regularization_losses(model: Any) -> list[tf.Tensor]:
   """Evaluates a model's regularization losses.
 
+  Args:
+    model: the model. Of a `tf.Module`, the losses of shim-decorated modules
+      and, unless it has `losses` of its own, of the Keras layers inside count.
+
+  Returns:
+    The losses as scalars.
+
   Raises:
     UsageError: if `model.losses` is not a list of scalars.
   """
+  model = _owner(model)
   if compat.is_keras_object(model):
     losses = list(model.losses)
   else:
     losses = [loss() for _, loss in compat.shim_regularizers(model)]
+    if isinstance(model, tf.Module) and not hasattr(model, 'losses'):
+      for layer in compat.keras_layers_inside(model):
+        losses += layer.losses
     losses += list(getattr(model, 'losses', None) or [])
+    # A regularizer of factor 0, as tf_slim's, returns None.
+    losses = [loss for loss in losses if loss is not None]
   losses = [tf.convert_to_tensor(loss) for loss in losses]
   for loss in losses:
     if loss.shape.rank not in (None, 0):

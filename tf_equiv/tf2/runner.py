@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,7 @@ def run(
   program: Program,
   plan: plan_lib.RunPlan,
   weights_for: WeightsFor | None = None,
+  reference_draws: Sequence[seeds_lib.Draw] = (),
 ):
   """Runs a plan on a freshly built model.
 
@@ -142,6 +143,8 @@ def run(
     program: the user's TF2 code.
     plan: what to run.
     weights_for: gives the values of the variables; needed for fixed weights.
+    reference_draws: ledger of the TF1 side, whose seeds are taken with fixed
+      weights where the forward passes make the same draws.
 
   Returns:
     An `Observation`.
@@ -162,10 +165,9 @@ def run(
     if fixed:
       call_model(program, model, inputs, plan.training)
       variables = _describe_variables(observed, model, created)
-      observed.draws = seeds.draws
       _set_weights(variables, weights_for(observed.variables), created)
       observed.weights = [model_lib.value_of(v) for v in variables]
-      seeds.replay()
+      observed.draws = seeds.replay(reference_draws)
     with _tape(plan) as tape:
       outputs = call_model(program, model, inputs, plan.training)
       losses = model_lib.regularization_losses(model)
@@ -177,7 +179,7 @@ def run(
       observed.weights = _initial_values(variables, created)
     if plan.gradients:
       observed.loss = loss.numpy()
-      observed.gradients = _gradients(tape, loss, variables)
+      observed.gradients = _gradients(tape, loss, observed.variables, variables)
     observed.structure = nest.describe(outputs)
     observed.outputs = [
       (path, _to_numpy(leaf)) for path, leaf in nest.flatten(outputs)
@@ -199,7 +201,14 @@ def _tape(plan):
 
 def _describe_variables(observed, model, created) -> list[Any]:
   variables = model_lib.variables_of(model, created)
-  observed.variables = model_lib.specs_of(variables, created)
+  observed.variables = model_lib.specs_of(model, variables, created)
+  mine = {id(record.variable) for record in created}
+  backends = model_lib.backend_variables(variables)
+  observed.preexisting = [
+    spec.name
+    for spec, backend in zip(observed.variables, backends, strict=True)
+    if id(backend) not in mine
+  ]
   observed.untracked = [
     observation_lib.VariableSpec(
       r.name, r.shape or (), r.dtype, r.trainable, r.line, tracked=False
@@ -241,13 +250,12 @@ def _total_loss(program, outputs, inputs, losses):
   return loss
 
 
-def _gradients(tape, loss, variables) -> list[np.ndarray | None]:
+def _gradients(tape, loss, specs, variables) -> list[np.ndarray | None]:
+  backends = model_lib.backend_variables(variables)
   trainable = [
     backend
-    for variable, backend in zip(
-      variables, model_lib.backend_variables(variables), strict=True
-    )
-    if variable.trainable
+    for spec, backend in zip(specs, backends, strict=True)
+    if spec.trainable
   ]
   gradients = tape.gradient(loss, trainable) if trainable else []
   return [
