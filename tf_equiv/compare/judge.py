@@ -1,11 +1,11 @@
 """Judges two observations: earlier steps first, later ones only on them."""
 
 import dataclasses
-import re
 from collections.abc import Callable
 
 import numpy as np
 
+from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import ledgers, structures, tolerances, values
 from tf_equiv.compare import losses as losses_lib
 from tf_equiv.compare import variables as variables_lib
@@ -15,47 +15,6 @@ from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import seeds
 
 Convert = Callable[[str, np.ndarray, str], np.ndarray]
-
-_COUNT_ADVICE = (
-  'Nothing was compared, so nothing is proven. If that is expected, say so '
-  'with allow_empty=True.'
-)
-
-
-_NO_DRAWS_ADVICE = (
-  'The TF2 model makes no draw with stateful random ops: Keras 3, '
-  'tf.random.Generator and stateless ops have random numbers of their own, '
-  'which cannot be aligned. Compare with fixed weights and training=False '
-  '(assertForwardEquivalent without arguments).'
-)
-
-_LOOP_ADVICE = (
-  'TF2 repeats a draw that TF1 makes once. If that is a loop (dynamic_rnn with '
-  'dropout, tf.while_loop): TF1 has one op that runs in each turn, eager '
-  'execution makes a new one. Wrap the call in a tf.function in call_tf2 and '
-  'pass parallel_iterations=1 to the loop on both sides; otherwise drop the '
-  'surplus draw.'
-)
-
-_OLD_VARIABLES_ADVICE = (
-  '%d variable(s), first %s, existed before build_tf2 was called, so that '
-  'their initializers did not run under the seeds of this test: build the '
-  'model in build_tf2, anew in each call, or compare with fixed weights.'
-)
-
-# (pattern of the name of a TF1 variable that TF2 does not have, advice)
-_MISSING_ADVICE = (
-  (
-    r'/part_\d+$',
-    'TF1 partitions the variable. It cannot be matched with one TF2 variable: '
-    'build the TF1 side without the partitioner (the values are the same).',
-  ),
-  (
-    r'(^|/)(beta[12]_power|(Adam|Momentum|RMSProp|Adagrad|Ftrl)(_\d+)?)$',
-    'Slots of an optimizer are among them: build_tf1 should build the forward '
-    'pass only, without optimizer.minimize.',
-  ),
-)
 
 
 def judge_variables(
@@ -67,7 +26,7 @@ def judge_variables(
   if table.passed:
     if not table.pairs and not allow_empty:
       verdict.headline = 'No variable was compared: neither side has any'
-      verdict.advice = [_COUNT_ADVICE]
+      verdict.advice = [advice_lib.NOTHING_COMPARED]
     return verdict
   counts = (
     (len(table.missing), 'missing in TF2'),
@@ -80,52 +39,8 @@ def judge_variables(
   verdict.headline = 'Variables differ: ' + ', '.join(
     '%d %s' % (count, what) for count, what in counts if count
   )
-  verdict.advice = _variable_advice(table)
+  verdict.advice = advice_lib.for_variables(table)
   return verdict
-
-
-def _variable_advice(table) -> list[str]:
-  advice = []
-  if table.renames:
-    advice.append(
-      'If the likely renames are right, return them from rename_variable.'
-    )
-  if table.untracked and table.missing:
-    advice.append(
-      'The TF2 model created variables that it does not list: assign the '
-      'variable, layer or model to an attribute of the model.'
-    )
-  if table.missing or table.extra:
-    advice.append(
-      'Names of tf.Variable and of Keras layers differ between a TF1 graph '
-      'and eager execution (scopes, counters); map them with '
-      'rename_variable, and leave out what is no part of the model with '
-      'ignored_variables.'
-    )
-  for pattern, known in _MISSING_ADVICE:
-    if any(re.search(pattern, spec.name) for spec, _ in table.missing):
-      advice.insert(0, known)
-  if table.shapes:
-    advice.append(
-      'If the layout was changed on purpose, transform the value in '
-      'convert_variable(tf1_name, value, tf2_name).'
-    )
-  if table.dtypes:
-    advice.append(
-      'Give the TF2 variable the dtype of TF1 (Keras layers take dtype=...); '
-      'computing in another precision gives other numbers.'
-    )
-  if table.trainable:
-    advice.append(
-      'Set `trainable` of the TF2 variable or layer as in TF1; otherwise the '
-      'optimizer updates other variables than before.'
-    )
-  if table.duplicates:
-    advice.append(
-      'Give each layer of the TF2 model a name of its own, and check with '
-      'assertNoNewVariables that calls do not create variables anew.'
-    )
-  return advice
 
 
 def judge_run(
@@ -275,12 +190,12 @@ def _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty) -> None:
   old = {c.name for c in verdict.failed('weights')} & set(tf2.preexisting)
   if old:
     verdict.ledger = None
-    verdict.advice = [_OLD_VARIABLES_ADVICE % (len(old), min(old))]
+    verdict.advice = [advice_lib.OLD_VARIABLES % (len(old), min(old))]
   elif verdict.ledger and verdict.ledger.changes_order and by_order:
     verdict.headline += ', because random numbers are drawn in another order'
-    verdict.advice = _order_advice(verdict.ledger)
+    verdict.advice = advice_lib.for_order(verdict.ledger)
   else:
-    verdict.advice = _value_advice(verdict, group, plan, tf2)
+    verdict.advice = advice_lib.for_values(verdict, group, plan, tf2)
   if group == 'outputs':
     verdict.evidence += structures.find_permutation(
       verdict.comparisons['outputs'],
@@ -357,86 +272,7 @@ def _require_something(verdict, plan, allow_empty) -> None:
       'either side'
     )
   if verdict.headline:
-    verdict.advice = [_COUNT_ADVICE]
-
-
-def _order_advice(ledger) -> list[str]:
-  if not ledger.tf2_count:
-    return [_NO_DRAWS_ADVICE]
-  if ledger.repeated:
-    return [_LOOP_ADVICE]
-  if ledger.initializers_first:
-    reason = (
-      'TF2 creates all variables before the forward pass draws (a Keras '
-      'functional model, or a model that was built before the call), while '
-      'TF1 mixes both in program order. That is no bug of the model.'
-    )
-  else:
-    reason = (
-      'A dropout layer, an initializer or another random op was moved, added '
-      'or left out at the lines above; if that is not intended, mend it there.'
-    )
-  return [
-    reason,
-    "seed_mode='constant' does not depend on the order of draws: use it where "
-    'the order may differ, or call the decorated layer directly.',
-  ]
-
-
-def _value_advice(verdict, group, plan, tf2) -> list[str]:
-  advice = []
-  if plan.training and not tf2.takes_training:
-    advice.append(
-      'The TF2 model takes no `training` argument and ran as it always does; '
-      'hand the flag on in call_tf2 if it has another name.'
-    )
-  if verdict.ledger and not verdict.ledger.tf2_count:
-    advice.append(_NO_DRAWS_ADVICE)
-  elif verdict.ledger and verdict.ledger.repeated:
-    advice.append(_LOOP_ADVICE)
-  if _both_nan(verdict.failed(group)):
-    advice.append(
-      'TF1 itself gives NaN there: choose inputs (make_inputs) and weights '
-      '(reset_weights) for which it does not, or pass equal_nan=True.'
-    )
-  elif group == 'weights':
-    advice.append(
-      'Give both sides the same initializers (Keras defaults are '
-      'glorot_uniform; a rewrite with Keras initializers draws other '
-      "numbers: then compare with weights='fixed' or without seed_mode)."
-    )
-  elif group == 'outputs':
-    advice.append(
-      'Return intermediate tensors (end points) from both sides: the first '
-      'one that differs in forward order holds the fault. Typical causes: '
-      'epsilon, padding, activation, axis, scale, a missing bias, dropout '
-      'rate against keep_prob.'
-    )
-  elif group == 'regularization losses' and not tf2.losses:
-    advice.append(
-      'The TF2 model reports no regularization loss: the shim and `losses` of '
-      'Keras layers and models are read. A function, or a class that is no '
-      'tf.Module, needs an attribute `losses` that lists them. Losses of '
-      'activations in tf.compat.v1.layers are lost behind the shim: use '
-      'self.add_loss in a Keras layer.'
-    )
-  elif group == 'regularization losses':
-    advice.append(
-      'Check which variables are regularized and the factor: tf.nn.l2_loss '
-      'and tf_slim.l2_regularizer take half of the sum of squares, Keras L2 '
-      'takes all of it.'
-    )
-  elif group in ('loss', 'gradients'):
-    advice.append(
-      'If the outputs agree, look at compute_loss, tf.stop_gradient, '
-      'clipping, and the reduction of the loss.'
-    )
-  return advice
-
-
-def _both_nan(failed) -> bool:
-  values_there = [(c.tf1_value, c.tf2_value) for c in failed if not c.problem]
-  return bool(values_there) and all(a != a and b != b for a, b in values_there)
+    verdict.advice = [advice_lib.NOTHING_COMPARED]
 
 
 def judge_creations(
@@ -489,7 +325,7 @@ def judge_creations(
   verdict.headline = '; '.join(parts)
   if not parts and not variables and not allow_empty:
     verdict.headline = 'No variable was watched: the model has none'
-    verdict.advice = [_COUNT_ADVICE]
+    verdict.advice = [advice_lib.NOTHING_COMPARED]
   return verdict
 
 
