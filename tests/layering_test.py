@@ -10,7 +10,9 @@ from absl.testing import absltest, parameterized
 import tf_equiv
 
 _ROOT = os.path.dirname(tf_equiv.__file__)
-_TF1_DATA = frozenset(('nest', 'observation', 'plan', 'seeds', 'errors'))
+_TF1_DATA = frozenset(
+  ('nest', 'observation', 'plan', 'seeds', 'errors', 'draws')
+)
 
 
 def _sources(folder=''):

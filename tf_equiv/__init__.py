@@ -9,6 +9,7 @@ from tf_equiv import compat  # noqa: F401  (first: sets up the process)
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.guide_steps import SEED_MODES, GuideSteps
 from tf_equiv.testcase import MigrationTestCase
+from tf_equiv.tf1.draws import Draw
 from tf_equiv.tf1.errors import (
   EnvironmentSetupError,
   EquivalenceError,
@@ -17,7 +18,7 @@ from tf_equiv.tf1.errors import (
   VariableCreationError,
 )
 from tf_equiv.tf1.runner import TF1Behavior
-from tf_equiv.tf1.seeds import Draw, SeedMode, deterministic_seeds
+from tf_equiv.tf1.seeds import SeedMode, deterministic_seeds
 from tf_equiv.tf1.weights import constant_weights, named_weights
 from tf_equiv.tf2.creation import (
   assert_no_variable_creations,

@@ -6,6 +6,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tf_equiv.compare import judge, tolerances, values, variables
+from tf_equiv.tf1 import draws as draws_lib
 from tf_equiv.tf1 import nest, seeds, source
 from tf_equiv.tf1.observation import (
   Observation,
@@ -26,7 +27,7 @@ _FIXED = RunPlan(inputs=np.zeros(1))
 
 def _draw(index, op='dropout', variable=''):
   line = source.SourceLine('model.py', index)
-  return seeds.Draw(index, index, op, (2,), variable, '', line, 'graph')
+  return draws_lib.Draw(index, index, op, (2,), variable, '', line, 'graph')
 
 
 def _observe(side, outputs=None, **kwargs):

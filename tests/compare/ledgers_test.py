@@ -4,7 +4,7 @@ from absl.testing import absltest
 
 from tf_equiv.compare import ledgers
 from tf_equiv.tf1 import source
-from tf_equiv.tf1.seeds import Draw
+from tf_equiv.tf1.draws import Draw
 
 
 def _ledger(*rows):

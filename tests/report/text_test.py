@@ -7,7 +7,7 @@ from absl.testing import absltest, parameterized
 from tf_equiv.compare import ledgers, tolerances, values, variables
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.report import text
-from tf_equiv.tf1 import seeds, source
+from tf_equiv.tf1 import draws, source
 from tf_equiv.tf1.observation import VariableSpec
 
 _MOST_LINES = 62
@@ -42,7 +42,7 @@ def _table_message(tf1, tf2, **kwargs):
 
 def _draw(index, op='dropout', variable='', file='model.py'):
   line = source.SourceLine(file, index + 1)
-  return seeds.Draw(index, index, op, (2,), variable, '', line, 'graph')
+  return draws.Draw(index, index, op, (2,), variable, '', line, 'graph')
 
 
 class FailureTest(parameterized.TestCase):

@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 from collections.abc import Sequence
 
-from tf_equiv.tf1.seeds import Draw
+from tf_equiv.tf1.draws import Draw
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from tf_equiv.tf1 import nest, seeds, source
+from tf_equiv.tf1 import draws as draws_lib
+from tf_equiv.tf1 import nest, source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Observation:
     default_factory=list
   )
   preexisting: List[str] = dataclasses.field(default_factory=list)
-  draws: List[seeds.Draw] = dataclasses.field(default_factory=list)
+  draws: List[draws_lib.Draw] = dataclasses.field(default_factory=list)
   takes_training: bool = True
   depends_on_training: bool = False
   environment: Dict[str, Any] = dataclasses.field(default_factory=dict)

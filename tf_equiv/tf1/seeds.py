@@ -19,11 +19,12 @@ import dataclasses
 import enum
 import random
 import sys
-from typing import Any, List, Optional, Sequence, Tuple, Union
+from typing import Any, List, Optional, Sequence, Union
 
 import numpy as np
 
 from tf_equiv import compat
+from tf_equiv.tf1 import draws as draws_lib
 from tf_equiv.tf1 import errors, source
 
 # Operation seed of ops that never run.
@@ -73,54 +74,6 @@ def as_seed_mode(mode: Union[str, SeedMode]) -> SeedMode:
     ) from None
 
 
-@dataclasses.dataclass(frozen=True)
-class Draw:
-  """One random op, in program order.
-
-  Example:
-    >>> with deterministic_seeds('num_random_ops') as seeds:
-    ...   x = tf.random.normal((2, 3))
-    >>> draw = seeds.draws[0]
-    >>> draw.index, draw.op, draw.shape, draw.seed, draw.context
-    (0, 'random_normal', (2, 3), 0, 'eager')
-
-  Attributes:
-    index: position in the ledger, counted from 0.
-    seed: the operation seed that the op got; the graph seed is the context's.
-    op: function of TensorFlow that asked for the seed, e.g. 'random_uniform'.
-    shape: shape of the drawn tensor, or None where it is not known statically.
-    variable: name of the variable that the draw initializes, else ''.
-    layer: innermost named layer, or the name scope, of another draw, else ''.
-    line: line of the user's code that led to the draw.
-    context: 'graph', 'eager' or 'function' (inside a `tf.function`).
-  """
-
-  index: int
-  seed: int
-  op: str
-  shape: Optional[Tuple[int, ...]]
-  variable: str
-  layer: str
-  line: source.SourceLine
-  context: str
-
-  @property
-  def key(self):
-    """What the two sides must have in common for draws to correspond."""
-    return (self.op, self.shape, self.variable)
-
-  @property
-  def purpose(self) -> str:
-    """What the draw is for, in words."""
-    if self.variable:
-      return 'initial value of %s' % self.variable
-    return 'in %s' % self.layer if self.layer else 'in the forward pass'
-
-  def __str__(self) -> str:
-    shape = '?' if self.shape is None else 'x'.join(map(str, self.shape))
-    return '%s[%s] %s' % (self.op, shape, self.purpose)
-
-
 class DeterministicSeeds:
   """Context that seeds every stateful random op; see `deterministic_seeds`.
 
@@ -140,8 +93,8 @@ class DeterministicSeeds:
   def _reset(self) -> None:
     self._operation_seed = 0
     self._used = set()
-    self._draws = []  # type: List[Draw]
-    self._replayed = None  # type: Optional[List[Draw]]
+    self._draws = []  # type: List[draws_lib.Draw]
+    self._replayed = None  # type: Optional[List[draws_lib.Draw]]
     self._traced = None  # type: Optional[_Trace]
 
   @property
@@ -158,7 +111,7 @@ class DeterministicSeeds:
     self._operation_seed = int(value)
 
   @property
-  def draws(self) -> List[Draw]:
+  def draws(self) -> List[draws_lib.Draw]:
     """The ledger: every draw since the context was entered, in order."""
     return list(self._draws)
 
@@ -193,7 +146,9 @@ class DeterministicSeeds:
     """
     compat.set_global_seed(self.seed)
 
-  def replay(self, reference: Sequence[Draw] = ()) -> List[Draw]:
+  def replay(
+    self, reference: Sequence[draws_lib.Draw] = ()
+  ) -> List[draws_lib.Draw]:
     """Lets the draws that follow take the seeds of those already made.
 
     A draw takes the seed of the next earlier draw with the same op, shape,
@@ -234,7 +189,7 @@ class DeterministicSeeds:
     self._operation_seed += 1
     return op_seed
 
-  def _traced_before(self, draw_key) -> Optional[Draw]:
+  def _traced_before(self, draw_key) -> Optional[draws_lib.Draw]:
     """Returns the draw of the first trace that a second trace repeats."""
     found = compat.traced_call()
     if found is None:
@@ -252,8 +207,8 @@ class DeterministicSeeds:
     if compat.in_keras_scratch_graph():
       return self.seed, _UNUSED
     frame = sys._getframe(2)  # 1 is the patch itself.
-    op, shape = _op_and_shape(frame)
-    variable, layer = _owner(frame)
+    op, shape = draws_lib.op_and_shape(frame)
+    variable, layer = draws_lib.owner(frame)
     line = source.user_line(3)
     draw_key = (op, shape, variable, line)
     earlier = self._traced_before(draw_key)
@@ -261,7 +216,7 @@ class DeterministicSeeds:
       return self.seed, earlier.seed
     op_seed = self._next_operation_seed(draw_key)
     self._draws.append(
-      Draw(
+      draws_lib.Draw(
         index=len(self._draws),
         seed=op_seed,
         op=op,
@@ -289,10 +244,10 @@ class _Trace:
   call: Any
   graph: Any
   start: int
-  repeated: Optional[List[Draw]] = None
+  repeated: Optional[List[draws_lib.Draw]] = None
 
 
-def _with_forward_seeds_of(reference, draws) -> List[Draw]:
+def _with_forward_seeds_of(reference, draws) -> List[draws_lib.Draw]:
   theirs, mine = ([d for d in t if not d.variable] for t in (reference, draws))
   if [d.key for d in theirs] != [d.key for d in mine]:
     return list(draws)
@@ -303,7 +258,9 @@ def _with_forward_seeds_of(reference, draws) -> List[Draw]:
   ]
 
 
-def _take_same(draws: Optional[List[Draw]], draw_key) -> Optional[Draw]:
+def _take_same(
+  draws: Optional[List[draws_lib.Draw]], draw_key
+) -> Optional[draws_lib.Draw]:
   """Removes the first draw like this one, and those before it; returns it."""
   for i, earlier in enumerate(draws or ()):
     if earlier.key + (earlier.line,) == draw_key:
@@ -362,44 +319,3 @@ def _python_and_numpy_seeded(seed: int):
   finally:
     random.setstate(python_state)
     np.random.set_state(numpy_state)
-
-
-def _op_and_shape(frame):
-  """Reads the caller's name and the shape that it is about to draw."""
-  name = frame.f_code.co_name
-  values = frame.f_locals
-  shape = None
-  if 'shape' in values:
-    shape = compat.static_shape_value(values['shape'])
-  elif 'value' in values:  # random_shuffle
-    shape = compat.static_shape_of(values['value'])
-  return name, shape
-
-
-def _owner(frame):
-  """Finds the variable that is being initialized and the innermost layer."""
-  layer = ''
-  while frame is not None:
-    function, values = frame.f_code.co_name, frame.f_locals
-    if function == '_get_single_variable' and isinstance(
-      values.get('name'), str
-    ):
-      return values['name'], layer
-    owner = values.get('self')
-    if function == 'add_weight' and isinstance(values.get('name'), str):
-      return _scoped_name(owner, values['name']), layer
-    if not layer and function == '__call__' and owner is not None:
-      name = getattr(owner, 'name', '')
-      if isinstance(name, str) and hasattr(owner, 'trainable_variables'):
-        layer = name
-    frame = frame.f_back
-  # The innermost scope is the random op's own.
-  return '', layer or compat.name_scope().rpartition('/')[0]
-
-
-def _scoped_name(owner, name: str) -> str:
-  """The name that a Keras layer's variable will have."""
-  scope = compat.name_scope() or getattr(owner, 'name', '')
-  if scope.split('/')[-1] == name:  # The variable's own scope is entered.
-    return scope
-  return '%s/%s' % (scope, name) if scope else name

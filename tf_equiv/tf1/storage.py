@@ -18,7 +18,7 @@ from typing import Any, Dict, List
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors, nest, observation, plan, seeds, source
+from tf_equiv.tf1 import draws, errors, nest, observation, plan, seeds, source
 
 _FORMAT = 'tf_equiv 1'
 _DATACLASSES = {
@@ -29,7 +29,7 @@ _DATACLASSES = {
     observation.RegularizationLoss,
     observation.VariableSpec,
     plan.RunPlan,
-    seeds.Draw,
+    draws.Draw,
     source.SourceLine,
   )
 }

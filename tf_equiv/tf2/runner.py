@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.tf1 import draws as draws_lib
 from tf_equiv.tf1 import errors, nest, tensors, user_code
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
@@ -130,7 +131,7 @@ def run(
   program: Program,
   plan: plan_lib.RunPlan,
   weights_for: WeightsFor | None = None,
-  reference_draws: Sequence[seeds_lib.Draw] = (),
+  reference_draws: Sequence[draws_lib.Draw] = (),
 ):
   """Runs a plan on a freshly built model.
 
