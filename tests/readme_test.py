@@ -1,0 +1,95 @@
+"""What README.md shows is what happens."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import tf_equiv  # isort: skip (before tensorflow)
+import tensorflow as tf
+from absl.testing import absltest
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tf_equiv.__file__)))
+
+
+def read():
+  with open(os.path.join(_ROOT, 'README.md'), encoding='utf-8') as file:
+    return file.read()
+
+
+def blocks(language):
+  found = re.findall(r'^```(\w*)\n(.*?)^```$', read(), re.M | re.S)
+  return [text for name, text in found if name == language]
+
+
+def run(code):
+  """Runs a test file in a fresh process; returns (exit status, output)."""
+  env = dict(os.environ, PYTHONPATH=os.pathsep.join([_ROOT, *sys.path]))
+  env.pop('TF_USE_LEGACY_KERAS', None)
+  env.pop('TEST_TOTAL_SHARDS', None)
+  with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, 'net_migration_test.py')
+    with open(path, 'w', encoding='utf-8') as file:
+      file.write(code)
+    done = subprocess.run(
+      [sys.executable, '-W', 'ignore', path],
+      env=env,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+      text=True,
+      timeout=300,
+    )
+  return done.returncode, done.stdout
+
+
+class ReadmeTest(absltest.TestCase):
+  def test_first_test_is_short_and_passes(self):
+    code = blocks('python')[0]
+    self.assertLess(len(code.splitlines()), 40)
+    status, output = run(code)
+    self.assertEqual(status, 0, output)
+    self.assertIn('Ran 10 tests', output)  # one is TensorFlow's test_session
+
+  def test_failure_looks_as_shown(self):
+    (shown,) = [b for b in blocks('') if b.startswith('AssertionError')]
+    code = blocks('python')[0].replace(
+      'return legacy_net(images, is_training=bool(training))',
+      'return legacy_net(images, is_training=bool(training), epsilon=1e-5)',
+    )
+    code = code.replace('is_training):', 'is_training, epsilon=1e-3):')
+    code = code.replace(
+      "training=is_training, name='bn'",
+      "training=is_training, epsilon=epsilon, name='bn'",
+    )
+    status, output = run(code)
+    self.assertEqual(status, 1)
+    # Numbers may differ in the last digits from one processor to another.
+    number = r'-?\d+\.\d+(?:e-?\d+)?|-?\d+e-?\d+'
+    self.assertIn(
+      re.sub(number, '<n>', shown.strip()), re.sub(number, '<n>', output)
+    )
+
+  def test_the_seed_context(self):
+    (code,) = [b for b in blocks('python') if 'seeds.operation_seed' in b]
+    printed = []
+    exec(code, {'tf_equiv': tf_equiv, 'tf': tf, 'print': printed.append})
+    expected = re.findall(r'print\(.*\) +# (.*)', code)
+    self.assertEqual([str(item) for item in printed], expected)
+
+  def test_links_lead_somewhere(self):
+    links = re.findall(r'\]\(([^)]+)\)', read())
+    local = [link for link in links if not link.startswith('http')]
+    self.assertNotEmpty(local)
+    for link in local:
+      self.assertTrue(os.path.exists(os.path.join(_ROOT, link)), link)
+
+  def test_assertions_of_the_table_exist(self):
+    names = re.findall(r'\| `(assert\w+)\(', read())
+    self.assertGreaterEqual(len(names), 6)
+    for name in names:
+      self.assertTrue(hasattr(tf_equiv.MigrationTestCase, name), name)
+
+
+if __name__ == '__main__':
+  absltest.main()
