@@ -152,6 +152,26 @@ class ImportOrderTest(absltest.TestCase):
     self.assertIn('build_tf1 could not run on the TF1 side', output)
     self.assertIn('import tf_equiv before tensorflow', output)
 
+  def test_a_warning_says_that_the_order_is_wrong(self):
+    code = """
+    import warnings
+    {first}
+    with warnings.catch_warnings(record=True) as caught:
+      warnings.simplefilter('always')
+      import tf_equiv
+    print('warned:', [str(w.message)[:43] for w in caught
+                      if 'tf_equiv' in str(w.message)])
+    """
+    late = 'import tensorflow'
+    status, output = run(code.format(first=late))
+    self.assertEqual(status, 0, output)
+    expected = "warned: ['tensorflow was imported before tf_equiv, so']"
+    self.assertIn(expected, output)
+    for first, value in ((late, '0'), (late, '1'), ('pass', None)):
+      environment = {} if value is None else {'TF_USE_LEGACY_KERAS': value}
+      _, output = run(code.format(first=first), **environment)
+      self.assertIn('warned: []', output)
+
   def test_import_does_not_import_keras(self):
     # tf_keras alone takes more than a second.
     status, output = run(

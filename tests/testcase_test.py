@@ -1,6 +1,7 @@
 """`MigrationTestCase` as a test author meets it: every kind of bad input."""
 
 import collections
+import sys
 import unittest
 
 import tf_equiv  # isort: skip (before tensorflow)
@@ -225,8 +226,20 @@ class TemplateMethodsTest(parameterized.TestCase):
     def build_tf1(self, inputs, training):
       raise KeyError('mine')
 
-    with self.assertRaisesRegex(KeyError, 'mine'):
+    with self.assertRaisesRegex(KeyError, 'mine') as caught:
       case_with(build_tf1=build_tf1).assertForwardEquivalent()
+    if sys.version_info >= (3, 11):
+      (note,) = caught.exception.__notes__
+      self.assertStartsWith(note, 'tf_equiv was running build_tf1 on the TF1')
+      self.assertIn("raise KeyError('mine')", note)
+
+  def test_float64_inputs_of_a_float32_model(self):
+    case = case_with(make_inputs=lambda self: np.ones((4, 3)))
+    for _, assertion in _ASSERTIONS:
+      with self.assertRaisesRegex(
+        tf_equiv.ModelCodeError, r'astype\(np.float32\)'
+      ):
+        getattr(case, assertion)()
 
   def test_skip_inside_a_template_method(self):
     def build_tf2(self):
@@ -447,6 +460,66 @@ class NothingComparedTest(absltest.TestCase):
 
 
 class MappingTest(absltest.TestCase):
+  def test_affine_conversion(self):
+    # As for the forget bias of an LSTM, which TF1 adds at run time.
+    class Shifted(tf.Module):
+      def __init__(self):
+        self.w = tf.Variable(tf.zeros((3, 2)), name='net/w')
+        self.b = tf.Variable(tf.zeros((2,)), name='net/b')
+
+      def __call__(self, x):
+        return tf.matmul(x, self.w) + (self.b - 1.0)
+
+    def convert_variable(self, name, value, tf2_name):
+      return value + 1.0 if name == 'net/b' else value
+
+    case = case_with(
+      build_tf2=lambda self: Shifted(), convert_variable=convert_variable
+    )
+    self.assertTrue(case.assertForwardEquivalent())
+    self.assertTrue(case.assertGradientsClose())
+
+  def test_forgotten_decorator(self):
+    class Undecorated(tf.Module):
+      def __call__(self, x):
+        return legacy(x)
+
+    for build in (Undecorated, lambda: legacy):
+      case = case_with(build_tf2=lambda self: build())  # noqa: B023
+      for _, assertion in _ASSERTIONS:
+        with self.assertRaises(AssertionError) as caught:
+          getattr(case, assertion)()
+        text = str(caught.exception)
+        self.assertIn('decorated with @tf_equiv.track_tf1_style_var', text)
+        self.assertNotIn('rename_variable', text)
+
+  def test_variables_that_a_function_creates_anew(self):
+    def build_tf2(self):
+      def model(x):
+        w = tf.Variable(tf.zeros((3, 2)), name='net/w')
+        b = tf.Variable(tf.zeros((2,)), name='net/b')
+        return tf.matmul(x, w) + b
+
+      return model
+
+    with self.assertRaises(AssertionError) as caught:
+      case_with(build_tf2=build_tf2).assertForwardEquivalent()
+    text = str(caught.exception)
+    self.assertStartsWith(text, 'The TF2 model creates 2 variable(s) anew in')
+    self.assertIn('testcase_test.py', text)
+    self.assertIn('Next: assertNoNewVariables', text)
+
+  def test_no_line_of_the_test_runner_is_shown(self):
+    def build_tf2(self):
+      layers = tf.keras.layers
+      return tf.keras.Sequential([layers.Dense(2, name='other')])
+
+    with self.assertRaises(AssertionError) as caught:
+      case_with(build_tf2=build_tf2).assertVariablesMatch()
+    text = str(caught.exception)
+    self.assertIn('extra in TF2:\n    other/bias  float32[2]\n', text)
+    self.assertNotIn('  at ', text)
+
   def test_ignored_variables_keep_their_initial_value(self):
     class Counting(tf.Module):
       def __init__(self):

@@ -64,7 +64,7 @@ def migration_test(
         deps = [],
         seed_modes = SEED_MODES,
         shard_count = None,
-        size = "large",
+        size = "medium",
         args = [],
         tags = [],
         env = {},

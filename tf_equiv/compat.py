@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import warnings
 
 LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
 
@@ -30,6 +31,20 @@ def choose_legacy_keras() -> None:
   """
   if 'tensorflow' not in sys.modules:
     os.environ.setdefault(LEGACY_KERAS_VARIABLE, '1')
+  elif LEGACY_KERAS_VARIABLE not in os.environ and _has_keras_3():
+    warnings.warn(
+      'tensorflow was imported before tf_equiv, so tf.keras is Keras 3 and '
+      'tf.compat.v1.layers is missing. Import tf_equiv first, or set '
+      'TF_USE_LEGACY_KERAS=1 for the process; set it to 0 to keep Keras 3 '
+      'without this warning.',
+      stacklevel=2,
+    )
+
+
+def _has_keras_3() -> bool:
+  """Tells whether the imported TensorFlow takes Keras 3 by default."""
+  version = sys.modules['tensorflow'].__version__.split('.')
+  return (int(version[0]), int(version[1])) >= (2, 16)
 
 
 choose_legacy_keras()

@@ -94,8 +94,9 @@ class TemplateMethods:
   ) -> np.ndarray:
     """Converts a value of a TF1 variable into that of a TF2 variable.
 
-    It is also applied to gradients, and to zeros to learn the shape, so it
-    must be linear: slice, transpose, reorder.
+    It is also applied to gradients, without what it adds, and to zeros to
+    learn the shape, so it must be affine: slice, transpose, reorder, add a
+    constant (the forget bias of an LSTM).
 
     Args:
       tf1_name: the name on the TF1 side, without ':0'.

@@ -168,7 +168,7 @@ _FAULTS = (
   _fault(
     'dropout_rate',
     TRAINING,
-    ['Outputs differ', "outputs['logits']", 'dropout rate against keep_prob'],
+    ['Outputs differ', "outputs['logits']", 'dropout (rate against keep_prob'],
     rate=0.6,
   ),
   _fault(

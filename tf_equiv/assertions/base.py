@@ -117,11 +117,11 @@ class AssertionBase(template.TemplateMethods):
     start = time.time()
     tf1 = tf1_runner.run(self._tf1_program(), plan)
 
-    def weights_for(tf2_specs):
-      table = self._match(tf1.variables, tf2_specs)
+    def weights_for(tf2):
+      table = self._match(tf1.variables, tf2.variables, tf2.untracked)
       if table.blocks_values:
         raise _VariablesDiffer(table)
-      return self._weights_for(tf2_specs, table, tf1.weight_of())
+      return self._weights_for(tf2.variables, table, tf1.weight_of())
 
     try:
       tf2 = tf2_runner.run(self._tf2_program(), plan, weights_for, tf1.draws)

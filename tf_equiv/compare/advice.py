@@ -2,6 +2,8 @@
 
 import re
 
+from tf_equiv.tf1 import observation
+
 NOTHING_COMPARED = (
   'Nothing was compared, so nothing is proven. If that is expected, say so '
   'with allow_empty=True.'
@@ -46,6 +48,9 @@ _MISSING = (
 def for_variables(table) -> list[str]:
   """Advice on a table of variables that do not correspond."""
   advice = []
+  found = (*table.untracked, *table.extra, *(b for _, b in table.pairs))
+  if any(spec.undecorated for spec in found):
+    return [observation.UNDECORATED_ADVICE]
   if table.renames:
     advice.append(
       'If the likely renames are right, return them from rename_variable.'
@@ -135,6 +140,12 @@ def for_values(verdict, group, plan, tf2) -> list[str]:
       'glorot_uniform; a rewrite with Keras initializers draws other '
       "numbers: then compare with weights='fixed' or without seed_mode)."
     )
+  elif group == 'outputs' and plan.training:
+    advice.append(
+      'If inference agrees (assertForwardEquivalent), look at dropout (rate '
+      'against keep_prob, position) and at the training flag of batch '
+      'normalization; otherwise mend inference first.'
+    )
   elif group == 'outputs':
     advice.append(
       'Return intermediate tensors (end points) from both sides: the first '
@@ -155,6 +166,11 @@ def for_values(verdict, group, plan, tf2) -> list[str]:
       'Check which variables are regularized and the factor: tf.nn.l2_loss '
       'and tf_slim.l2_regularizer take half of the sum of squares, Keras L2 '
       'takes all of it.'
+    )
+  elif any('not trainable' in c.problem for c in verdict.failed(group)):
+    advice.append(
+      'Set `trainable` of the TF2 variable or layer as in TF1; '
+      'assertVariablesMatch lists all that differ.'
     )
   elif group in ('loss', 'gradients'):
     advice.append(

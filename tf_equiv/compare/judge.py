@@ -80,6 +80,11 @@ def judge_run(
     return verdict
   verdict = verdict_lib.Verdict(assertion, conditions, table=table)
   verdict.compared['variables'] = len(table.pairs)
+  forgotten = tf2.recreated or [
+    spec for spec in (*tf2.variables, *tf2.untracked) if spec.undecorated
+  ]
+  if forgotten:
+    return _forgotten(verdict, forgotten)
   different = structures.structure_differences(tf1.structure, tf2.structure)
   different = different or structures.spec_differences(tf1.outputs, tf2.outputs)
   if different:
@@ -112,6 +117,21 @@ def judge_run(
   if tf1.losses and tf2.losses:
     verdict.compared['regularization losses'] -= 1  # the total
   _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty)
+  return verdict
+
+
+def _forgotten(verdict, specs) -> verdict_lib.Verdict:
+  verdict.headline = (
+    'The TF2 model creates %d variable(s) anew in each call, first %s; outputs '
+    'were not compared' % (len(specs), specs[0].name)
+  )
+  verdict.evidence = [
+    '%s  %s  at %s' % (spec.name, spec, spec.line) for spec in specs
+  ]
+  if any(spec.undecorated for spec in specs):
+    verdict.advice = [observation_lib.UNDECORATED_ADVICE]
+  else:
+    verdict.advice = ['assertNoNewVariables tells the cause of each.']
   return verdict
 
 
@@ -165,13 +185,20 @@ def _compare_gradients(tf1, tf2, table, convert, tolerance):
     elif first.trainable:
       gradient = of_tf1[first.name]
       if gradient is not None:
-        gradient = convert(first.name, gradient, second.name)
+        gradient = _converted_gradient(convert, first.name, gradient, second)
       names.append(second.name)
       first_ones.append(gradient)
       second_ones.append(of_tf2[second.name])
   return found + values.compare_gradients(
     names, first_ones, second_ones, tolerance
   )
+
+
+def _converted_gradient(convert, tf1_name, gradient, second):
+  """Converts a gradient; of an affine conversion only the linear part."""
+  zeros = np.zeros_like(gradient)
+  offset = convert(tf1_name, zeros, second.name)
+  return convert(tf1_name, gradient, second.name) - offset
 
 
 def _conclude(verdict, plan, tf1, tf2, tolerance, allow_empty) -> None:

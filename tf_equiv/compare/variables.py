@@ -158,7 +158,7 @@ def _leave_out(patterns, tf1, tf2):
     hits = [s for s in (*tf1, *tf2) if expression.search(s.name)]
     if not hits:
       close = difflib.get_close_matches(
-        expression.pattern, [s.name for s in (*tf1, *tf2)], n=3, cutoff=0.3
+        expression.pattern, {s.name for s in (*tf1, *tf2)}, n=3, cutoff=0.5
       )
       raise errors.UsageError(
         'The pattern %r of ignored_variables matches no variable of either '

@@ -8,6 +8,13 @@ import numpy as np
 from tf_equiv.tf1 import draws as draws_lib
 from tf_equiv.tf1 import nest, source
 
+UNDECORATED_ADVICE = (
+  'get_variable or a tf.compat.v1.layers layer ran outside of the shim, where '
+  'eager execution forgets its variables: put the code into a method of a '
+  'tf_keras layer or tf.Module that is decorated with '
+  '@tf_equiv.track_tf1_style_variables.'
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class VariableSpec:
@@ -20,6 +27,7 @@ class VariableSpec:
     trainable: whether optimizers update it.
     line: line of user code that created it, where known.
     tracked: whether the model lists it among its variables.
+    undecorated: whether TF1 code created it outside of the shim.
   """
 
   name: str
@@ -28,6 +36,7 @@ class VariableSpec:
   trainable: bool
   line: source.SourceLine = source.SourceLine()
   tracked: bool = True
+  undecorated: bool = False
 
   def __str__(self) -> str:
     frozen = '' if self.trainable else ' not trainable'
@@ -67,6 +76,7 @@ class Observation:
       order of the trainable ones of `variables`.
     preexisting: names of the variables that existed before the model was
       built.
+    recreated: variables that a second call created anew.
     draws: ledger of random draws.
     takes_training: whether the model was given the training flag.
     depends_on_training: whether the forward pass is known to behave
@@ -90,6 +100,7 @@ class Observation:
     default_factory=list
   )
   preexisting: List[str] = dataclasses.field(default_factory=list)
+  recreated: List[VariableSpec] = dataclasses.field(default_factory=list)
   draws: List[draws_lib.Draw] = dataclasses.field(default_factory=list)
   takes_training: bool = True
   depends_on_training: bool = False

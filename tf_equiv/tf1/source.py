@@ -27,6 +27,10 @@ _LIBRARY_PARTS = tuple(
   )
 )
 _PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# The user's code is called from here; what is further out is the test runner.
+_CALLERS = tuple(
+  os.path.join(_PACKAGE_FOLDER, side, 'runner.py') for side in ('tf1', 'tf2')
+)
 _STANDARD_FOLDER = os.path.dirname(os.path.abspath(os.__file__))
 
 
@@ -84,11 +88,14 @@ def user_line(skip: int = 1) -> SourceLine:
     skip: number of frames to leave out, counted from this function's caller.
 
   Returns:
-    The line, or an empty `SourceLine` where only library code is running.
+    The line, or an empty `SourceLine` where only library code is running,
+    e.g. a Keras model that creates its variables when it is first called.
   """
   frame = sys._getframe(skip)
   while frame is not None:
     filename = frame.f_code.co_filename
+    if filename in _CALLERS:
+      break
     if compat.is_autograph_file(filename):
       return _first_user_line(compat.mapped_stack())
     if not is_library_file(filename):
@@ -113,6 +120,8 @@ def user_line_of_traceback(traceback) -> SourceLine:
 
 def _first_user_line(stack: List) -> SourceLine:
   for filename, lineno, function in reversed(stack):
+    if filename in _CALLERS:
+      break
     if not is_library_file(filename) and not compat.is_autograph_file(filename):
       return SourceLine(filename, lineno, function)
   return SourceLine()

@@ -53,6 +53,14 @@ _KNOWN = (
     'self.v is None: self.v = tf.Variable(...)`) and reuse the attribute.',
   ),
   (
+    None,
+    r'float(32|64).* (does not match|expected) .*float(32|64)'
+    r'|to be a (double|float) tensor but is a (double|float) tensor',
+    errors.ModelCodeError,
+    'Inputs and weights have different precisions. NumPy makes float64 unless '
+    'told otherwise: use .astype(np.float32) in make_inputs.',
+  ),
+  (
     'TF1',
     r"AttributeError: '(int|NoneType)' object has no attribute 'value'",
     errors.ModelCodeError,
@@ -127,6 +135,11 @@ def running(side: str, what: str):
       error.args = (
         '%s\nAn assertion failed in %s, on the %s side; nothing was compared.'
         '\n%s' % (said, what, side, _place(line).rstrip()),
+      )
+    elif hasattr(error, 'add_note'):  # Python 3.11
+      error.add_note(
+        'tf_equiv was running %s on the %s side.\n%s'
+        % (what, side, _place(line).rstrip())
       )
     raise
 

@@ -14,12 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, source
+from tf_equiv.tf1 import errors, observation, source
 
 TF_VARIABLE = 'tf.Variable'
 KERAS_LAYER = 'Keras layer'
 LEGACY_LAYER = 'compat.v1 layer'
 GET_VARIABLE = 'get_variable'
+UNDECORATED = 'get_variable or a compat.v1 layer outside of the shim'
 
 # Every tf_keras Model counts its batches in three variables of its own, which
 # it does not list; every random layer of Keras 3 has a state.
@@ -47,10 +48,10 @@ _ADVICE = {
     'tf.compat.v1.variable_scope.'
   ),
   GET_VARIABLE: (
-    'get_variable was called with a name that it was not called with before, '
-    'or outside a method decorated with track_tf1_style_variables: use the '
-    'same name and variable_scope in each call.'
+    'get_variable was called with a name that it was not called with before: '
+    'use the same name and variable_scope in each call.'
   ),
+  UNDECORATED: observation.UNDECORATED_ADVICE,
 }
 
 
@@ -254,6 +255,9 @@ def _cause():
     internal = internal or function == _INTERNAL_FUNCTION
     if function == '_get_single_variable':
       cause = GET_VARIABLE
+      # The shim has a store of its own; TF1's forgets, in eager execution.
+      if type(caller).__name__ == '_VariableStore' and _is_tf2():
+        return UNDECORATED, owner, internal
     if cause in (TF_VARIABLE, GET_VARIABLE) and caller is not None:
       if compat.is_legacy_layer(caller):
         return LEGACY_LAYER, _layer_name(caller), internal
@@ -261,6 +265,11 @@ def _cause():
         cause, owner = KERAS_LAYER, _layer_name(caller)
     frame = frame.f_back
   return cause, owner, internal
+
+
+def _is_tf2() -> bool:
+  with tf.init_scope():
+    return tf.executing_eagerly()
 
 
 def _layer_name(layer) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, observation, source
+from tf_equiv.tf1 import errors, observation
+from tf_equiv.tf2 import creation
 
 
 def check_model(model: Any) -> Any:
@@ -102,16 +103,38 @@ def specs_of(model, variables, created) -> list[observation.VariableSpec]:
   listed = getattr(_owner(model), 'trainable_variables', None)
   listed = variables if listed is None else listed
   trainable = {id(variable) for variable in listed}
-  lines = {id(record.variable): record.line for record in created}
+  records = {id(record.variable): record for record in created}
   return [
     observation.VariableSpec(
       name=name_of(variable),
       shape=tuple(variable.shape),
       dtype=tf.as_dtype(variable.dtype).base_dtype.name,
       trainable=bool(variable.trainable) and id(variable) in trainable,
-      line=lines.get(id(_backend_variable(variable)), source.SourceLine()),
+      **_origin(records.get(id(_backend_variable(variable)))),
     )
     for variable in variables
+  ]
+
+
+def _origin(record) -> dict[str, Any]:
+  if record is None:
+    return {}
+  undecorated = record.cause == creation.UNDECORATED
+  return {'line': record.line, 'undecorated': undecorated}
+
+
+def specs_of_records(records) -> list[observation.VariableSpec]:
+  """Describes variables that a model created but does not list."""
+  return [
+    observation.VariableSpec(
+      record.name,
+      record.shape or (),
+      record.dtype,
+      record.trainable,
+      tracked=False,
+      **_origin(record),
+    )
+    for record in records
   ]
 
 

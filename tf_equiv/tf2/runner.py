@@ -22,11 +22,9 @@ from tf_equiv.tf2 import model as model_lib
 
 _log = logging.getLogger('tf_equiv')
 
-# Given the specs of the TF2 variables, returns the value of each, or None for
-# those that keep their initial value.
-WeightsFor = Callable[
-  [list[observation_lib.VariableSpec]], list[np.ndarray | None]
-]
+# Given what is known of the TF2 variables, returns the value of each, or None
+# for those that keep their initial value.
+WeightsFor = Callable[[observation_lib.Observation], list[np.ndarray | None]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,15 +164,20 @@ def run(
     if fixed:
       call_model(program, model, inputs, plan.training)
       variables = _describe_variables(observed, model, created)
-      _set_weights(variables, weights_for(observed.variables), created)
+      _set_weights(variables, weights_for(observed), created)
       observed.weights = [model_lib.value_of(v) for v in variables]
       observed.draws = seeds.replay(reference_draws)
+      count = len(created)
     with _tape(plan) as tape:
       outputs = call_model(program, model, inputs, plan.training)
       losses = model_lib.regularization_losses(model)
       if plan.gradients:
         loss = _total_loss(program, outputs, inputs, losses)
-    if not fixed:
+    if fixed:
+      observed.recreated = model_lib.specs_of_records(
+        record for record in created[count:] if not record.internal
+      )
+    else:
       variables = _describe_variables(observed, model, created)
       observed.draws = seeds.draws
       observed.weights = _initial_values(variables, created)
@@ -210,12 +213,10 @@ def _describe_variables(observed, model, created) -> list[Any]:
     for spec, backend in zip(observed.variables, backends, strict=True)
     if id(backend) not in mine
   ]
-  observed.untracked = [
-    observation_lib.VariableSpec(
-      r.name, r.shape or (), r.dtype, r.trainable, r.line, tracked=False
-    )
-    for r in model_lib.untracked(variables, created)
-  ]
+  hidden = model_lib.untracked(variables, created)
+  observed.untracked = list(
+    {spec.name: spec for spec in model_lib.specs_of_records(hidden)}.values()
+  )
   return variables
 
 
