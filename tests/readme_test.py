@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 import tf_equiv  # isort: skip (before tensorflow)
+import numpy as np
 import tensorflow as tf
 from absl.testing import absltest
 
@@ -76,6 +77,35 @@ class ReadmeTest(absltest.TestCase):
     exec(code, {'tf_equiv': tf_equiv, 'tf': tf, 'print': printed.append})
     expected = re.findall(r'print\(.*\) +# (.*)', code)
     self.assertEqual([str(item) for item in printed], expected)
+
+  def test_the_lstm_recipe(self):
+    (code,) = [b for b in blocks('python') if 'basic_lstm_cell' in b]
+    recipe = {'np': np}
+    exec(code, recipe)
+
+    class LstmTest(tf_equiv.MigrationTestCase):
+      rename_variable = recipe['rename_variable']
+      convert_variable = recipe['convert_variable']
+
+      def make_inputs(self):
+        rng = np.random.default_rng(0)
+        return rng.normal(size=(4, 5, 3)).astype(np.float32)
+
+      def build_tf1(self, inputs, training):
+        cell = tf.compat.v1.nn.rnn_cell.BasicLSTMCell(6)
+        return tf.compat.v1.nn.dynamic_rnn(cell, inputs, dtype=tf.float32)[0]
+
+      def build_tf2(self):
+        lstm = tf.keras.layers.LSTM(6, return_sequences=True, name='lstm')
+        return tf.keras.Sequential([tf.keras.Input((5, 3)), lstm])
+
+      def runTest(self):
+        self.assertVariablesMatch()
+        self.assertForwardEquivalent()
+        self.assertTrainingEquivalent(weights='fixed')
+        self.assertGradientsClose()
+
+    LstmTest().debug()
 
   def test_links_lead_somewhere(self):
     links = re.findall(r'\]\(([^)]+)\)', read())
