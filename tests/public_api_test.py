@@ -47,6 +47,7 @@ _ASSERTIONS = {
   'assertForwardEquivalent': {
     'training': False,
     'seed_mode': None,
+    'compare_updates': True,
     **_TOLERANCES,
     **_ALWAYS,
   },
@@ -54,6 +55,7 @@ _ASSERTIONS = {
     'seed_mode': 'num_random_ops',
     'steps': 0,
     'weights': 'seeded',
+    'compare_updates': True,
     **_TOLERANCES,
     **_ALWAYS,
   },

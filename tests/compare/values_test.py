@@ -351,5 +351,38 @@ class CompareGradientsTest(absltest.TestCase):
       values.compare_gradients(['a'], [np.ones(1)], [], _DEFAULT)
 
 
+class UpdateToleranceTest(absltest.TestCase):
+  def _passes(self, before, tf1, tf2, tolerance=None):
+    tolerance = tolerance or tolerances.Tolerance()
+    before, tf1, tf2 = (np.array(x, np.float32) for x in (before, tf1, tf2))
+    allowed = values.update_tolerance(before, tf1, tolerance)
+    return values.compare_arrays('v', tf1, tf2, allowed).passed
+
+  def test_rounded_momentum_passes(self):
+    factor = np.float32(1) - np.float32(0.9997)
+    mean = np.float32([0.5, -2.0])
+    self.assertFalse(np.allclose(factor * mean, 0.0003 * mean, rtol=1e-5))
+    self.assertTrue(self._passes([0, 0], 0.0003 * mean, factor * mean))
+
+  def test_another_momentum_or_no_update_fails(self):
+    before = [1.0, 1.0]  # a moving variance
+    tf1 = [1 + 3e-4, 1 - 1e-4]
+    self.assertTrue(self._passes(before, tf1, tf1))
+    self.assertFalse(self._passes(before, tf1, [1 + 3.3e-4, 1 - 1.1e-4]))
+    self.assertFalse(self._passes(before, tf1, before))
+    self.assertFalse(self._passes(before, before, [1 + 3e-6, 1]))
+
+  def test_a_given_atol_is_taken(self):
+    given = tolerances.Tolerance(atol=1.0)
+    self.assertTrue(self._passes([1.0], [1.5], [2.4], given))
+
+  def test_integers_stay_exact(self):
+    counter = np.array([3])
+    tolerance = tolerances.Tolerance()
+    self.assertIs(
+      values.update_tolerance(counter, counter + 1, tolerance), tolerance
+    )
+
+
 if __name__ == '__main__':
   absltest.main()

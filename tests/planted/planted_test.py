@@ -183,6 +183,26 @@ _FAULTS = (
     dropout_before_hidden=True,
   ),
   _fault(
+    'momentum',
+    TRAINING,
+    [
+      'Variables updated by the forward pass differ: 2 of 2',
+      'net/bn/moving_mean  float32[8]: 8 of 8 elements differ',
+      'momentum (decay) of batch normalization',
+    ],
+    momentum=0.99,
+  ),
+  _fault(
+    'moving_averages_not_updated',
+    TRAINING,
+    [
+      'Variables updated by the forward pass differ: 2 of 2',
+      'net/bn/moving_variance',
+      'updates that one side leaves out',
+    ],
+    momentum=1.0,
+  ),
+  _fault(
     'stop_gradient',
     GRADIENTS,
     ['Gradients differ', 'net/hidden/kernel: TF2 has no gradient (None)'],
@@ -255,6 +275,57 @@ class PlantedTest(parameterized.TestCase):
       verdict = _run_step(PlantedCase(), step)
       self.assertTrue(verdict.passed)
       self.assertGreater(sum(verdict.compared.values()), 0)
+
+  def test_updates_can_be_left_out(self):
+    case = PlantedCase()
+    case.knobs = Knobs(momentum=0.99)
+    verdict = case.assertTrainingEquivalent(compare_updates=False)
+    self.assertNotIn('updated variables', verdict.compared)
+    # Inference updates nothing.
+    case.assertForwardEquivalent()
+    with self.assertRaisesRegex(AssertionError, 'Variables updated by'):
+      case.assertForwardEquivalent(training=True)
+
+  def test_update_ops_that_tf1_never_runs(self):
+    class Case(PlantedCase):
+      def build_tf1(self, inputs, training):
+        outputs = super().build_tf1(inputs, training)
+        graph = v1.get_default_graph()
+        graph.clear_collection(v1.GraphKeys.UPDATE_OPS)
+        return outputs
+
+    with self.assertRaisesRegex(AssertionError, 'net/bn/moving_mean'):
+      Case().assertTrainingEquivalent()
+
+  def test_biased_variance_of_keras_3(self):
+    import keras
+
+    class Case(tf_equiv.MigrationTestCase):
+      def make_inputs(self):
+        return np.random.default_rng(0).normal(size=(2, 2, 2, 3)).astype('f')
+
+      def build_tf1(self, inputs, training):
+        return v1.layers.batch_normalization(
+          inputs, training=training, name='bn'
+        )
+
+      def build_tf2(self):
+        layers = keras.layers
+        return keras.Sequential([layers.BatchNormalization(name='bn')])
+
+      def rename_variable(self, name):
+        return 'sequential/' + name
+
+      def runTest(self):
+        self.assertTrainingEquivalent(compare_updates=False)
+
+    Case().debug()
+    with self.assertRaises(AssertionError) as caught:
+      Case().assertTrainingEquivalent()
+    text = str(caught.exception)
+    self.assertIn('1 of 2, first sequential/bn/moving_variance', text)
+    self.assertIn('n/(n-1)', text)
+    self.assertIn('compare_updates=False', text)
 
   def test_lost_stop_gradient_is_caught(self):
     class Case(PlantedCase):

@@ -38,6 +38,7 @@ class AssertionBase(template.TemplateMethods):
     weights: str = plan_lib.FIXED,
     seed_mode: Any = seeds.SeedMode.CONSTANT,
     gradients: bool = False,
+    compare_updates: bool = False,
   ) -> plan_lib.RunPlan:
     # Check the arguments before any of the user's slow code runs.
     training = plan_lib.check_training(training)
@@ -53,6 +54,7 @@ class AssertionBase(template.TemplateMethods):
       weights=weights,
       seed_mode=seed_mode,
       gradients=gradients,
+      updates=training and compare_updates,
     )
 
   def _tf1_program(self) -> tf1_runner.Program:

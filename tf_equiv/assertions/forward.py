@@ -22,6 +22,7 @@ class ForwardAssertions(base.AssertionBase):
     rtol: float | None = None,
     atol: float | None = None,
     equal_nan: bool = False,
+    compare_updates: bool = True,
     allow_empty: bool = False,
     msg: str | None = None,
   ) -> verdict_lib.Verdict:
@@ -42,6 +43,9 @@ class ForwardAssertions(base.AssertionBase):
       atol: absolute tolerance, taken as it is; None for the default of each
         dtype times the largest magnitude of the compared array.
       equal_nan: whether NaN equals NaN.
+      compare_updates: whether a training pass also compares the variables
+        that are not trainable after it, TF1's update ops included: the moving
+        statistics of batch normalization above all.
       allow_empty: whether outputs without any element pass.
       msg: text added to the failure message.
 
@@ -61,6 +65,7 @@ class ForwardAssertions(base.AssertionBase):
       training,
       plan_lib.SEEDED if seeded else plan_lib.FIXED,
       seed_mode if seeded else seeds.SeedMode.CONSTANT,
+      compare_updates=compare_updates,
     )
     return self._compare_run(
       'assertForwardEquivalent', plan, tolerance, allow_empty, msg
@@ -75,14 +80,15 @@ class ForwardAssertions(base.AssertionBase):
     rtol: float | None = None,
     atol: float | None = None,
     equal_nan: bool = False,
+    compare_updates: bool = True,
     allow_empty: bool = False,
     msg: str | None = None,
   ) -> verdict_lib.Verdict:
     """Asserts that both sides compute the same in training mode.
 
     Compares outputs and regularization losses of a forward pass with
-    `training=True`, dropout and all (guide, step 4), and with seeded weights
-    the initial weights.
+    `training=True`, dropout and all (guide, step 4), the moving statistics
+    after it, and with seeded weights the initial weights.
 
     Args:
       seed_mode: 'constant', 'num_random_ops' or a `SeedMode`.
@@ -93,6 +99,9 @@ class ForwardAssertions(base.AssertionBase):
       rtol: see `assertForwardEquivalent`.
       atol: see `assertForwardEquivalent`.
       equal_nan: whether NaN equals NaN.
+      compare_updates: whether a training pass also compares the variables
+        that are not trainable after it, TF1's update ops included: the moving
+        statistics of batch normalization above all.
       allow_empty: whether outputs without any element pass.
       msg: text added to the failure message.
 
@@ -119,7 +128,9 @@ class ForwardAssertions(base.AssertionBase):
         'steps=0 for the forward pass in training mode, and '
         'assertGradientsClose for the gradients.' % steps
       )
-    plan = self._make_plan(True, weights, seed_mode)
+    plan = self._make_plan(
+      True, weights, seed_mode, compare_updates=compare_updates
+    )
     return self._compare_run(
       'assertTrainingEquivalent', plan, tolerance, allow_empty, msg
     )

@@ -56,8 +56,8 @@ def judge_run(
   """Judges a forward pass, and the gradients where the plan asks for them.
 
   The order is: variables, structure of the outputs, initial weights, outputs,
-  regularization losses, loss, gradients. The first that differs gives the
-  headline; later ones are reported as what follows from it.
+  regularization losses, updated variables, loss, gradients. The first that
+  differs gives the headline; later ones are reported as what follows from it.
 
   Args:
     assertion: name of the assertion.
@@ -105,6 +105,10 @@ def judge_run(
   verdict.comparisons['regularization losses'] = losses_lib.compare_losses(
     tf1.losses, tf2.losses, table.tf1_name_of(), tolerance
   )
+  if plan.updates:
+    verdict.comparisons['updated variables'] = _compare_updates(
+      tf1, tf2, table, convert, tolerance
+    )
   if plan.gradients:
     verdict.comparisons['loss'] = [
       values.compare_arrays('loss', tf1.loss, tf2.loss, tolerance)
@@ -164,6 +168,26 @@ def _compare_outputs(tf1, tf2, tolerance):
     ),
     key=lambda c: c.order,
   )
+
+
+def _compare_updates(tf1, tf2, table, convert, tolerance):
+  before = tf1.weight_of()
+  found = []
+  for first, second in table.pairs:
+    if first.name in tf1.updated and second.name in tf2.updated:
+      old, new = (
+        convert(first.name, values_of[first.name], second.name)
+        for values_of in (before, tf1.updated)
+      )
+      found.append(
+        values.compare_arrays(
+          second.name,
+          new,
+          tf2.updated[second.name],
+          values.update_tolerance(old, new, tolerance),
+        )
+      )
+  return found
 
 
 def _compare_gradients(tf1, tf2, table, convert, tolerance):
@@ -272,6 +296,7 @@ def _headline(verdict, group, later) -> str:
     'weights': 'Initial weights differ',
     'outputs': 'Outputs differ',
     'regularization losses': 'Regularization losses differ',
+    'updated variables': 'Variables updated by the forward pass differ',
     'loss': 'The loss differs',
     'gradients': 'Gradients differ',
   }

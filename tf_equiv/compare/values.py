@@ -126,6 +126,33 @@ def compare_arrays(
   return _compare_exact(name, tf1, tf2, order)
 
 
+def update_tolerance(
+  before: np.ndarray, after: np.ndarray, tolerance: tolerances.Tolerance
+) -> tolerances.Tolerance:
+  """Returns the tolerance for a variable that was updated.
+
+  What counts is the change, not the value: a moving variance near one changes
+  by a thousandth. A change is only as exact as `1 - momentum`, which float32
+  rounds by 6e-8, that is 2e-4 of it for a momentum of 0.9997. Allowed are
+  8192 times the precision of the dtype (1e-3 for float32, at most 0.05) of the
+  largest change, and four times the precision of the largest value.
+
+  Args:
+    before: the reference's value before the update.
+    after: the reference's value after it.
+    tolerance: what the caller asked for; its `atol` has precedence.
+
+  Returns:
+    A tolerance with an absolute `atol`.
+  """
+  if tolerance.atol is not None or after.dtype.kind != 'f':
+    return tolerance
+  precision = float(np.finfo(after.dtype).eps)
+  change = scale_of(_widen(after) - _widen(before))
+  atol = min(8192 * precision, 0.05) * change + 4 * precision * scale_of(after)
+  return dataclasses.replace(tolerance, atol=atol)
+
+
 def _compare_inexact(name, tf1, tf2, tolerance, group_scale, order):
   dtype = dtype_name(tf1)
   rtol, atol = tolerance.resolve(dtype, scale_of(tf1), group_scale)

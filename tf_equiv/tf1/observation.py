@@ -71,6 +71,8 @@ class Observation:
     outputs: (path, value) of every output that is not None.
     output_order: for each path, its position in forward order where known.
     losses: regularization losses.
+    updated: values of the variables that are not trainable after the forward
+      pass (moving statistics), by name, where the plan asks for them.
     loss: the scalar loss, where gradients were asked for.
     gradients: gradient per trainable variable (None: not connected), in the
       order of the trainable ones of `variables`.
@@ -95,6 +97,7 @@ class Observation:
   )
   output_order: Dict[str, int] = dataclasses.field(default_factory=dict)
   losses: List[RegularizationLoss] = dataclasses.field(default_factory=list)
+  updated: Dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
   loss: Optional[np.ndarray] = None
   gradients: List[Optional[np.ndarray]] = dataclasses.field(
     default_factory=list

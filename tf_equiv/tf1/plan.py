@@ -28,6 +28,7 @@ class RunPlan:
     seed_mode: how random ops are seeded.
     seed: the graph-level seed.
     gradients: whether to collect the loss and its gradients.
+    updates: whether to collect the variables that a training pass updates.
   """
 
   inputs: Any
@@ -36,6 +37,7 @@ class RunPlan:
   seed_mode: seeds.SeedMode = seeds.SeedMode.CONSTANT
   seed: int = 42
   gradients: bool = False
+  updates: bool = False
 
   def describe(self) -> str:
     """Says in a few words what is run."""

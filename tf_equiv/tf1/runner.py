@@ -125,6 +125,8 @@ def run(program: Program, plan: plan_lib.RunPlan):
     with v1.Session(graph=graph, config=_session_config()) as session:
       observed.weights = _set_weights(session, program, plan, observed)
       results = session.run(fetches, feed_dict=feed)
+    if plan.updates:
+      observed.updated = _run_updates(graph, fetches, feed, observed.weights)
     observed.seconds['TF1 run'] = time.time() - start
   observed.outputs = [
     (path, np.asarray(value)) for path, value in results['outputs'].items()
@@ -351,6 +353,29 @@ def _assign(session, variables, values) -> None:
     fed.add(source.name)
   if operations:
     session.run(operations, feed)
+
+
+def _run_updates(graph, fetches, feed, values) -> Dict[str, np.ndarray]:
+  """Runs the forward pass with its update ops; returns what they changed.
+
+  That is done in a session of its own: nothing orders the updates before or
+  after what the forward pass reads, and random ops start again only in a new
+  session.
+
+  Returns:
+    Values of all variables that are not trainable, by name.
+  """
+  variables = v1.global_variables()
+  updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
+  with v1.Session(graph=graph, config=_session_config()) as session:
+    _assign(session, variables, values)
+    session.run([v1.local_variables_initializer(), v1.tables_initializer()])
+    session.run([fetches['outputs'], updates], feed_dict=feed)
+    frozen = [v for v in variables if not v.trainable]
+    return {
+      variable.op.name: value
+      for variable, value in zip(frozen, session.run(frozen))
+    }
 
 
 def _variables_behind(tensor) -> Tuple[str, ...]:

@@ -181,6 +181,12 @@ def run(
       variables = _describe_variables(observed, model, created)
       observed.draws = seeds.draws
       observed.weights = _initial_values(variables, created)
+    if plan.updates:
+      observed.updated = {
+        spec.name: model_lib.value_of(variable)
+        for spec, variable in zip(observed.variables, variables, strict=True)
+        if not spec.trainable
+      }
     if plan.gradients:
       observed.loss = loss.numpy()
       observed.gradients = _gradients(tape, loss, observed.variables, variables)
