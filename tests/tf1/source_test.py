@@ -3,6 +3,7 @@
 import os
 import sys
 import unittest
+from unittest import mock
 
 import tf_equiv  # isort: skip  (before tensorflow)
 import numpy as np
@@ -134,6 +135,13 @@ class SourceLineTest(absltest.TestCase):
     self.assertEqual(
       str(source.SourceLine(name, 5)), os.path.join('nets', 'a.py') + ':5'
     )
+
+
+class WithoutCurrentFolderTest(absltest.TestCase):
+  def test_a_line_is_shown_all_the_same(self):
+    line = source.SourceLine('/models/net.py', 3, 'forward')
+    with mock.patch.object(os.path, 'relpath', side_effect=FileNotFoundError):
+      self.assertEqual(str(line), '/models/net.py:3')
 
 
 if __name__ == '__main__':

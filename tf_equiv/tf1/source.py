@@ -129,7 +129,10 @@ def _first_user_line(stack: List) -> SourceLine:
 
 def _short(filename: str) -> str:
   """Shortens a path: relative where the file is below the current folder."""
-  relative = os.path.relpath(filename) if os.path.isabs(filename) else filename
+  try:
+    relative = os.path.relpath(filename)
+  except (OSError, ValueError):  # No current folder, or on another drive.
+    return filename
   if not relative.startswith(os.pardir):
     return relative
   marker = 'site-packages' + os.sep
