@@ -54,7 +54,8 @@ def run_helper(*arguments, **environment):
 def failure_of(output, test, as_unittest):
   """Returns the part of a runner's output that is about a failed test."""
   if as_unittest:
-    start = r'^FAIL: test_forward \([\w.]*%s\.test_forward\)\n' % test
+    # Since Python 3.11 the name of the method follows that of the class.
+    start = r'^FAIL: test_forward \([\w.]*%s(?:\.test_forward)?\)\n' % test
     end = r'\n\n'
   else:
     start, end = r'^_+ %s\.test_forward _+\n' % test, r'\n(_+|=+) '
