@@ -16,10 +16,6 @@ import warnings
 
 LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
 
-# The values that TensorFlow's Keras loader takes for "yes"
-# (tensorflow/python/util/lazy_loader.py, `KerasLazyLoader`).
-_LEGACY_KERAS_VALUES = ('1', 'true', 'True')
-
 
 def choose_legacy_keras() -> None:
   """Asks for tf_keras as `tf.keras`, if that can still be asked.
@@ -137,13 +133,6 @@ def _restore_moved_attributes() -> None:
 
 
 # --- Which Keras --------------------------------------------------------------
-
-
-def legacy_keras_is_chosen() -> bool:
-  """Tells whether `tf.keras` and `tf.compat.v1.layers` are tf_keras'."""
-  if tf.__version__.startswith('1.'):
-    return True
-  return os.environ.get(LEGACY_KERAS_VARIABLE) in _LEGACY_KERAS_VALUES
 
 
 LEGACY_KERAS_ADVICE = (

@@ -286,6 +286,27 @@ class PlantedTest(parameterized.TestCase):
     with self.assertRaisesRegex(AssertionError, 'Variables updated by'):
       case.assertForwardEquivalent(training=True)
 
+  def test_a_statistic_that_became_trainable_is_not_passed_over(self):
+    class Module(tf.Module):
+      def __init__(self):
+        self.statistic = tf.Variable(tf.ones([3]), name='statistic')
+
+      def __call__(self, x, training=False):
+        return x * self.statistic
+
+    class Case(PlantedCase):
+      def build_tf1(self, inputs, training):
+        return inputs * v1.get_variable('statistic', [3], trainable=False)
+
+      def build_tf2(self):
+        return Module()
+
+    with self.assertRaises(AssertionError) as caught:
+      Case().assertTrainingEquivalent(weights='fixed')
+    text = str(caught.exception)
+    self.assertIn('statistic: trainable on the TF2 side, but not in TF1', text)
+    self.assertIn('Next: Set `trainable` of the TF2 variable', text)
+
   def test_update_ops_that_tf1_never_runs(self):
     class Case(PlantedCase):
       def build_tf1(self, inputs, training):

@@ -167,6 +167,11 @@ def for_values(verdict, group, plan, tf2) -> list[str]:
       'and tf_slim.l2_regularizer take half of the sum of squares, Keras L2 '
       'takes all of it.'
     )
+  elif any('trainable' in c.problem for c in verdict.failed(group)):
+    advice.append(
+      'Set `trainable` of the TF2 variable or layer as in TF1; '
+      'assertVariablesMatch lists all that differ.'
+    )
   elif group == 'updated variables':
     advice.append(
       'Outputs agree, so the update differs: momentum (decay) of batch '
@@ -174,11 +179,6 @@ def for_values(verdict, group, plan, tf2) -> list[str]:
       'batch normalization keep the biased variance, the fused op of TF1 that '
       'times n/(n-1), with n values per channel: such a moving_variance '
       'differs for good; then pass compare_updates=False.'
-    )
-  elif any('not trainable' in c.problem for c in verdict.failed(group)):
-    advice.append(
-      'Set `trainable` of the TF2 variable or layer as in TF1; '
-      'assertVariablesMatch lists all that differ.'
     )
   elif group in ('loss', 'gradients'):
     advice.append(

@@ -174,7 +174,10 @@ def _compare_updates(tf1, tf2, table, convert, tolerance):
   before = tf1.weight_of()
   found = []
   for first, second in table.pairs:
-    if first.name in tf1.updated and second.name in tf2.updated:
+    if first.name in tf1.updated and second.name not in tf2.updated:
+      problem = 'trainable on the TF2 side, but not in TF1'
+      found.append(values.ValueComparison(second.name, False, problem=problem))
+    elif first.name in tf1.updated:
       old, new = (
         convert(first.name, values_of[first.name], second.name)
         for values_of in (before, tf1.updated)

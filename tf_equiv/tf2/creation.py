@@ -6,7 +6,6 @@ of step 1 of TensorFlow's migration guide.
 
 import contextlib
 import dataclasses
-import re
 import sys
 from typing import Any
 
@@ -27,9 +26,6 @@ UNDECORATED = 'get_variable or a compat.v1 layer outside of the shim'
 _INTERNAL_FUNCTION = '_init_batch_counters'
 _INTERNAL_NAME = 'seed_generator_state'
 _GENERATOR_STATE = 'StateVar'  # of tf.random.Generator
-
-# The counter that compat.v1 layers and Keras append to repeated names.
-_COUNTER = re.compile(r'_\d+(?=/|$)')
 
 _ADVICE = {
   TF_VARIABLE: (
@@ -85,11 +81,6 @@ class CreatedVariable:
   initial_value: np.ndarray | None = None
   internal: bool = False
   random_state: bool = False
-
-  @property
-  def numbered_name(self) -> bool:
-    """Whether the name holds an automatic counter."""
-    return bool(_COUNTER.search(self.name))
 
   @property
   def advice(self) -> str:
