@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import ledgers, values, variables
 
 
@@ -33,6 +34,10 @@ class Verdict:
     ledger: difference of the random draws, where it matters.
     notes: what a reader should know of a pass, too: what was not compared.
     culprit: pass of Grappler without which the sides agree, '' if not known.
+    divergence: the first op in which the sides part, where it was looked for.
+    kind: of a difference, 'real' or 'noise', where that was examined;
+      'vacuous' where the compared values prove nothing.
+    power: how much the outputs depend on, in one line, where that was measured.
     advice: what to do next.
     seconds: wall time.
     summary: the outcome in one line, as `str()` gives it.
@@ -50,6 +55,9 @@ class Verdict:
   ledger: ledgers.LedgerDifference | None = None
   notes: list[str] = dataclasses.field(default_factory=list)
   culprit: str = ''
+  divergence: divergence_lib.Divergence | None = None
+  kind: str = ''
+  power: str = ''
   advice: list[str] = dataclasses.field(default_factory=list)
   seconds: float = 0.0
   summary: str = ''

@@ -1,0 +1,97 @@
+"""Where two sides part, and whether it is real, as plain data."""
+
+import dataclasses
+
+from tf_equiv.compare import values
+from tf_equiv.tf1 import source
+
+REAL = 'real'
+NOISE = 'noise'
+VACUOUS = 'vacuous'
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+  """An op of one side.
+
+  Attributes:
+    name: full name of the op.
+    op_type: its type, e.g. 'Conv2D'.
+    line: line of user code that made it, where known.
+  """
+
+  name: str
+  op_type: str
+  line: source.SourceLine = source.SourceLine()
+
+  def __str__(self) -> str:
+    return '%s (%s)' % (self.name, self.op_type)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerError:
+  """How far one pair of corresponding ops is apart.
+
+  Attributes:
+    tf1: name of the op in TF1.
+    tf2: name of the op in TF2.
+    op_type: type of the op in TF1.
+    shape: shape of its output.
+    difference: largest absolute difference, over all elements.
+    allowed: largest difference that is allowed, at the same scale.
+    scale: largest magnitude of the values in TF1.
+    noise: largest rounding error in TF1 against float64, where it is known.
+  """
+
+  tf1: str
+  tf2: str
+  op_type: str
+  shape: tuple[int, ...]
+  difference: float
+  allowed: float
+  scale: float
+  noise: float | None = None
+
+  @property
+  def differs(self) -> bool:
+    """Whether the pair is further apart than allowed."""
+    return not self.difference <= self.allowed
+
+
+@dataclasses.dataclass
+class Divergence:
+  """The first place where the sides part although all before agrees.
+
+  Attributes:
+    tf1: the op in TF1, None if TF2 alone has one there.
+    tf2: the op in TF2, None if TF1 alone has one there.
+    comparison: their values.
+    differences: what differs about the two ops or their surroundings, most
+      telling first: attributes, constants, operands, variables.
+    only_tf1: ops between the last agreement and here that TF1 alone has.
+    only_tf2: the same of TF2.
+    variables: names of the TF1 variables that the ops read.
+    mistake: a classic mistake that the evidence fits, with its remedy.
+    others: further independent places.
+    layers: the corresponding ops in the order of TF1's program.
+    note: how it was found, where that limits what can be said.
+    seconds: wall time.
+  """
+
+  tf1: Place | None
+  tf2: Place | None
+  comparison: values.ValueComparison | None = None
+  differences: list[str] = dataclasses.field(default_factory=list)
+  only_tf1: list[Place] = dataclasses.field(default_factory=list)
+  only_tf2: list[Place] = dataclasses.field(default_factory=list)
+  variables: tuple[str, ...] = ()
+  mistake: str = ''
+  others: list['Divergence'] = dataclasses.field(default_factory=list)
+  layers: list[LayerError] = dataclasses.field(default_factory=list)
+  note: str = ''
+  seconds: float = 0.0
+
+  @property
+  def spread(self) -> tuple[int, int]:
+    """(number of corresponding ops that differ, number of all)."""
+    return sum(layer.differs for layer in self.layers), len(self.layers)
