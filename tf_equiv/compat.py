@@ -8,6 +8,7 @@ fill in what is missing.
 """
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import os
@@ -523,6 +524,38 @@ def fresh_keras_names():
       undo()
 
 
+@contextlib.contextmanager
+def keras_layers_seen(callback):
+  """Calls back with each Keras layer that is made, while active.
+
+  Layers have no record of where they were made, and the ops of a functional
+  model are made in library code only.
+  """
+  patched = []
+  for name, cls in (
+    ('tf_keras.src.engine.base_layer', 'Layer'),
+    ('keras.src.layers.layer', 'Layer'),
+  ):
+    layer = getattr(sys.modules.get(name), cls, None)
+    if layer is not None:
+      patched.append((layer, layer.__init__))
+      layer.__init__ = _calling_back(layer.__init__, callback)
+  try:
+    yield
+  finally:
+    for layer, original in patched:
+      layer.__init__ = original
+
+
+def _calling_back(original, callback):
+  @functools.wraps(original)
+  def __init__(self, *args, **kwargs):
+    original(self, *args, **kwargs)
+    callback(self)
+
+  return __init__
+
+
 # --- Introspection ------------------------------------------------------------
 
 
@@ -651,6 +684,72 @@ def static_shape_of(value):
   if shape is None or getattr(shape, 'rank', 0) is None:
     return None
   return static_shape_value(shape)
+
+
+# --- Graphs -------------------------------------------------------------------
+
+
+def traced_graph(function, arguments):
+  """Traces a function into a graph, once, with nested functions inlined.
+
+  `wrap_function` would drop the updates of variables, which only automatic
+  control dependencies keep, and a `tf.function` would keep nested functions
+  as ops that hide what is inside.
+
+  Args:
+    function: takes and returns nests of tensors; creates no variables.
+    arguments: a nest of eager tensors for its single argument.
+
+  Returns:
+    (graph, placeholders of the arguments, what the function returned).
+  """
+  func_graph = importlib.import_module('tensorflow.python.framework.func_graph')
+  found = {}
+
+  def keep(inputs):
+    found['inputs'] = inputs
+    found['outputs'] = function(inputs)
+    return found['outputs']
+
+  eager = tf.config.functions_run_eagerly()
+  tf.config.run_functions_eagerly(True)
+  try:
+    graph = func_graph.func_graph_from_py_func(
+      'tf_equiv_capture',
+      keep,
+      args=(arguments,),
+      kwargs={},
+      add_control_dependencies=True,
+    )
+  finally:
+    tf.config.run_functions_eagerly(eager)
+  return graph, found['inputs'], found['outputs']
+
+
+def captured_tensors(graph):
+  """Returns (tensor outside, placeholder inside) of a traced graph."""
+  return list(graph.captures)
+
+
+def op_definition(op_type):
+  """Returns the `OpDef` of a type of op, None if it is not registered."""
+  registry = importlib.import_module(
+    'tensorflow.python.framework.op_def_registry'
+  )
+  return registry.get(op_type)
+
+
+def cpu_kernels(op_type):
+  """Returns the constraints of an op's CPU kernels.
+
+  Each is a dict of the types that an attribute may have, by its name.
+  """
+  kernels = importlib.import_module('tensorflow.python.framework.kernels')
+  return [
+    {c.name: list(c.allowed_values.list.type) for c in kernel.constraint}
+    for kernel in kernels.get_registered_kernels_for_op(op_type).kernel
+    if kernel.device_type == 'CPU'
+  ]
 
 
 repair_tf_slim()

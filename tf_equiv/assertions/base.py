@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import template
+from tf_equiv.assertions import locating
 from tf_equiv.compare import judge, tolerances
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
@@ -231,6 +232,8 @@ class AssertionBase(template.TemplateMethods):
         assertion, plan, judged, tolerance, allow_empty, tf1
       )
     verdict = judge.judge_variants(verdicts)
+    if not verdict.passed:
+      locating.Locator(self, plan, tf1, tf1_program).explain(verdict)
     verdict.seconds = time.time() - start
     return verdict
 

@@ -8,6 +8,7 @@ import decimal
 
 import numpy as np
 
+from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import ledgers, values, variables
 from tf_equiv.compare import verdict as verdict_lib
 
@@ -21,6 +22,8 @@ _TABLE_LINES = 36
 _LEDGER_ROWS = 6
 _MOST_RENAMES = 12
 _MOST_HINTS = 3
+_MOST_DIFFERENCES = 5
+_MOST_LONE = 3
 _ROUND_UP = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
 
@@ -28,13 +31,15 @@ def failure(verdict: verdict_lib.Verdict) -> str:
   """Returns the message of a failed assertion."""
   where = ' (%s)' % verdict.conditions if verdict.conditions else ''
   lines = ['%s%s' % (verdict.headline, where)]
+  if verdict.divergence is not None:
+    lines += _divergence(verdict.divergence)
   table = verdict.table
   if table is not None and not table.passed and not verdict.comparisons:
     lines += _table(table)
   most = _MOST_BESIDE_OTHERS if verdict.comparisons else _MOST_ITEMS
   lines += ['  ' + line for line in verdict.evidence[:most]]
   lines += _more(verdict.evidence, most, indent='  ')
-  most = _MOST_ITEMS
+  most = _MOST_BESIDE_OTHERS if verdict.divergence else _MOST_ITEMS
   if verdict.ledger is not None:
     lines += _ledger(verdict.ledger)
     most = _MOST_BESIDE_OTHERS
@@ -70,6 +75,48 @@ def summary(verdict: verdict_lib.Verdict) -> str:
   for note in verdict.notes:
     line += '; ' + note
   return '%s; %.1f s' % (line, verdict.seconds)
+
+
+def _divergence(found: divergence_lib.Divergence) -> list[str]:
+  lines = ['  the sides part at']
+  for side, place in zip(_SIDES, (found.tf1, found.tf2), strict=True):
+    if place is not None:
+      lines.append('    %s %s%s' % (side, place, _at(place)))
+  lines += ['    ' + line for line in found.differences[:_MOST_DIFFERENCES]]
+  for side, lone in zip(_SIDES, (found.only_tf1, found.only_tf2), strict=True):
+    lines += [
+      '    only %s %s%s' % (side, place, _at(place))
+      for place in lone[-_MOST_LONE:]
+    ]
+    lines += _more(lone, _MOST_LONE)
+  if found.comparison is not None and not found.comparison.problem:
+    c = found.comparison
+    lines.append(
+      '    %s%s: %d of %d elements differ, worst%s TF1 %s, TF2 %s'
+      % (
+        c.dtype,
+        list(c.shape),
+        c.differing,
+        c.count,
+        ' at %s' % list(c.worst_index) if c.worst_index else '',
+        _value(c.tf1_value),
+        _value(c.tf2_value),
+      )
+    )
+  differing, count = found.spread
+  if count:
+    lines.append(
+      '    real: it remains in float64, and %d of %d corresponding ops differ'
+      % (differing, count)
+    )
+  if found.note:
+    lines.append('    ' + found.note)
+  if found.others:
+    lines.append(
+      '    also at %s'
+      % ', '.join(str(other.tf1) for other in found.others[:_MOST_LONE])
+    )
+  return lines
 
 
 def _group(

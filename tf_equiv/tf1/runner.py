@@ -128,7 +128,7 @@ def run(program: Program, plan: plan_lib.RunPlan):
     variables = v1.global_variables()
     observed.variables = [spec_of(variable) for variable in variables]
     observed.structure = nest.describe(outputs)
-    fetches = _fetches(program, plan, outputs, inputs, variables, graph)
+    fetches = fetches_of(program, plan, outputs, inputs, variables, graph)
     losses = v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)
     observed.depends_on_training = plan.training and is_stochastic_or_updates(
       outputs
@@ -278,7 +278,8 @@ def spec_of(variable) -> observation_lib.VariableSpec:
   )
 
 
-def _fetches(program, plan, outputs, inputs, variables, graph):
+def fetches_of(program, plan, outputs, inputs, variables, graph):
+  """Returns what a run of the forward pass fetches."""
   fetches = {
     'outputs': dict(
       (path, leaf if tensors.is_tensor(leaf) else tf.constant(leaf))

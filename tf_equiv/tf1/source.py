@@ -118,6 +118,16 @@ def user_line_of_traceback(traceback) -> SourceLine:
   return found
 
 
+def user_line_of_stack(stack) -> SourceLine:
+  """Returns the innermost line of the user's code in an op's traceback.
+
+  Args:
+    stack: `tf.Operation.traceback`; its frames are tuples in TF 1.15 and
+      objects like those of `traceback.extract_stack` in TF2.
+  """
+  return _first_user_line([(frame[0], frame[1], frame[2]) for frame in stack])
+
+
 def _first_user_line(stack: List) -> SourceLine:
   for filename, lineno, function in reversed(stack):
     if filename in _CALLERS:

@@ -1,0 +1,215 @@
+"""Looks for the first op in which two sides part, after a failure."""
+
+import dataclasses
+import logging
+
+import numpy as np
+
+from tf_equiv.compare import divergence
+from tf_equiv.compare import variables as variables_lib
+from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.locate import finder
+from tf_equiv.tf1 import capture as tf1_capture
+from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf2 import capture as tf2_capture
+
+_log = logging.getLogger('tf_equiv')
+# Results that can be looked into, by group of comparisons.
+_GROUPS = (
+  tf1_capture.OUTPUT,
+  tf1_capture.LOSS,
+  tf1_capture.TOTAL,
+  tf1_capture.GRADIENT,
+  tf1_capture.INPUT_GRADIENT,
+)
+# The share of a result that may be rounding error for it to mean something.
+_VACUOUS = 0.01
+_MOST_SEARCH = 5
+
+
+class Locator:
+  """Captures both sides of a test case under a plan."""
+
+  def __init__(self, case, plan, tf1, tf1_program):
+    """Takes what is needed to run both sides again.
+
+    Args:
+      case: the test case.
+      plan: what was run.
+      tf1: the observation of TF1.
+      tf1_program: the TF1 side.
+    """
+    self._case, self._plan, self._tf1 = case, plan, tf1
+    self._tf1_program = tf1_program
+
+  def explain(self, verdict: verdict_lib.Verdict) -> None:
+    """Adds to a failed verdict where the sides part, and if that is real.
+
+    Whatever goes wrong is noted in the verdict, and does not hide it.
+    """
+    group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
+    step, _, what = group.rpartition(': ')
+    if what not in _GROUPS:
+      return
+    names = [c.name for c in verdict.failed(group) if not c.problem]
+    if not names:
+      return
+    index = int(step.split()[1]) - 1 if step else None
+    try:
+      found = self.find([(what, name) for name in names], index)
+    except tf2_capture.CannotTraceError as error:
+      verdict.notes.append(
+        'the first op that differs was not looked for, because the TF2 side '
+        'cannot be traced as a graph: %s' % error
+      )
+    except Exception as error:  # The user's code may do anything.
+      _log.info('locating failed', exc_info=True)
+      lines = str(error).strip().splitlines()
+      verdict.notes.append(
+        'the first op that differs could not be looked for (%s: %s)'
+        % (type(error).__name__, lines[0] if lines else '')
+      )
+    else:
+      self._conclude(verdict, found, index)
+
+  def find(self, labels=None, step=None) -> finder.Found:
+    """Captures both sides and finds where they part.
+
+    Args:
+      labels: (group, name) of the results to look at; None for all outputs.
+      step: number of the training step, None for a forward pass.
+
+    Returns:
+      What was found.
+    """
+    plan, weights = self._conditions(labels, step)
+    first = tf1_capture.capture(self._tf1_program, plan, weights)
+    tables = []
+
+    def weights_for(tf2):
+      table = self._case._match(self._tf1, tf2)
+      tables.append(table)
+      return self._case._weights_for(tf2.variables, table, weights)
+
+    second = tf2_capture.capture(
+      self._case._tf2_program(), plan, weights_for, self._tf1
+    )
+    names = _tf1_name_of(tables[0])
+    second.targets = {
+      _relabeled(label, names): t for label, t in second.targets.items()
+    }
+    both = [label for label in first.targets if label in second.targets]
+    wanted = [label for label in both if _is_wanted(label, labels)]
+    if not wanted:
+      raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
+    return finder.find(first, second, wanted, names)
+
+  def _conditions(self, labels, step):
+    plan = dataclasses.replace(
+      self._plan,
+      weights=plan_lib.FIXED,
+      batches=(),
+      updates=False,
+      gradients=self._plan.gradients
+      or any(
+        g in (tf1_capture.TOTAL, tf1_capture.GRADIENT) for g, _ in labels or ()
+      ),
+    )
+    weights = self._tf1.weight_of()
+    if step is not None:
+      plan = dataclasses.replace(plan, inputs=self._plan.batches[step])
+      if step:
+        weights = {**weights, **self._tf1.steps[step - 1].variables}
+    return plan, weights
+
+  def _conclude(self, verdict, found, step) -> None:
+    if found.divergence is not None:
+      verdict.kind = divergence.REAL
+      verdict.divergence = found.divergence
+      if found.divergence.mistake:
+        verdict.advice.insert(0, found.divergence.mistake)
+      return
+    if step is not None:
+      verdict.notes.append(
+        'what computes the results agrees in float64; the difference is made '
+        'after them (clipping, aggregation) or by rounding'
+      )
+      return
+    self._conclude_noise(verdict, found)
+
+  def _conclude_noise(self, verdict, found) -> None:
+    """Tells rounding noise from a difference that is not in the graphs."""
+    group = next(g for g in verdict.comparisons if verdict.failed(g))
+    failed = {c.name: c for c in verdict.failed(group)}
+    errors, scale = _rounding(found, self._tf1), 0.0
+    gap = max(c.difference for c in failed.values())
+    for label, value in found.results[0].items():
+      if label[1] in failed:
+        scale = max(scale, float(np.max(np.abs(value), initial=0.0)))
+    if errors is not None and errors > _VACUOUS * max(scale, 1e-300):
+      own = 'all' if errors > scale else '%.0f %%' % (100 * errors / scale)
+      verdict.kind = divergence.VACUOUS
+      verdict.evidence.insert(
+        0,
+        'vacuous: in float64 the sides agree, and %s of what TF1 computes is '
+        'rounding noise' % own,
+      )
+      verdict.advice = [VACUOUS_ADVICE]
+      return
+    verdict.kind = divergence.NOISE
+    verdict.evidence.insert(
+      0,
+      'noise: the difference vanishes in float64 (%.1g of the values)'
+      % found.distance,
+    )
+    verdict.advice = [
+      'Nothing is wrong with the graphs that were traced: either pass a '
+      'tolerance that rounding needs (atol=%.2g), or, if eager execution alone '
+      'differs, look for Python state and for branches that tracing does not '
+      'take.' % (2 * gap)
+    ]
+
+
+VACUOUS_ADVICE = (
+  'Choose inputs and weights that mean something: random inputs instead of '
+  'constant ones, a batch larger than one, another reset_weights.'
+)
+
+
+def _rounding(found, tf1: observation_lib.Observation) -> float | None:
+  """Largest error of TF1's observed outputs against float64."""
+  observed = dict(tf1.outputs)
+  errors = []
+  for (group, name), value in found.results[0].items():
+    path = name[len(tf1_capture.OUTPUT) :]
+    if group == tf1_capture.OUTPUT and path in observed:
+      mine = np.asarray(observed[path])
+      if mine.dtype.kind == 'f' and mine.shape == value.shape and mine.size:
+        errors.append(float(np.max(np.abs(mine - value))))
+  return max(errors) if errors else None
+
+
+def _tf1_name_of(table: variables_lib.VariableTable) -> dict[str, str]:
+  return {
+    second: names[0] for second, names in table.tf1_names_of().items() if names
+  }
+
+
+def _relabeled(label, names):
+  group, name = label
+  if group == tf1_capture.GRADIENT:
+    return group, names.get(name, name)
+  if group == tf1_capture.LOSS:
+    return group, ', '.join(sorted(names.get(n, n) for n in name.split(', ')))
+  return label
+
+
+def _is_wanted(label, labels) -> bool:
+  if labels is None:
+    return label[0] == tf1_capture.OUTPUT
+  if label in labels:
+    return True
+  # Losses and their sum go by other names in the comparison.
+  groups = {group for group, _ in labels}
+  return label[0] in groups & {tf1_capture.LOSS, tf1_capture.TOTAL}

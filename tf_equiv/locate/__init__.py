@@ -1,0 +1,1 @@
+"""Finds the first op in which two sides part, and why."""

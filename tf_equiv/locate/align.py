@@ -1,0 +1,163 @@
+"""Finds which ops of two graphs correspond.
+
+Values are the strongest witness, because a rewrite keeps few names: what
+holds the same numbers corresponds. What is left corresponds if it has the same
+type, and reads the same variables or corresponding operands, or has the same
+name.
+"""
+
+import re
+from collections import defaultdict
+
+from tf_equiv.locate import nodes as nodes_lib
+from tf_equiv.locate import sketches as sketches_lib
+
+# Evidence for a pair. A pair of ops whose values differ needs more than a
+# common type.
+_FAMILY = 3.0
+_VARIABLES = 4.0
+_OPERANDS = 3.0
+_LEAST = 4.0
+# So few numbers may agree by chance.
+_FEW = 8
+_COUNTER = re.compile(r'_\d+$')
+
+
+class Alignment:
+  """Which nodes of two graphs correspond, and which pairs agree.
+
+  Attributes:
+    pairs: name of the TF2 node by that of the TF1 node.
+    inverse: the other way round.
+    draws: tensor of the TF2 draw by that of the TF1 draw.
+  """
+
+  def __init__(self, tf1, tf2, sketches, draws, tolerance, failing):
+    """Aligns two graphs.
+
+    Args:
+      tf1: the `nodes.Graph` of TF1.
+      tf2: the `nodes.Graph` of TF2.
+      sketches: for each side, sketches of a node's outputs by its name.
+      draws: which random draws correspond.
+      tolerance: distance up to which values agree.
+      failing: labels of results that differ, though it be in order only.
+    """
+    self._strict = {tf1.results[label].key for label in failing}
+    self._tf1, self._tf2 = tf1, tf2
+    self._sketches, self.tolerance = sketches, tolerance
+    self.draws = draws
+    self.pairs: dict[str, str] = {}
+    self.inverse: dict[str, str] = {}
+    self._by_value()
+    self._by_structure()
+    for label, first in tf1.results.items():
+      second = tf2.results[label]
+      if first.kind == second.kind == nodes_lib.NODE:
+        if first.key not in self.pairs and second.key not in self.inverse:
+          self._add(first.key, second.key)
+
+  def _add(self, first: str, second: str) -> None:
+    self.pairs[first] = second
+    self.inverse[second] = first
+
+  def distance(self, first: str) -> float | None:
+    """Returns how far a TF1 node is from its counterpart, None if unknown."""
+    second = self.pairs.get(first)
+    if second is None:
+      return None
+    mine, theirs = self._sketches[0][first], self._sketches[1][second]
+    if not mine or len(mine) != len(theirs):
+      return None if mine == theirs else float('inf')
+    return max(
+      0.0
+      if first not in self._strict
+      and sketches_lib.rearranged(a, b, self.tolerance)
+      else sketches_lib.distance(a, b)
+      for a, b in zip(mine, theirs, strict=True)
+    )
+
+  def agrees(self, first: str) -> bool:
+    """Tells whether a TF1 node has a counterpart with equal values."""
+    distance = self.distance(first)
+    return distance is not None and distance <= self.tolerance
+
+  def same_operand(self, a, b) -> bool:
+    """Tells whether two operands correspond; constants never do here."""
+    if a.kind != b.kind:
+      return False
+    if a.kind == nodes_lib.NODE:
+      return self.pairs.get(a.key) == b.key and a.output == b.output
+    if a.kind == nodes_lib.RANDOM:
+      return self.draws.get(a.key) == b.key
+    return a.kind != nodes_lib.CONSTANT and a.key == b.key
+
+  def _by_value(self) -> None:
+    by_shape = defaultdict(list)
+    for name, found in self._sketches[1].items():
+      if found:
+        by_shape[found[0].shape].append((name, found))
+    for name, mine in self._sketches[0].items():
+      if not mine:
+        continue
+      node = self._tf1.nodes[name]
+      best, best_score = None, -1.0
+      for other, theirs in by_shape[mine[0].shape]:
+        if other in self.inverse:
+          continue
+        gap = sketches_lib.distance(mine[0], theirs[0])
+        if not gap <= self.tolerance:
+          continue
+        score = self._score(node, self._tf2.nodes[other])
+        weak = mine[0].is_constant or mine[0].size < _FEW
+        if score > best_score and not (weak and score < _LEAST):
+          best, best_score = other, score
+      if best is not None:
+        self._add(name, best)
+
+  def _by_structure(self) -> None:
+    by_family = defaultdict(list)
+    for name, node in self._tf2.nodes.items():
+      if name not in self.inverse:
+        by_family[node.family].append(node)
+    for name, node in self._tf1.nodes.items():
+      if name in self.pairs:
+        continue
+      scored = [
+        (self._score(node, other), -i, other.name)
+        for i, other in enumerate(by_family[node.family])
+        if other.name not in self.inverse and other.nested == node.nested
+      ]
+      if scored:
+        score, _, other = max(scored)
+        if score >= _LEAST:
+          self._add(name, other)
+
+  def _score(self, a, b) -> float:
+    """Weighs what speaks for a pair of nodes."""
+    score = _FAMILY if a.family == b.family else 0.0
+    if a.variables and b.variables:
+      score += _VARIABLES if a.variables == b.variables else -_VARIABLES
+    known = [o for o in a.operands if o.kind != nodes_lib.CONSTANT]
+    found = sum(
+      any(self.same_operand(o, other) for other in b.operands) for o in known
+    )
+    if known:
+      score += _OPERANDS * found / len(known)
+    score += min(_common_suffix(a.name, b.name), 3)
+    return score + (0.5 if a.shape == b.shape else 0.0)
+
+
+def _common_suffix(first: str, second: str) -> float:
+  """Counts the last parts that two names have in common."""
+  mine, theirs = first.split('/'), second.split('/')
+  if mine[-1] != theirs[-1]:
+    same = _COUNTER.sub('', mine[-1]) == _COUNTER.sub('', theirs[-1])
+    deeper = same and len(mine) > 1 and mine[-2:-1] == theirs[-2:-1]
+    return 1.0 if deeper else 0.0
+  count = 0.0
+  for a, b in zip(reversed(mine[:-1]), reversed(theirs[:-1]), strict=False):
+    if a != b:
+      break
+    count += 1
+  return count

@@ -1,0 +1,112 @@
+"""Captures the TF2 side as a graph, by tracing it."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tf_equiv import compat
+from tf_equiv.tf1 import capture as capture_lib
+from tf_equiv.tf1 import errors, nest, source
+from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf2 import model as model_lib
+from tf_equiv.tf2 import runner
+
+
+class CannotTraceError(Exception):
+  """The TF2 side cannot be captured; the message says why."""
+
+
+def capture(
+  program: Any,
+  plan: plan_lib.RunPlan,
+  weights_for: Any,
+  reference: observation_lib.Observation,
+) -> capture_lib.Capture:
+  """Traces the forward pass of the TF2 side, with its losses and gradients.
+
+  Args:
+    program: the user's TF2 code.
+    plan: what to run.
+    weights_for: gives the values of the variables.
+    reference: the TF1 side, whose seeds are taken where the draws agree.
+
+  Returns:
+    The capture.
+
+  Raises:
+    CannotTraceError: if the code cannot be traced, or keeps state in something
+      else than variables.
+  """
+  observed = observation_lib.Observation('TF2')
+  with runner.environment(plan) as (seeds, created):
+    lines = {}
+
+    def note(layer):
+      line = source.user_line(3)
+      if line.filename:
+        lines[layer.name] = line
+
+    with compat.keras_layers_seen(note):
+      forward = runner._Forward(program, plan, observed, created)
+    forward.prepare(weights_for)
+    draws = seeds.replay(reference.draws)
+    forward.restart = lambda: seeds.repeat(draws)
+    try:
+      graph, inputs, found = compat.traced_graph(forward, forward.inputs)
+    except errors.EquivalenceError:
+      raise
+    except Exception as error:
+      lines = str(error).strip().splitlines()
+      raise CannotTraceError(
+        '%s: %s' % (type(error).__name__, lines[0] if lines else '')
+      ) from error
+    feeds, variables = _captured(graph, forward, observed)
+    behind = []
+    if found['losses']:
+      behind = model_lib.variables_behind_losses(
+        forward.model, forward.variables
+      )
+  paths = dict(nest.flatten(inputs))
+  feeds.update(
+    (paths[path].name, value.numpy())
+    for path, value in nest.flatten(forward.inputs)
+  )
+  return capture_lib.Capture(
+    'TF2',
+    graph,
+    capture_lib.targets_of(
+      found, observed.variables, [', '.join(names) for names in behind]
+    ),
+    feeds,
+    {tensor.name: path for path, tensor in paths.items()},
+    variables,
+    lines,
+  )
+
+
+def _captured(graph, forward, observed):
+  """Returns what the graph takes from outside: constants and variables."""
+  watched = forward.watched()
+  by_handle = {id(v.handle): v for v in watched}
+  backends = model_lib.backend_variables(forward.variables)
+  names = {
+    id(backend): spec.name
+    for spec, backend in zip(observed.variables, backends, strict=True)
+  }
+  feeds, variables = {}, {}
+  for outside, inside in compat.captured_tensors(graph):
+    if outside.dtype != tf.resource:
+      if not hasattr(outside, 'numpy'):
+        raise CannotTraceError('it uses a tensor of another graph')
+      feeds[inside.name] = outside.numpy()
+      continue
+    variable = by_handle.get(id(outside))
+    if variable is None:
+      raise CannotTraceError(
+        'it uses a resource that is no variable of the model (a table, an '
+        'iterator, a generator)'
+      )
+    name = names.get(id(variable), variable.name.split(':')[0])
+    variables[inside.op.name] = (name, variable.numpy())
+  return feeds, variables
