@@ -25,7 +25,13 @@ A complete test of a migration from TF1 to TF2:
 
 import tensorflow as tf
 
-from tf_equiv.assertions import checkpoints, forward, gradients, variables
+from tf_equiv.assertions import (
+  checkpoints,
+  divergence,
+  forward,
+  gradients,
+  variables,
+)
 
 __unittest = True
 
@@ -35,6 +41,7 @@ class MigrationTestCase(
   forward.ForwardAssertions,
   gradients.GradientAssertions,
   checkpoints.CheckpointAssertions,
+  divergence.DivergenceMethods,
   tf.test.TestCase,
 ):
   """Base class for tests that a TF2 model computes what its TF1 code did.

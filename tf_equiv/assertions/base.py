@@ -27,14 +27,6 @@ from tf_equiv.tf2 import variants as variants_lib
 __unittest = True
 
 
-class _VariablesDiffer(Exception):
-  """Ends a run whose weights cannot be carried to the other side."""
-
-  def __init__(self, table: variables_lib.VariableTable):
-    super().__init__()
-    self.table = table
-
-
 class AssertionBase(template.TemplateMethods):
   """Base of the mixins."""
 
@@ -161,15 +153,16 @@ class AssertionBase(template.TemplateMethods):
     allow_empty: bool,
     msg: str | None,
     variants: Any = variants_lib.EAGER,
+    allow_vacuous: bool = False,
   ) -> verdict_lib.Verdict:
     """Runs a plan on both sides, judges, and raises or returns the verdict."""
-    judged = self._judged(assertion, plan, allow_empty)
+    judged = self._judged(assertion, plan, allow_empty, allow_vacuous)
     verdict = self._run_and_judge(
       assertion, plan, judged, tolerance, allow_empty, variants
     )
     return self._conclude(verdict, msg)
 
-  def _judged(self, assertion, plan, allow_empty):
+  def _judged(self, assertion, plan, allow_empty, allow_vacuous=False):
     """Returns the function that judges two observations of a forward pass."""
 
     def judged(tf1, tf2, table, tolerance):
@@ -182,6 +175,7 @@ class AssertionBase(template.TemplateMethods):
         self._converted,
         tolerance,
         allow_empty,
+        allow_vacuous,
       )
 
     return judged
@@ -267,7 +261,7 @@ class AssertionBase(template.TemplateMethods):
     def weights_for(tf2):
       table = self._match(tf1, tf2)
       if table.blocks_values:
-        raise _VariablesDiffer(table)
+        raise locating.VariablesDifferError(table)
       return self._weights_for(tf2.variables, table, tf1.weight_of())
 
     def state_for(tf2, step):
@@ -285,7 +279,7 @@ class AssertionBase(template.TemplateMethods):
         tf2 = tf2_training.run(*arguments, state_for)
       else:
         tf2 = tf2_runner.run(*arguments)
-    except _VariablesDiffer as error:
+    except locating.VariablesDifferError as error:
       verdict = judge.judge_variables(error.table, assertion, allow_empty)
       verdict.headline += '; outputs were not compared'
       verdict.conditions = plan.describe()

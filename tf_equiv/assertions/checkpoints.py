@@ -119,7 +119,9 @@ class CheckpointAssertions(base.AssertionBase):
 
     def judged(tf1, tf2, table, tolerance):
       observed.update(tf2=tf2, table=table)
-      judge_forward = self._judged(assertion, plan, allow_empty)
+      judge_forward = self._judged(
+        assertion, plan, allow_empty, allow_vacuous=True
+      )
       return judge_forward(tf1, tf2, table, tolerance)
 
     kept = _Keeping(self._tf2_program())

@@ -25,6 +25,7 @@ class ForwardAssertions(base.AssertionBase):
     compare_updates: bool = True,
     variants: Any = 'eager',
     allow_empty: bool = False,
+    allow_vacuous: bool = False,
     msg: str | None = None,
   ) -> verdict_lib.Verdict:
     """Asserts that both sides compute the same forward pass.
@@ -50,6 +51,8 @@ class ForwardAssertions(base.AssertionBase):
       variants: how the TF2 side runs: one or several of `tf_equiv.VARIANTS`,
         all of which must agree with TF1, which runs once.
       allow_empty: whether outputs without any element pass.
+      allow_vacuous: whether agreement passes that proves nothing, because all
+        outputs are equal, or rounding noise, or respond to no variable.
       msg: text added to the failure message.
 
     Returns:
@@ -71,7 +74,13 @@ class ForwardAssertions(base.AssertionBase):
       compare_updates=compare_updates,
     )
     return self._compare_run(
-      'assertForwardEquivalent', plan, tolerance, allow_empty, msg, variants
+      'assertForwardEquivalent',
+      plan,
+      tolerance,
+      allow_empty,
+      msg,
+      variants,
+      allow_vacuous,
     )
 
   def assertTrainingEquivalent(
@@ -87,6 +96,7 @@ class ForwardAssertions(base.AssertionBase):
     compare_hyperparameters: bool = True,
     variants: Any = 'eager',
     allow_empty: bool = False,
+    allow_vacuous: bool = False,
     msg: str | None = None,
   ) -> verdict_lib.Verdict:
     """Asserts that both sides compute the same in training mode.
@@ -129,6 +139,8 @@ class ForwardAssertions(base.AssertionBase):
         runs in that way.
       allow_empty: whether outputs without any element, or steps that change
         no variable, pass.
+      allow_vacuous: whether agreement passes that proves nothing, because all
+        outputs are equal, or rounding noise, or respond to no variable.
       msg: text added to the failure message.
 
     Returns:
@@ -160,7 +172,13 @@ class ForwardAssertions(base.AssertionBase):
     )
     if not steps:
       return self._compare_run(
-        'assertTrainingEquivalent', plan, tolerance, allow_empty, msg, variants
+        'assertTrainingEquivalent',
+        plan,
+        tolerance,
+        allow_empty,
+        msg,
+        variants,
+        allow_vacuous,
       )
 
     def judged(tf1, tf2, table, tolerance):

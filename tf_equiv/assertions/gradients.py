@@ -24,6 +24,7 @@ class GradientAssertions(base.AssertionBase):
     equal_nan: bool = False,
     variants: Any = 'eager',
     allow_empty: bool = False,
+    allow_vacuous: bool = False,
     msg: str | None = None,
   ) -> verdict_lib.Verdict:
     """Asserts that the gradients of the loss agree for each variable.
@@ -50,6 +51,8 @@ class GradientAssertions(base.AssertionBase):
       variants: see `assertForwardEquivalent`; the gradients are computed in the
         same way.
       allow_empty: whether it passes when no variable has a gradient.
+      allow_vacuous: whether agreement passes that proves nothing, because all
+        outputs are equal, or rounding noise, or respond to no variable.
       msg: text added to the failure message.
 
     Returns:
@@ -67,5 +70,11 @@ class GradientAssertions(base.AssertionBase):
       training, weights, seed_mode, gradients=True, inputs=inputs
     )
     return self._compare_run(
-      'assertGradientsClose', plan, tolerance, allow_empty, msg, variants
+      'assertGradientsClose',
+      plan,
+      tolerance,
+      allow_empty,
+      msg,
+      variants,
+      allow_vacuous,
     )

@@ -16,7 +16,7 @@ from tf_equiv.tf2 import capture as tf2_capture
 
 _log = logging.getLogger('tf_equiv')
 # Results that can be looked into, by group of comparisons.
-_GROUPS = (
+GROUPS = (
   tf1_capture.OUTPUT,
   tf1_capture.LOSS,
   tf1_capture.TOTAL,
@@ -26,6 +26,14 @@ _GROUPS = (
 # The share of a result that may be rounding error for it to mean something.
 _VACUOUS = 0.01
 _MOST_SEARCH = 5
+
+
+class VariablesDifferError(Exception):
+  """Ends a run whose weights cannot be carried to the other side."""
+
+  def __init__(self, table: variables_lib.VariableTable):
+    super().__init__()
+    self.table = table
 
 
 class Locator:
@@ -50,7 +58,7 @@ class Locator:
     """
     group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
     step, _, what = group.rpartition(': ')
-    if what not in _GROUPS:
+    if what not in GROUPS:
       return
     names = [c.name for c in verdict.failed(group) if not c.problem]
     if not names:
@@ -73,11 +81,12 @@ class Locator:
     else:
       self._conclude(verdict, found, index)
 
-  def find(self, labels=None, step=None) -> finder.Found:
+  def find(self, labels=(), step=None, groups=()) -> finder.Found:
     """Captures both sides and finds where they part.
 
     Args:
-      labels: (group, name) of the results to look at; None for all outputs.
+      labels: (group, name) of the results to look at.
+      groups: groups of which all results are looked at.
       step: number of the training step, None for a forward pass.
 
     Returns:
@@ -89,6 +98,8 @@ class Locator:
 
     def weights_for(tf2):
       table = self._case._match(self._tf1, tf2)
+      if table.blocks_values:
+        raise VariablesDifferError(table)
       tables.append(table)
       return self._case._weights_for(tf2.variables, table, weights)
 
@@ -100,7 +111,7 @@ class Locator:
       _relabeled(label, names): t for label, t in second.targets.items()
     }
     both = [label for label in first.targets if label in second.targets]
-    wanted = [label for label in both if _is_wanted(label, labels)]
+    wanted = [label for label in both if _is_wanted(label, labels, groups)]
     if not wanted:
       raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
     return finder.find(first, second, wanted, names)
@@ -112,9 +123,7 @@ class Locator:
       batches=(),
       updates=False,
       gradients=self._plan.gradients
-      or any(
-        g in (tf1_capture.TOTAL, tf1_capture.GRADIENT) for g, _ in labels or ()
-      ),
+      or any(g in (tf1_capture.TOTAL, tf1_capture.GRADIENT) for g, _ in labels),
     )
     weights = self._tf1.weight_of()
     if step is not None:
@@ -205,11 +214,9 @@ def _relabeled(label, names):
   return label
 
 
-def _is_wanted(label, labels) -> bool:
-  if labels is None:
-    return label[0] == tf1_capture.OUTPUT
-  if label in labels:
+def _is_wanted(label, labels, groups) -> bool:
+  if label in labels or label[0] in groups:
     return True
   # Losses and their sum go by other names in the comparison.
-  groups = {group for group, _ in labels}
-  return label[0] in groups & {tf1_capture.LOSS, tf1_capture.TOTAL}
+  others = {group for group, _ in labels}
+  return label[0] in others & {tf1_capture.LOSS, tf1_capture.TOTAL}

@@ -6,7 +6,14 @@ from collections.abc import Callable
 import numpy as np
 
 from tf_equiv.compare import advice as advice_lib
-from tf_equiv.compare import ledgers, observations, structures, tolerances
+from tf_equiv.compare import (
+  divergence,
+  ledgers,
+  observations,
+  power,
+  structures,
+  tolerances,
+)
 from tf_equiv.compare import losses as losses_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
@@ -52,6 +59,7 @@ def judge_run(
   convert: Convert,
   tolerance: tolerances.Tolerance,
   allow_empty: bool = False,
+  allow_vacuous: bool = False,
 ) -> verdict_lib.Verdict:
   """Judges a forward pass, and the gradients where the plan asks for them.
 
@@ -68,6 +76,7 @@ def judge_run(
     convert: `convert_variable`.
     tolerance: what may differ.
     allow_empty: whether comparing nothing is a pass.
+    allow_vacuous: whether agreement is a pass though it proves nothing.
 
   Returns:
     The verdict.
@@ -104,7 +113,7 @@ def judge_run(
     verdict.compared[group] = len(pairs)
   if tf1.losses and tf2.losses:
     verdict.compared['regularization losses'] -= 1  # the total
-  conclude(verdict, plan, tf1, tf2, tolerance, allow_empty)
+  conclude(verdict, plan, tf1, tf2, tolerance, allow_empty, allow_vacuous)
   return verdict
 
 
@@ -174,11 +183,14 @@ def _forgotten(verdict, specs) -> verdict_lib.Verdict:
   return verdict
 
 
-def conclude(verdict, plan, tf1, tf2, tolerance, allow_empty) -> None:
+def conclude(
+  verdict, plan, tf1, tf2, tolerance, allow_empty, allow_vacuous=True
+) -> None:
   """Sets headline, evidence and advice from the comparisons."""
   failed = [g for g in verdict.comparisons if verdict.failed(g)]
   if not failed:
     _require_something(verdict, plan, allow_empty)
+    _require_meaning(verdict, tf1, tf2, allow_vacuous)
     return
   group = failed[0]
   verdict.headline = _headline(verdict, group, failed[1:])
@@ -269,6 +281,22 @@ def _headline(verdict, group, later) -> str:
   if later:
     line += ' (so do the %s)' % ', '.join(later)
   return line
+
+
+def _require_meaning(verdict, tf1, tf2, allow_vacuous) -> None:
+  """Fails a pass that proves nothing; says what a real one proves."""
+  if verdict.headline:
+    return
+  verdict.power = power.describe(tf2)
+  reason = power.vacuous(tf1, tf2)
+  if not reason:
+    return
+  verdict.kind = divergence.VACUOUS
+  if allow_vacuous:
+    verdict.notes.append('vacuous: ' + reason)
+    return
+  verdict.headline = 'Vacuous agreement proves nothing: ' + reason
+  verdict.advice = [power.ADVICE]
 
 
 def _require_something(verdict, plan, allow_empty) -> None:

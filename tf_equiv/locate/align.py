@@ -77,6 +77,19 @@ class Alignment:
       for a, b in zip(mine, theirs, strict=True)
     )
 
+  def is_rearranged(self, first: str) -> bool:
+    """Tells whether a node and its counterpart differ in order only."""
+    second = self.pairs.get(first)
+    if second is None:
+      return False
+    return any(
+      sketches_lib.distance(a, b) > self.tolerance
+      and sketches_lib.rearranged(a, b, self.tolerance)
+      for a, b in zip(
+        self._sketches[0][first], self._sketches[1][second], strict=False
+      )
+    )
+
   def agrees(self, first: str) -> bool:
     """Tells whether a TF1 node has a counterpart with equal values."""
     distance = self.distance(first)

@@ -78,7 +78,7 @@ def describe(
   lines = _attributes(a, b) + _constants(a, b, values) + _dtypes(a, b)
   lines += _variables(a, b, found)
   if not found.only_tf1 and not found.only_tf2:
-    lines += _operands(a, b, alignment)
+    lines += _operands(a, b, alignment) + _rearranged(a, alignment)
   else:
     lines += _numbers(found, values)
   return lines
@@ -193,6 +193,14 @@ def _operands(a, b, alignment) -> list[str]:
   return [
     'order of operands: TF1 %s; TF2 %s'
     % (_names(mine), ', '.join(_named(o, alignment) for o in theirs))
+  ]
+
+
+def _rearranged(node, alignment) -> list[str]:
+  return [
+    'operand %d holds the same numbers in both, but in another order' % i
+    for i, o in enumerate(node.operands)
+    if o.kind == nodes_lib.NODE and alignment.is_rearranged(o.key)
   ]
 
 

@@ -174,9 +174,25 @@ def _explain(places, alignment, captures, replays, graphs, sketches, failing):
     for found in places[:_MOST_PLACES]
   ]
   first = made[0] if made else _results_only(captures, failing[0])
+  first.differences += _stopped(graphs, alignment, captures)
+  first.mistake = mistakes.recognize(first)
   first.others = made[1:]
   first.layers = _layers(alignment, graphs, sketches)
   return first
+
+
+def _stopped(graphs, alignment, captures) -> list[str]:
+  """Says which gradients are stopped on one side only."""
+  lines = []
+  for i, side in enumerate(('TF1', 'TF2')):
+    paired = alignment.pairs if i == 0 else alignment.inverse
+    for read, name in graphs[i].stopped.items():
+      if read in paired and paired[read] not in graphs[1 - i].stopped:
+        lines.append(
+          'only %s stops the gradient of %s: %s at %s'
+          % (side, read, name, captures[i].line_of(name))
+        )
+  return lines
 
 
 def _results_only(captures, label):
@@ -203,7 +219,7 @@ def _place(found, alignment, captures, replays):
   )
   nodes = found.tf1, *found.only_tf1
   variables = sorted(set().union(*(n.variables for n in nodes)))
-  place = divergence.Divergence(
+  return divergence.Divergence(
     _at(captures[0], found.tf1),
     _at(captures[1], found.tf2),
     _compare(found, replays),
@@ -212,8 +228,6 @@ def _place(found, alignment, captures, replays):
     [_at(captures[1], n) for n in found.only_tf2[:_MOST_LONE]],
     tuple(variables),
   )
-  place.mistake = mistakes.recognize(place)
-  return place
 
 
 def _at(captured, node) -> divergence.Place:

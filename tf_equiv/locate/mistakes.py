@@ -185,6 +185,15 @@ def _reduction(place) -> str:
   )
 
 
+def _stop(place) -> str:
+  for line in place.differences:
+    if line.startswith('only TF1 stops the gradient'):
+      return 'A tf.stop_gradient of TF1 is missing in TF2.'
+    if line.startswith('only TF2 stops the gradient'):
+      return 'TF2 has a tf.stop_gradient that TF1 does not have.'
+  return ''
+
+
 def _order(place) -> str:
   if any(x.startswith('order of operands') for x in place.differences):
     return 'The operands are the same, but in another order.'
@@ -202,6 +211,7 @@ _RULES: tuple[Callable[[divergence.Divergence], str], ...] = (
   _forget_bias,
   _padding,
   _activation,
+  _stop,
   _reduction,
   _order,
 )

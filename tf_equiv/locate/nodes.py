@@ -137,7 +137,7 @@ class Graph:
     results: operand of each result, by label.
     draws: tensor of each random draw outside of loops, in program order.
     draw_types: type of the op of each of them.
-    stopped: name of each StopGradient op by the name of the op it reads.
+    stopped: name of each StopGradient op by the name of the node it reads.
   """
 
   nodes: dict[str, Node]
@@ -175,7 +175,9 @@ class _Reader:
     nodes, draws, stopped = {}, {}, {}
     for op in ops:
       if op.type == 'StopGradient':
-        stopped[op.inputs[0].op.name] = op.name
+        read = self._operand(op.inputs[0])
+        if read.kind == NODE:
+          stopped[read.key] = op.name
       if random_values.family_of(op.type):
         if not compat.is_in_control_flow(op):
           draws[op.outputs[0].name] = op.type

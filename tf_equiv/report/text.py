@@ -72,9 +72,17 @@ def summary(verdict: verdict_lib.Verdict) -> str:
       _number(largest.allowed),
       largest.name,
     )
+  if verdict.power:
+    line += '; ' + verdict.power
   for note in verdict.notes:
     line += '; ' + note
   return '%s; %.1f s' % (line, verdict.seconds)
+
+
+def divergence(found: divergence_lib.Divergence) -> str:
+  """Returns a text about a place where the sides part."""
+  more = ['    ' + found.mistake] if found.mistake else []
+  return '\n'.join(_divergence(found) + more)
 
 
 def _divergence(found: divergence_lib.Divergence) -> list[str]:

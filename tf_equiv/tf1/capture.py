@@ -5,6 +5,7 @@ a traced TF2 function, so that all that follows need not know which it was.
 """
 
 import dataclasses
+import re
 from typing import Any, Dict, List, Set, Tuple
 
 import numpy as np
@@ -67,8 +68,10 @@ class Capture:
         line = self.line_of(forward)
     if not line.filename:
       for part in reversed(op_name.split('/')):
-        if part in self.layer_lines:
-          return self.layer_lines[part]
+        # A model that is called again has scopes with a counter.
+        for name in (part, re.sub(r'_\d+$', '', part)):
+          if name in self.layer_lines:
+            return self.layer_lines[name]
     return line
 
   def _forward_op(self, op_name: str) -> str:

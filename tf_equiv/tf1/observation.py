@@ -137,6 +137,10 @@ class Observation:
     draws: ledger of random draws.
     random_values: what the random ops of TF1's forward pass drew.
     injected: whether TF2 computed with TF1's random values.
+    jitter: largest change of each floating-point output, by path, when the
+      inputs move by one unit in the last place; empty where none can.
+    sensitivity: effect of each variable on the outputs, by name, over the
+      largest output, where it was measured.
     notes: what else a reader should know of the run.
     takes_training: whether the model was given the training flag.
     depends_on_training: whether the forward pass is known to behave
@@ -173,6 +177,8 @@ class Observation:
     default_factory=list
   )
   injected: bool = False
+  jitter: Dict[str, float] = dataclasses.field(default_factory=dict)
+  sensitivity: Dict[str, float] = dataclasses.field(default_factory=dict)
   notes: List[str] = dataclasses.field(default_factory=list)
   takes_training: bool = True
   depends_on_training: bool = False

@@ -147,6 +147,8 @@ def run(program: Program, plan: plan_lib.RunPlan):
         [fetches, [op.outputs[0] for op in ops]], feed_dict=feed
       )
       observed.random_values = random_values.observe(ops, drawn)
+      same = {op.outputs[0]: value for op, value in zip(ops, drawn)}
+      observed.jitter = _jitter(session, fetches, results, feed, same)
     if plan.updates:
       observed.updated = _run_updates(graph, fetches, feed, observed.weights)
     observed.seconds['TF1 run'] = time.time() - start
@@ -374,6 +376,41 @@ def assign(session, variables, values) -> None:
     fed.add(source.name)
   if operations:
     session.run(operations, feed)
+
+
+def _jitter(session, fetches, results, feed, draws) -> Dict[str, float]:
+  """Runs again with inputs that are one unit in the last place away.
+
+  Returns:
+    The largest change of each floating-point output, by path; nothing where no
+    input is a floating-point number.
+  """
+  generator, moved = np.random.RandomState(0), dict(feed)
+  for tensor, array in feed.items():
+    if tensor.dtype.is_floating and array.dtype.kind == 'f':
+      signs = generator.choice([-1, 1], array.shape)
+      moved[tensor] = np.nextafter(array, (signs * np.inf).astype(array.dtype))
+  outputs = {
+    path: tensor
+    for path, tensor in fetches['outputs'].items()
+    if tensor.dtype.is_floating
+  }
+  if not outputs or all(moved[tensor] is feed[tensor] for tensor in feed):
+    return {}
+  moved.update(draws)
+  changed = session.run(outputs, moved)
+  return {
+    path: float(
+      np.max(
+        np.abs(
+          np.asarray(value, np.float64)
+          - np.asarray(results['outputs'][path], np.float64)
+        ),
+        initial=0.0,
+      )
+    )
+    for path, value in changed.items()
+  }
 
 
 def _run_updates(graph, fetches, feed, values) -> Dict[str, np.ndarray]:

@@ -17,7 +17,14 @@ from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import runner as tf1_runner
 from tf_equiv.tf1 import seeds as seeds_lib
-from tf_equiv.tf2 import creation, exported, injection, mirrored, variants
+from tf_equiv.tf2 import (
+  creation,
+  exported,
+  injection,
+  mirrored,
+  sensitivity,
+  variants,
+)
 from tf_equiv.tf2 import model as model_lib
 
 _log = logging.getLogger('tf_equiv')
@@ -200,6 +207,14 @@ def run(
       observed.draws = seeds.draws
       observed.weights = initial_values(forward.variables, created)
     forward.observe(found)
+    if variant == variants.EAGER:
+      observed.sensitivity = sensitivity.measure(
+        lambda: call_model(
+          program, forward.model, forward.inputs, plan.training
+        ),
+        forward.variables,
+        observed.variables,
+      )
   observed.seconds['TF2'] = time.time() - start
   return observed
 

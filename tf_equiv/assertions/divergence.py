@@ -1,0 +1,82 @@
+"""Where two sides part, within the tolerance or not."""
+
+import time
+from typing import Any
+
+from tf_equiv.assertions import base, locating
+from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.report import text
+from tf_equiv.tf1 import errors
+from tf_equiv.tf1 import runner as tf1_runner
+from tf_equiv.tf2 import capture as tf2_capture
+
+__unittest = True
+
+
+class DivergenceMethods(base.AssertionBase):
+  """`locateDivergence`."""
+
+  def locateDivergence(
+    self,
+    *,
+    training: bool = False,
+    seed_mode: Any = 'num_random_ops',
+    weights: str = 'fixed',
+    gradients: bool = False,
+  ) -> verdict_lib.Verdict:
+    """Finds the first op whose results differ, however little.
+
+    Both sides run as graphs in double precision, so that differences far below
+    the rounding of float32 show: 1e-10 of the values. Assertions that fail on
+    numbers do this by themselves and put what is found into their message.
+
+    Args:
+      training: the training flag for both sides.
+      seed_mode: 'constant', 'num_random_ops' or a `SeedMode`; seeds dropout.
+      weights: 'fixed' (set by `reset_weights`) or 'seeded' (drawn by the TF1
+        initializers, and given to TF2).
+      gradients: whether to look at the gradients of the loss, too.
+
+    Returns:
+      A verdict. Its `divergence` is the first place where the sides part, None
+      if they agree; `str()` gives it as text. It never fails.
+
+    Raises:
+      UsageError: for an unusable template method or argument, and where the
+        variables do not correspond or the TF2 side cannot be traced.
+      EnvironmentSetupError: if the process has the wrong Keras.
+      ModelCodeError: if the model's code cannot run on one of the sides.
+    """
+    start = time.time()
+    plan = self._make_plan(training, weights, seed_mode, gradients=gradients)
+    program = self._tf1_program()
+    tf1 = tf1_runner.run(program, plan)
+    verdict = verdict_lib.Verdict('locateDivergence', plan.describe())
+    try:
+      found = locating.Locator(self, plan, tf1, program).find(
+        groups=locating.GROUPS if gradients else locating.GROUPS[:2]
+      )
+    except locating.VariablesDifferError as error:
+      raise errors.UsageError(
+        'locateDivergence needs variables that correspond; '
+        'assertVariablesMatch says which do not.'
+      ) from error
+    except tf2_capture.CannotTraceError as error:
+      raise errors.UsageError(
+        'locateDivergence needs to trace the TF2 side as a graph, which is not '
+        'possible: %s' % error
+      ) from error
+    verdict.seconds = time.time() - start
+    verdict.divergence = found.divergence
+    verdict.compared['results'] = len(found.results[0])
+    verdict.summary = 'locateDivergence (%s): ' % verdict.conditions
+    if found.divergence is None:
+      verdict.summary += (
+        '%d result(s) agree in float64 (%.1g of the values)'
+        % (len(found.results[0]), found.distance)
+      )
+    else:
+      verdict.kind = divergence_lib.REAL
+      verdict.summary += '\n' + text.divergence(found.divergence)
+    return verdict

@@ -1,0 +1,78 @@
+"""What an agreement proves: whether the compared values mean anything."""
+
+import numpy as np
+
+from tf_equiv.compare import values
+from tf_equiv.tf1 import observation as observation_lib
+
+# Share of the outputs that may move when the inputs move by one unit in the
+# last place. Random-normal inputs give 2e-6 on Inception-ResNet-v2 in training
+# mode, an image of ones 7e-2.
+_MOST_NOISE = 0.01
+# A variable counts if it moves the outputs by more than what is allowed to
+# differ, in units of the largest output.
+_LEAST_EFFECT = 1e-5
+_MOST_NAMES = 4
+
+ADVICE = (
+  'Use random inputs (make_inputs) instead of constant ones, a batch larger '
+  'than one, or other weights (reset_weights). If the outputs are meant to be '
+  'so, pass allow_vacuous=True.'
+)
+
+
+def vacuous(
+  tf1: observation_lib.Observation, tf2: observation_lib.Observation
+) -> str:
+  """Says why an agreement of the outputs proves nothing, '' if it does.
+
+  Args:
+    tf1: the reference.
+    tf2: the candidate.
+
+  Returns:
+    The reason, if it holds for all floating-point outputs.
+  """
+  outputs = {
+    path: np.asarray(value)
+    for path, value in tf1.outputs
+    if values.is_inexact(np.asarray(value)) and np.size(value)
+  }
+  if not outputs or any(np.isnan(x).any() for x in outputs.values()):
+    return ''
+  if all(x.size > 1 and not np.ptp(x) for x in outputs.values()):
+    value = next(iter(outputs.values())).reshape(-1)[0]
+    return 'all elements of the outputs are equal (%.6g)' % value
+  noise = {
+    path: tf1.jitter[path] / (values.scale_of(x) or 1.0)
+    for path, x in outputs.items()
+    if path in tf1.jitter
+  }
+  if len(noise) == len(outputs) and min(noise.values()) > _MOST_NOISE:
+    return (
+      'the outputs are rounding noise: they move by %.2g of their size when '
+      'the inputs move by one unit in the last place' % min(noise.values())
+    )
+  effects = tf2.sensitivity
+  if effects and not any(x > _LEAST_EFFECT for x in effects.values()):
+    return 'the outputs respond to none of the %d trained variables' % len(
+      effects
+    )
+  return ''
+
+
+def describe(tf2: observation_lib.Observation) -> str:
+  """Says how many variables the outputs respond to, '' if not measured."""
+  effects = tf2.sensitivity
+  if not effects:
+    return ''
+  silent = sorted(n for n, x in effects.items() if not x > _LEAST_EFFECT)
+  line = 'outputs respond to %d of %d trained variables' % (
+    len(effects) - len(silent),
+    len(effects),
+  )
+  if silent:
+    line += ', not to ' + ', '.join(silent[:_MOST_NAMES])
+    if len(silent) > _MOST_NAMES:
+      line += ' and %d more' % (len(silent) - _MOST_NAMES)
+  return line
