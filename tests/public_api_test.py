@@ -53,6 +53,7 @@ _ASSERTIONS = {
   'assertNoNewVariables': _ALWAYS,
   'assertVariablesMatch': {'training': False, **_ALWAYS},
   'assertForwardEquivalent': {
+    'allow_vacuous': False,
     'training': False,
     'seed_mode': None,
     'compare_updates': True,
@@ -61,6 +62,7 @@ _ASSERTIONS = {
     **_ALWAYS,
   },
   'assertTrainingEquivalent': {
+    'allow_vacuous': False,
     'seed_mode': 'num_random_ops',
     'steps': 0,
     'weights': 'seeded',
@@ -78,6 +80,7 @@ _ASSERTIONS = {
     **_ALWAYS,
   },
   'assertGradientsClose': {
+    'allow_vacuous': False,
     'seed_mode': 'num_random_ops',
     'training': True,
     'weights': 'fixed',

@@ -739,6 +739,7 @@ def op_definition(op_type):
   return registry.get(op_type)
 
 
+@functools.lru_cache(maxsize=None)  # What is registered does not change.
 def cpu_kernels(op_type):
   """Returns the constraints of an op's CPU kernels.
 

@@ -210,14 +210,15 @@ class AssertionBase(template.TemplateMethods):
     start = time.time()
     variants = variants_lib.check_variants(variants)
     tf1_program = tf1_program or self._tf1_program()
+    built, used = [], []
     if plan.batches:
       tf1 = tf1_training.run(tf1_program, plan)
     else:
-      tf1 = tf1_runner.run(tf1_program, plan)
+      tf1 = tf1_runner.run(tf1_program, plan, built)
     tf1.optimizer_variables += known
     verdicts = {
       variant: self._judge_variant(
-        assertion, plan, judged, tolerance, allow_empty, tf1, variant
+        assertion, plan, judged, tolerance, allow_empty, tf1, variant, used=used
       )
       for variant in variants
     }
@@ -226,8 +227,9 @@ class AssertionBase(template.TemplateMethods):
         assertion, plan, judged, tolerance, allow_empty, tf1
       )
     verdict = judge.judge_variants(verdicts)
-    if not verdict.passed:
-      locating.Locator(self, plan, tf1, tf1_program).explain(verdict)
+    if not any(each.passed for each in verdicts.values()):
+      locator = locating.Locator(self, plan, tf1, tf1_program, built, used)
+      locator.explain(verdict)
     verdict.seconds = time.time() - start
     return verdict
 
@@ -257,6 +259,7 @@ class AssertionBase(template.TemplateMethods):
     variant,
     without=(),
     tf2_program=None,
+    used=None,
   ):
     def weights_for(tf2):
       table = self._match(tf1, tf2)
@@ -278,7 +281,7 @@ class AssertionBase(template.TemplateMethods):
       if plan.batches:
         tf2 = tf2_training.run(*arguments, state_for)
       else:
-        tf2 = tf2_runner.run(*arguments)
+        tf2 = tf2_runner.run(*arguments, used)
     except locating.VariablesDifferError as error:
       verdict = judge.judge_variables(error.table, assertion, allow_empty)
       verdict.headline += '; outputs were not compared'

@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 
+from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import divergence
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
@@ -39,7 +40,7 @@ class VariablesDifferError(Exception):
 class Locator:
   """Captures both sides of a test case under a plan."""
 
-  def __init__(self, case, plan, tf1, tf1_program):
+  def __init__(self, case, plan, tf1, tf1_program, built=(), used=()):
     """Takes what is needed to run both sides again.
 
     Args:
@@ -47,7 +48,10 @@ class Locator:
       plan: what was run.
       tf1: the observation of TF1.
       tf1_program: the TF1 side.
+      built: the TF1 graph, if it was kept.
+      used: the forward pass of TF2, if it was kept.
     """
+    self._built, self._used = list(built), list(used)
     self._case, self._plan, self._tf1 = case, plan, tf1
     self._tf1_program = tf1_program
 
@@ -93,7 +97,10 @@ class Locator:
       What was found.
     """
     plan, weights = self._conditions(labels, step)
-    first = tf1_capture.capture(self._tf1_program, plan, weights)
+    reusable = step is None and plan.gradients == self._plan.gradients
+    built = self._built[0] if self._built and reusable else None
+    used = self._used[0] if self._used and reusable else None
+    first = tf1_capture.capture(self._tf1_program, plan, weights, built)
     tables = []
 
     def weights_for(tf2):
@@ -104,7 +111,7 @@ class Locator:
       return self._case._weights_for(tf2.variables, table, weights)
 
     second = tf2_capture.capture(
-      self._case._tf2_program(), plan, weights_for, self._tf1
+      self._case._tf2_program(), plan, weights_for, self._tf1, used
     )
     names = _tf1_name_of(tables[0])
     second.targets = {
@@ -136,8 +143,7 @@ class Locator:
     if found.divergence is not None:
       verdict.kind = divergence.REAL
       verdict.divergence = found.divergence
-      if found.divergence.mistake:
-        verdict.advice.insert(0, found.divergence.mistake)
+      verdict.advice = _advice(found.divergence, verdict.advice)
       return
     if step is not None:
       verdict.notes.append(
@@ -145,7 +151,16 @@ class Locator:
         'after them (clipping, aggregation) or by rounding'
       )
       return
-    self._conclude_noise(verdict, found)
+    if verdict.ledger is not None:
+      verdict.kind = divergence.ORDER
+      verdict.evidence.insert(
+        0,
+        'random order: with the same random numbers the sides agree in '
+        'float64; they only draw others',
+      )
+      return
+    if all(np.isfinite(x).all() for x in found.results[0].values()):
+      self._conclude_noise(verdict, found)
 
   def _conclude_noise(self, verdict, found) -> None:
     """Tells rounding noise from a difference that is not in the graphs."""
@@ -184,6 +199,16 @@ VACUOUS_ADVICE = (
   'Choose inputs and weights that mean something: random inputs instead of '
   'constant ones, a batch larger than one, another reset_weights.'
 )
+
+
+def _advice(place: divergence.Divergence, advice: list[str]) -> list[str]:
+  """Puts what is known of the place before, or instead of, general advice."""
+  rest = [line for line in advice if line != advice_lib.LOOK_INSIDE]
+  first = [place.mistake] if place.mistake else []
+  return first + rest or [
+    'Compare the code at the lines above: what both sides compute before them '
+    'agrees.'
+  ]
 
 
 def _rounding(found, tf1: observation_lib.Observation) -> float | None:

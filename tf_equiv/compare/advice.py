@@ -29,6 +29,13 @@ GRAPPLER = (
   'off.'
 )
 
+LOOK_INSIDE = (
+  'Return intermediate tensors (end points) from both sides: the first one '
+  'that differs in forward order holds the fault. Typical causes: epsilon, '
+  'padding, activation, axis, scale, a missing bias, dropout rate against '
+  'keep_prob.'
+)
+
 _NO_DRAWS = (
   'The TF2 model makes no draw with stateful random ops: Keras 3, '
   'tf.random.Generator and stateless ops have random numbers of their own. '
@@ -233,12 +240,7 @@ def for_values(verdict, group, plan, tf2) -> list[str]:
       'normalization; otherwise mend inference first.'
     )
   elif group == 'outputs':
-    advice.append(
-      'Return intermediate tensors (end points) from both sides: the first '
-      'one that differs in forward order holds the fault. Typical causes: '
-      'epsilon, padding, activation, axis, scale, a missing bias, dropout '
-      'rate against keep_prob.'
-    )
+    advice.append(LOOK_INSIDE)
   elif group == 'regularization losses' and not tf2.losses:
     advice.append(
       'The TF2 model reports no regularization loss: the shim and `losses` of '

@@ -3,10 +3,10 @@
 import dataclasses
 
 from tf_equiv.compare import values
-from tf_equiv.tf1 import source
 
 REAL = 'real'
 NOISE = 'noise'
+ORDER = 'random order'
 VACUOUS = 'vacuous'
 
 
@@ -17,12 +17,13 @@ class Place:
   Attributes:
     name: full name of the op.
     op_type: its type, e.g. 'Conv2D'.
-    line: line of user code that made it, where known.
+    line: line of user code that made it, as 'file:number  code', '' if not
+      known.
   """
 
   name: str
   op_type: str
-  line: source.SourceLine = source.SourceLine()
+  line: str = ''
 
   def __str__(self) -> str:
     return '%s (%s)' % (self.name, self.op_type)

@@ -35,7 +35,8 @@ class Verdict:
     notes: what a reader should know of a pass, too: what was not compared.
     culprit: pass of Grappler without which the sides agree, '' if not known.
     divergence: the first op in which the sides part, where it was looked for.
-    kind: of a difference, 'real' or 'noise', where that was examined;
+    kind: of a difference, 'real', 'noise' or 'random order', where that was
+      examined;
       'vacuous' where the compared values prove nothing.
     power: how much the outputs depend on, in one line, where that was measured.
     advice: what to do next.

@@ -71,10 +71,25 @@ class Alignment:
       return None if mine == theirs else float('inf')
     return max(
       0.0
-      if first not in self._strict
+      if not self._must_be_in_order(first, second)
       and sketches_lib.rearranged(a, b, self.tolerance)
       else sketches_lib.distance(a, b)
       for a, b in zip(mine, theirs, strict=True)
+    )
+
+  def _must_be_in_order(self, first: str, second: str) -> bool:
+    """Tells whether another order of the numbers is a difference.
+
+    That is so for results, and for ops that read the same.
+    """
+    a, b = self._tf1.nodes[first], self._tf2.nodes[second]
+    if first in self._strict:
+      return True
+    known = [o for o in a.operands if o.kind != nodes_lib.CONSTANT]
+    return a.family == b.family and all(
+      not (o.kind == nodes_lib.NODE and self.is_rearranged(o.key))
+      and any(self.same_operand(o, other) for other in b.operands)
+      for o in known
     )
 
   def is_rearranged(self, first: str) -> bool:

@@ -21,7 +21,7 @@ _TIGHT, _ROUNDED = 1e-10, 1e-7
 # With ops that only compute in float32.
 _SINGLE = 3e-6
 # Values are fetched in parts of about this many bytes.
-_PART = 256 << 20
+_PART = 128 << 20
 _MOST_LONE = 8
 _MOST_PLACES = 5
 _LARGEST_CONSTANT = 64
@@ -187,7 +187,8 @@ def _stopped(graphs, alignment, captures) -> list[str]:
   for i, side in enumerate(('TF1', 'TF2')):
     paired = alignment.pairs if i == 0 else alignment.inverse
     for read, name in graphs[i].stopped.items():
-      if read in paired and paired[read] not in graphs[1 - i].stopped:
+      others = graphs[1 - i].stopped
+      if not others or (read in paired and paired[read] not in others):
         lines.append(
           'only %s stops the gradient of %s: %s at %s'
           % (side, read, name, captures[i].line_of(name))
@@ -200,7 +201,7 @@ def _results_only(captures, label):
   ops = [captured.targets[label].op for captured in captures]
   return divergence.Divergence(
     *(
-      divergence.Place(op.name, op.type, captured.line_of(op.name))
+      divergence.Place(op.name, op.type, _line(captured, op.name))
       for op, captured in zip(ops, captures, strict=True)
     ),
     note='no op before the result itself could be told apart',
@@ -231,7 +232,12 @@ def _place(found, alignment, captures, replays):
 
 
 def _at(captured, node) -> divergence.Place:
-  return divergence.Place(node.name, node.op_type, captured.line_of(node.name))
+  return divergence.Place(node.name, node.op_type, _line(captured, node.name))
+
+
+def _line(captured, op_name) -> str:
+  line = captured.line_of(op_name)
+  return str(line) if line.filename else ''
 
 
 def _constants(run, nodes):

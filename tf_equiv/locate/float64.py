@@ -103,6 +103,10 @@ class Body:
       return ref
     return ref + ':0'
 
+  def _move(self, references: dict[str, str]) -> None:
+    for old, new in references.items():
+      self.moved[old] = self._full(new)
+
   def ref(self, name: str, op_type: str, index: int = 0) -> str:
     """Returns a reference to an output of a node.
 
@@ -132,10 +136,10 @@ class Body:
   def _rewrite(self, node) -> None:
     node = _copy(node)
     if node.op in batch_norm.FORWARD and _is_float(node):
-      self.moved.update(batch_norm.expand(self, node))
+      self._move(batch_norm.expand(self, node))
       return
     if node.op in batch_norm.GRADIENT and _is_float(node):
-      self.moved.update(batch_norm.expand_gradient(self, node))
+      self._move(batch_norm.expand_gradient(self, node))
       return
     definition = self._functions.get(node.op) or compat.op_definition(node.op)
     if definition is None or not _has_floats(node, definition):

@@ -62,6 +62,10 @@ def _epsilon(place) -> str:
       for side in ('TF1', 'TF2')
     ]
     pair = (small[0][0], small[1][0]) if all(small) else None
+  if pair is None and 'norm' in _name(place):
+    pair = _pair_of(place, r'constant \(operand \d\)')
+    if pair and not 0 < max(pair) <= 0.1:
+      pair = None
   if pair is None:
     return ''
   return (

@@ -63,15 +63,18 @@ class Replay:
     with self._graph.as_default():
       for name, (_, value) in self._captured.variables.items():
         op = self._graph.get_operation_by_name(name)
-        value = self._wide(np.asarray(value))
-        given = v1.placeholder(value.dtype, value.shape)
+        fed = v1.placeholder(value.dtype, value.shape)
+        # Cast inside, so that no wide copy of all variables is kept.
+        given = fed
+        if self._double and value.dtype == np.float32:
+          given = tf.cast(fed, tf.float64)
         if op.type == 'VarHandleOp':
           operations.append(
             tf.raw_ops.AssignVariableOp(resource=op.outputs[0], value=given)
           )
         else:
           operations.append(v1.assign(op.outputs[0], given).op)
-        values[given] = value
+        values[fed] = value
     return operations, values
 
   def is_small(self, name: str, most: int) -> bool:

@@ -89,11 +89,11 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
   lines = ['  the sides part at']
   for side, place in zip(_SIDES, (found.tf1, found.tf2), strict=True):
     if place is not None:
-      lines.append('    %s %s%s' % (side, place, _at(place)))
+      lines.append('    %s %s%s' % (side, place, _of_line(place)))
   lines += ['    ' + line for line in found.differences[:_MOST_DIFFERENCES]]
   for side, lone in zip(_SIDES, (found.only_tf1, found.only_tf2), strict=True):
     lines += [
-      '    only %s %s%s' % (side, place, _at(place))
+      '    only %s %s%s' % (side, place, _of_line(place))
       for place in lone[-_MOST_LONE:]
     ]
     lines += _more(lone, _MOST_LONE)
@@ -135,6 +135,11 @@ def _group(
     return []
   lines = ['  %s: %d of %d differ' % (group, len(failed), len(comparisons))]
   sides = ('before', 'after') if 'before and after' in group else _SIDES
+  # What has no numbers to compare is no matter of degree.
+  failed.sort(key=lambda c: not c.problem)
+  problems = sum(bool(c.problem) for c in failed)
+  if most == _MOST_BESIDE_OTHERS:  # They take one line each.
+    most = max(most, min(problems, _MOST_ITEMS))
   for comparison in failed[:most]:
     lines += ['    ' + line for line in _comparison(comparison, sides)]
   return lines + _more(failed, most)
@@ -259,6 +264,10 @@ def _transposed(shape, second) -> str:
 
 def _at(spec) -> str:
   return '  at %s' % spec.line if spec.line.filename else ''
+
+
+def _of_line(place: divergence_lib.Place) -> str:
+  return '  at ' + place.line if place.line else ''
 
 
 def _ledger(ledger: ledgers.LedgerDifference) -> list[str]:

@@ -6,7 +6,7 @@ a traced TF2 function, so that all that follows need not know which it was.
 
 import dataclasses
 import re
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -96,37 +96,46 @@ def capture(
   program: runner.Program,
   plan: plan_lib.RunPlan,
   weights: Dict[str, np.ndarray],
+  built: Optional[runner.Built] = None,
 ) -> Capture:
-  """Builds the graph of the TF1 side.
+  """Captures the graph of the TF1 side.
 
   Args:
     program: the user's TF1 code.
     plan: what to build.
     weights: value of each variable by name; others are initialized.
+    built: the graph of this plan, if there is one already.
 
   Returns:
     The capture.
   """
-  graph = tf.Graph()
-  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
-  with program.behavior.active(), seeds, graph.as_default():
-    inputs, feed = runner.placeholders(plan.inputs)
-    outputs = runner.build_outputs(program, inputs, plan, graph)
-    variables = v1.global_variables() + v1.local_variables()
-    fetches = runner.fetches_of(
-      program, plan, outputs, inputs, v1.global_variables(), graph
-    )
-    values = _values(graph, variables, weights)
-  specs = [runner.spec_of(v) for v in v1_globals(graph)]
+  built = built or _build(program, plan)
+  graph, fetches = built.graph, dict(built.fetches)
+  variables = v1_globals(graph)
+  specs = [runner.spec_of(v) for v in variables]
+  variables += graph.get_collection(v1.GraphKeys.LOCAL_VARIABLES)
+  values = _values(graph, variables, weights)
   behind = [', '.join(runner.variables_behind(x)) for x in fetches['losses']]
   return Capture(
     'TF1',
     graph,
     targets_of(fetches, specs, behind, fetches.pop('connected', None)),
-    {tensor.name: array for tensor, array in feed.items()},
-    {tensor.name: path for path, tensor in nest.flatten(inputs)},
+    {tensor.name: array for tensor, array in built.feed.items()},
+    {tensor.name: path for path, tensor in nest.flatten(built.inputs)},
     {v.op.name: (v.op.name, values[v.op.name]) for v in variables},
   )
+
+
+def _build(program, plan) -> runner.Built:
+  graph = tf.Graph()
+  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
+  with program.behavior.active(), seeds, graph.as_default():
+    inputs, feed = runner.placeholders(plan.inputs)
+    outputs = runner.build_outputs(program, inputs, plan, graph)
+    fetches = runner.fetches_of(
+      program, plan, outputs, inputs, v1.global_variables(), graph
+    )
+  return runner.Built(graph, inputs, feed, fetches)
 
 
 def v1_globals(graph) -> List[Any]:

@@ -102,12 +102,34 @@ class Program:
   train: Optional[Callable[[Any], Any]] = None
 
 
-def run(program: Program, plan: plan_lib.RunPlan):
+@dataclasses.dataclass
+class Built:
+  """The graph of a plan.
+
+  Attributes:
+    graph: the graph.
+    inputs: nest of placeholders.
+    feed: what to feed, by placeholder.
+    fetches: results by kind.
+  """
+
+  graph: Any
+  inputs: Any
+  feed: Dict[Any, np.ndarray]
+  fetches: Dict[str, Any]
+
+
+def run(
+  program: Program,
+  plan: plan_lib.RunPlan,
+  built: Optional[List[Built]] = None,
+):
   """Runs a plan in a fresh graph and session.
 
   Args:
     program: the user's TF1 code.
     plan: what to run.
+    built: list to which the graph is added, for those who look into it.
 
   Returns:
     An `Observation`. All its values come from one run of the session, so that
@@ -129,6 +151,8 @@ def run(program: Program, plan: plan_lib.RunPlan):
     observed.variables = [spec_of(variable) for variable in variables]
     observed.structure = nest.describe(outputs)
     fetches = fetches_of(program, plan, outputs, inputs, variables, graph)
+    if built is not None:
+      built.append(Built(graph, inputs, feed, fetches))
     losses = v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)
     observed.depends_on_training = plan.training and is_stochastic_or_updates(
       outputs
@@ -398,18 +422,27 @@ def _jitter(session, fetches, results, feed, draws) -> Dict[str, float]:
   if not outputs or all(moved[tensor] is feed[tensor] for tensor in feed):
     return {}
   moved.update(draws)
-  changed = session.run(outputs, moved)
+  found = _changes(session.run(outputs, moved), results['outputs'])
+  if any(found.values()):
+    # Random numbers inside of loops cannot be held.
+    again = session.run(outputs, {**feed, **draws})
+    if any(_changes(again, results['outputs']).values()):
+      return {}
+  return found
+
+
+def _changes(values, before) -> Dict[str, float]:
+  """Largest change of each array."""
   return {
     path: float(
       np.max(
         np.abs(
-          np.asarray(value, np.float64)
-          - np.asarray(results['outputs'][path], np.float64)
+          np.asarray(value, np.float64) - np.asarray(before[path], np.float64)
         ),
         initial=0.0,
       )
     )
-    for path, value in changed.items()
+    for path, value in values.items()
   }
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.tf1 import capture as capture_lib
-from tf_equiv.tf1 import errors, nest, source
+from tf_equiv.tf1 import errors, nest
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf2 import model as model_lib
@@ -22,6 +22,7 @@ def capture(
   plan: plan_lib.RunPlan,
   weights_for: Any,
   reference: observation_lib.Observation,
+  used: Any = None,
 ) -> capture_lib.Capture:
   """Traces the forward pass of the TF2 side, with its losses and gradients.
 
@@ -30,6 +31,7 @@ def capture(
     plan: what to run.
     weights_for: gives the values of the variables.
     reference: the TF1 side, whose seeds are taken where the draws agree.
+    used: the forward pass of this plan, if there is one already.
 
   Returns:
     The capture.
@@ -38,19 +40,15 @@ def capture(
     CannotTraceError: if the code cannot be traced, or keeps state in something
       else than variables.
   """
-  observed = observation_lib.Observation('TF2')
   with runner.environment(plan) as (seeds, created):
-    lines = {}
-
-    def note(layer):
-      line = source.user_line(3)
-      if line.filename:
-        lines[layer.name] = line
-
-    with compat.keras_layers_seen(note):
+    if used is None:
+      observed = observation_lib.Observation('TF2')
       forward = runner._Forward(program, plan, observed, created)
-    forward.prepare(weights_for)
-    draws = seeds.replay(reference.draws)
+      forward.prepare(weights_for)
+      draws = seeds.replay(reference.draws)
+    else:
+      forward, observed, draws = used, used.observed, used.observed.draws
+      forward.set(weights_for(observed))
     forward.restart = lambda: seeds.repeat(draws)
     try:
       graph, inputs, found = compat.traced_graph(forward, forward.inputs)
@@ -81,7 +79,7 @@ def capture(
     feeds,
     {tensor.name: path for path, tensor in paths.items()},
     variables,
-    lines,
+    forward.layer_lines,
   )
 
 

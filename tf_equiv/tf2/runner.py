@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, nest, tensors, user_code
+from tf_equiv.tf1 import errors, nest, source, tensors, user_code
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
@@ -152,6 +152,7 @@ def run(
   reference: observation_lib.Observation | None = None,
   variant: str = variants.EAGER,
   without: Sequence[str] = (),
+  used: list[Any] | None = None,
 ):
   """Runs a plan on a freshly built model.
 
@@ -169,6 +170,7 @@ def run(
       forward passes make the same draws, else what its random ops drew.
     variant: how the second call runs; see `variants`.
     without: passes of Grappler that are off, for the variant of that name.
+    used: list to which the forward pass is added, for those who look into it.
 
   Returns:
     An `Observation`.
@@ -189,6 +191,8 @@ def run(
       forward = _MirroredForward(program, plan, observed, created)
     else:
       forward = _Forward(program, plan, observed, created)
+      if used is not None:
+        used.append(forward)
     if plan.weights == plan_lib.FIXED or variant != variants.EAGER:
       forward.prepare(weights_for)
       draws = () if reference is None else reference.draws
@@ -281,7 +285,9 @@ class _Forward:
   """The forward pass of a model, with losses and gradients as wanted."""
 
   def __init__(self, program, plan, observed, created):
-    self.model = build_model(program)
+    self.layer_lines: dict[str, source.SourceLine] = {}
+    with compat.keras_layers_seen(self._note_layer):
+      self.model = build_model(program)
     self.inputs = input_tensors(plan.inputs)
     self.variables = []
     # Lets the draws of a call, which may be traced twice, begin anew.
@@ -289,6 +295,20 @@ class _Forward:
     self._program, self._plan = program, plan
     self._observed, self._created = observed, created
     observed.takes_training = program.takes_training(self.model)
+
+  def _note_layer(self, layer) -> None:
+    line = source.user_line(3)
+    if line.filename:
+      self.layer_lines[layer.name] = line
+
+  @property
+  def observed(self) -> observation_lib.Observation:
+    """The observation that is being made."""
+    return self._observed
+
+  def set(self, values) -> None:
+    """Sets the variables; see `set_weights`."""
+    set_weights(self.variables, values, self._created)
 
   def prepare(self, weights_for) -> None:
     """Creates the variables in a first call, and sets them."""
