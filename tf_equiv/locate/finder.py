@@ -104,6 +104,10 @@ def find(
       found.divergence = _explain(
         places, alignment, (tf1, tf2), replays, graphs, sketches, failing
       )
+      found.divergence.differences += _unchanged(
+        found.divergence, (tf1, tf2), tf1_name_of
+      )
+      found.divergence.mistake = mistakes.recognize(found.divergence)
   if found.divergence is not None:
     found.divergence.seconds = time.time() - start
   return found
@@ -175,7 +179,6 @@ def _explain(places, alignment, captures, replays, graphs, sketches, failing):
   ]
   first = made[0] if made else _results_only(captures, failing[0])
   first.differences += _stopped(graphs, alignment, captures)
-  first.mistake = mistakes.recognize(first)
   first.others = made[1:]
   first.layers = _layers(alignment, graphs, sketches)
   return first
@@ -193,6 +196,21 @@ def _stopped(graphs, alignment, captures) -> list[str]:
           'only %s stops the gradient of %s: %s at %s'
           % (side, read, name, captures[i].line_of(name))
         )
+  return lines
+
+
+def _unchanged(place, captures, tf1_name_of) -> list[str]:
+  """Says which biases of loops are the same numbers on both sides."""
+  if place.tf1 is None or 'hile' not in place.tf1.op_type:
+    return []
+  mine = {name: value for name, value in captures[0].variables.values()}
+  lines = []
+  for name, value in captures[1].variables.values():
+    first = tf1_name_of.get(name, name)
+    if first in place.variables and value.ndim == 1:
+      same = mine[first].size == value.size
+      if same and np.array_equal(np.sort(mine[first]), np.sort(value)):
+        lines.append('%s holds the same numbers in both' % first)
   return lines
 
 
@@ -254,16 +272,15 @@ def _constants(run, nodes):
 
 
 def _compare(found, replays):
+  """Compares the first output that differs, if there is one."""
   a, b = found.tf1, found.tf2
-  if not a.outputs or not b.outputs:
-    return None
-  arrays = [
-    run.fetch([node.outputs[0]])[0]
-    for run, node in zip(replays, (a, b), strict=True)
-  ]
-  tolerance = tolerances.Tolerance()
-  compared = values.compare_arrays(a.name, *arrays, tolerance)
-  return dataclasses.replace(compared, dtype=a.dtype)
+  compared = None
+  for mine, theirs in zip(a.outputs, b.outputs, strict=False):
+    arrays = replays[0].fetch([mine])[0], replays[1].fetch([theirs])[0]
+    compared = values.compare_arrays(a.name, *arrays, tolerances.Tolerance())
+    if not compared.passed:
+      return dataclasses.replace(compared, dtype=a.dtype)
+  return None
 
 
 def _layers(alignment, graphs, sketches):

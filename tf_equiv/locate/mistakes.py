@@ -134,13 +134,20 @@ def _half(place) -> str:
 
 
 def _forget_bias(place) -> str:
-  loops = 'while' in _name(place) or 'lstm' in _name(place)
-  if loops and 1.0 in _numbers(place, 'TF1') and 'lstm' in _name(place):
+  same = any(
+    x.endswith('holds the same numbers in both') for x in place.differences
+  )
+  if same and 1.0 in _numbers(place, 'TF1') and 'lstm' in _reads(place):
     return (
       'TF1 adds a forget bias of 1 inside the LSTM cell; Keras keeps it in '
-      'the bias variable: add 1 to the forget part in convert_variable.'
+      'the bias variable: add 1 to the forget part in convert_variable '
+      '(tf_equiv.converters.LSTM does).'
     )
   return ''
+
+
+def _reads(place) -> str:
+  return ' '.join(place.variables).lower()
 
 
 def _activation(place) -> str:
