@@ -39,15 +39,17 @@ class GuideTest(pairs.OnesMigration):
     # With an image of ones all batch variances are zero.
     with self.assertRaises(AssertionError) as caught:
       self.assertTrainingEquivalent(seed_mode='num_random_ops')
-    self.assertStartsWith(
+    self.assertRegex(
       str(caught.exception),
-      'Vacuous agreement proves nothing: the outputs are rounding noise',
+      r'^Vacuous agreement .*: \d+ of 18 outputs are rounding noise',
     )
 
 
 class FunctionalTest(pairs.FunctionalMigration):
   def test_constant_mode_passes(self):
-    verdict = self.assertTrainingEquivalent(seed_mode='constant')
+    verdict = self.assertTrainingEquivalent(
+      seed_mode='constant', allow_vacuous=True
+    )
     for value in pairs.regularization_loss(verdict):
       np.testing.assert_allclose(value, 1.2239965, rtol=5e-6)
 

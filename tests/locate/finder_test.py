@@ -88,7 +88,19 @@ class LocateTest(parameterized.TestCase):
       case.assertForwardEquivalent()
     text = str(caught.exception)
     self.assertIn('noise: the difference vanishes in float64', text)
-    self.assertRegex(text, r'tolerance that rounding needs \(atol=')
+    self.assertRegex(text, r'pass a tolerance that it needs \(atol=')
+
+  def test_difference_that_is_not_in_the_graph(self):
+    def eager_only(x):
+      return dense(x, 3, 'd') + (0.5 if tf.executing_eagerly() else 0.0)
+
+    case = case_of(eager_only, lambda x: dense(x, 3, 'd') + 0.0)
+    with self.assertRaises(AssertionError) as caught:
+      case.assertForwardEquivalent()
+    self.assertIn(
+      'traced as a graph, the TF2 side agrees with TF1', str(caught.exception)
+    )
+    self.assertNotIn('noise', str(caught.exception))
 
   def test_in_a_training_step(self):
     case = case_of(

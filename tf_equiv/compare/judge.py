@@ -190,7 +190,7 @@ def conclude(
   failed = [g for g in verdict.comparisons if verdict.failed(g)]
   if not failed:
     _require_something(verdict, plan, allow_empty)
-    _require_meaning(verdict, tf1, tf2, allow_vacuous)
+    _require_meaning(verdict, plan, tf1, tf2, allow_vacuous)
     return
   group = failed[0]
   verdict.headline = _headline(verdict, group, failed[1:])
@@ -283,12 +283,12 @@ def _headline(verdict, group, later) -> str:
   return line
 
 
-def _require_meaning(verdict, tf1, tf2, allow_vacuous) -> None:
+def _require_meaning(verdict, plan, tf1, tf2, allow_vacuous) -> None:
   """Fails a pass that proves nothing; says what a real one proves."""
   if verdict.headline:
     return
   verdict.power = power.describe(tf2)
-  reason = power.vacuous(tf1, tf2)
+  reason = power.vacuous(tf1, tf2, plan.gradients)
   if not reason:
     return
   verdict.kind = divergence.VACUOUS

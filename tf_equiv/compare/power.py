@@ -22,16 +22,21 @@ ADVICE = (
 
 
 def vacuous(
-  tf1: observation_lib.Observation, tf2: observation_lib.Observation
+  tf1: observation_lib.Observation,
+  tf2: observation_lib.Observation,
+  gradients: bool = False,
 ) -> str:
   """Says why an agreement of the outputs proves nothing, '' if it does.
 
   Args:
     tf1: the reference.
     tf2: the candidate.
+    gradients: whether gradients were compared as well, which say more than
+      constant outputs do.
 
   Returns:
-    The reason, if it holds for all floating-point outputs.
+    The reason: all floating-point outputs are constant, one of them is
+    rounding noise, or none responds to a variable.
   """
   outputs = {
     path: np.asarray(value)
@@ -40,7 +45,8 @@ def vacuous(
   }
   if not outputs or any(np.isnan(x).any() for x in outputs.values()):
     return ''
-  if all(x.size > 1 and not np.ptp(x) for x in outputs.values()):
+  constant = all(x.size > 1 and not np.ptp(x) for x in outputs.values())
+  if constant and not gradients:
     value = next(iter(outputs.values())).reshape(-1)[0]
     return 'all elements of the outputs are equal (%.6g)' % value
   noise = {
@@ -48,13 +54,16 @@ def vacuous(
     for path, x in outputs.items()
     if path in tf1.jitter
   }
-  if len(noise) == len(outputs) and min(noise.values()) > _MOST_NOISE:
+  noisy = [path for path in noise if noise[path] > _MOST_NOISE]
+  if noisy:
     return (
-      'the outputs are rounding noise: they move by %.2g of their size when '
-      'the inputs move by one unit in the last place' % min(noise.values())
+      '%d of %d outputs are rounding noise, first outputs%s: it moves by %.2g '
+      'of its size when the inputs move by one unit in the last place'
+      % (len(noisy), len(outputs), noisy[0], noise[noisy[0]])
     )
   effects = tf2.sensitivity
-  if effects and not any(x > _LEAST_EFFECT for x in effects.values()):
+  silent = effects and not any(x > _LEAST_EFFECT for x in effects.values())
+  if silent and not gradients:
     return 'the outputs respond to none of the %d trained variables' % len(
       effects
     )

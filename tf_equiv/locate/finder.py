@@ -37,12 +37,15 @@ class Found:
     distance: largest distance of the results in float64.
     precise: whether all ops computed in float64.
     results: for each side, values of the results in float64 by label.
+    single: where nothing was found, TF2's results as its graph gives them in
+      float32.
   """
 
   divergence: divergence.Divergence | None
   distance: float
   precise: bool
   results: tuple[dict, dict]
+  single: dict = dataclasses.field(default_factory=dict)
 
 
 def find(
@@ -108,9 +111,19 @@ def find(
         found.divergence, (tf1, tf2), tf1_name_of
       )
       found.divergence.mistake = mistakes.recognize(found.divergence)
+    else:
+      found.single = _in_single_precision(tf2, labels, replays[1])
   if found.divergence is not None:
     found.divergence.seconds = time.time() - start
   return found
+
+
+def _in_single_precision(captured, labels, double) -> dict:
+  """Results with the draws of the run in float64."""
+  with replay.Replay(captured, double=False) as run:
+    run.fix(double.fixed)
+    names = [captured.targets[label].name for label in labels]
+    return dict(zip(labels, run.fetch(names), strict=True))
 
 
 def _tolerance(distance: float, precise: bool) -> float:
@@ -136,6 +149,8 @@ def _share_draws(graphs, replays, same_draws) -> dict[str, str]:
       pairs[name] = same.popleft()
   if same_draws:
     for first, second in pairs.items():
+      if drawn[0][first].dtype.kind not in 'fV':
+        continue  # The range of integers may be what differs.
       drawn[1][second] = drawn[0][first]
   for run, given in zip(replays, drawn, strict=True):
     run.fix(given)

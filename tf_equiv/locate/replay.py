@@ -18,6 +18,7 @@ class Replay:
   """A captured graph in a session of its own; a context manager.
 
   Attributes:
+    fixed: values that tensors have in all runs, by name.
     fallbacks: types of ops that compute in float32 although double precision
       was asked for.
   """
@@ -36,6 +37,7 @@ class Replay:
       rewritten = float64.rewrite(graph_def)
       graph_def = rewritten.graph_def
       self._tensors, self.fallbacks = rewritten.tensors, rewritten.fallbacks
+    self.fixed: dict[str, np.ndarray] = {}
     self._captured, self._double = captured, double
     self._graph = tf.Graph()
     with self._graph.as_default():
@@ -92,6 +94,7 @@ class Replay:
       values: by name of the tensor; random draws are in the dtype in which
         they are drawn.
     """
+    self.fixed.update(values)
     self._feed.update(values)
 
   def fetch(self, names: Sequence[str], drawn: bool = False):

@@ -164,9 +164,7 @@ def run(
     _log.info('TF1: %d variables, running the session', len(variables))
     with v1.Session(graph=graph, config=session_config()) as session:
       observed.weights = _set_weights(session, program, plan, observed)
-      ops = random_values.random_ops(
-        [t.op for t in [*fetches['outputs'].values(), *fetches['losses']]]
-      )
+      ops = random_values.random_ops([t.op for t in _results(fetches)])
       results, drawn = session.run(
         [fetches, [op.outputs[0] for op in ops]], feed_dict=feed
       )
@@ -400,6 +398,12 @@ def assign(session, variables, values) -> None:
     fed.add(source.name)
   if operations:
     session.run(operations, feed)
+
+
+def _results(fetches) -> List[Any]:
+  """Returns the tensors of a forward pass, that of the loss included."""
+  losses = [fetches['loss']] if 'loss' in fetches else []
+  return [*fetches['outputs'].values(), *fetches['losses'], *losses]
 
 
 def _jitter(session, fetches, results, feed, draws) -> Dict[str, float]:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.tf1 import random_values as random_lib
+from tf_equiv.tf1 import source
 
 
 @dataclasses.dataclass
@@ -21,10 +22,12 @@ class Injection:
 
   Attributes:
     function: the traced function; None if TF2's draws are not those of TF1.
+    concrete: its trace, which does not depend on where it is called.
     problem: why not, in one line.
   """
 
   function: Callable | None
+  concrete: Callable | None = None
   problem: str = ''
 
 
@@ -44,49 +47,87 @@ def trace(
 
   Returns:
     An `Injection`. Its function is only usable if TF2 draws numbers of the
-    same kinds and shapes in the same order.
+    same kinds and shapes, outside of loops; those of one kind and shape are
+    taken in order.
   """
-  expected, found = list(values), []
+  expected = [v for v in values if v.family != random_lib.INTEGERS]
+  waiting, found, inner = list(expected), [], []
 
   def replace(op_type, inputs, attrs, outputs, op_name=None, graph=None):
     del inputs, attrs, op_name
     family = random_lib.family_of(op_type)
-    if graph is None or not family:
+    # Integers are left alone: their range is no part of what is compared.
+    if graph is None or not family or family == random_lib.INTEGERS:
       return None
     shape = tuple(outputs[0].shape.as_list()) if outputs[0].shape.rank else ()
-    found.append((family, outputs[0].dtype.name, shape))
-    i = len(found) - 1
-    if i >= len(expected) or expected[i].key != found[i]:
+    draw = _Draw((family, outputs[0].dtype.name, shape), source.user_line(2))
+    if hasattr(getattr(graph, 'outer_graph', None), 'captures'):
+      # One constant would stand for the draws of all turns of a loop.
+      inner.append(draw)
       return None
+    found.append(draw)
+    same = next((v for v in waiting if v.key == draw.key), None)
+    if same is None:
+      return None
+    waiting.remove(same)
     with graph.as_default():
-      return [tf.constant(expected[i].value)]
+      return [tf.constant(same.value)]
 
   traced = tf.function(function, autograph=False, jit_compile=jit_compile)
   try:
     with compat.op_callback(replace):
-      traced.get_concrete_function(*arguments)
+      concrete = traced.get_concrete_function(*arguments)
   except Exception as error:  # Whatever code that is not made for tracing does.
     lines = str(error).strip().splitlines()
     return Injection(
       None,
-      'the TF2 side cannot be traced as a tf.function (%s: %s)'
+      problem='the TF2 side cannot be traced as a tf.function (%s: %s)'
       % (type(error).__name__, lines[0] if lines else ''),
     )
-  if found != [value.key for value in expected]:
-    return Injection(None, _difference(expected, found))
-  return Injection(traced)
+  if inner:
+    return Injection(
+      None,
+      problem='TF2 draws %s inside a loop, a branch or a nested tf.function'
+      % inner[0],
+    )
+  if waiting or len(found) != len(expected):
+    return Injection(None, problem=_difference(expected, found))
+  return Injection(traced, concrete)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Draw:
+  """A draw of TF2.
+
+  Attributes:
+    key: as `random_values.RandomValue.key`.
+    line: line of user code that makes it.
+  """
+
+  key: tuple[str, str, tuple[int, ...]]
+  line: source.SourceLine
+
+  def __str__(self) -> str:
+    family, dtype, shape = self.key
+    text = '%s %s%s' % (family, dtype, list(shape))
+    return '%s at %s' % (text, self.line) if self.line.filename else text
 
 
 def _difference(expected, found) -> str:
-  i = 0
-  while i < min(len(expected), len(found)) and expected[i].key == found[i]:
-    i += 1
-  first = str(expected[i]) if i < len(expected) else 'nothing more'
-  second = 'nothing more'
-  if i < len(found):
-    family, dtype, shape = found[i]
-    second = '%s %s%s' % (family, dtype, list(shape))
+  """Names the first draws without counterpart; order does not matter."""
+  mine, theirs = list(expected), list(found)
+  for value in expected:
+    same = next((draw for draw in theirs if draw.key == value.key), None)
+    if same is not None:
+      mine.remove(value)
+      theirs.remove(same)
   return (
-    'TF1 draws %d time(s) and TF2 %d time(s); draw %d is %s in TF1, %s in TF2'
-    % (len(expected), len(found), i + 1, first, second)
+    'TF1 draws %d time(s) and TF2 %d time(s); without counterpart is %s in '
+    'TF1, %s in TF2'
+    % (
+      len(expected),
+      len(found),
+      mine[0] if mine else 'nothing',
+      theirs[0] if theirs else 'nothing',
+    )
   )

@@ -247,9 +247,7 @@ def aligned(
   if variant in variants.COMPILED:
     compiled = variants.compiled(variant, function)
   elif variant == variants.SAVED_MODEL:
-    export = variants.explained(variant, exported.exported)
-    loaded = export(function, arguments[0], function.watched())
-    compiled = variants.explained(variant, loaded)
+    compiled = _loaded(function, function, arguments)
   if reference is None or not reference.random_values:
     return compiled
   keys = [
@@ -276,9 +274,18 @@ def aligned(
     'TF2 computed with the %d random draw(s) of TF1'
     % len(reference.random_values)
   )
+  if variant == variants.SAVED_MODEL:
+    return _loaded(injected.concrete, function, arguments)
   if variant in variants.COMPILED:
     return variants.explained(variant, injected.function)
   return injected.function
+
+
+def _loaded(function, forward, arguments) -> Callable:
+  """Returns a function after the round trip through a SavedModel."""
+  export = variants.explained(variants.SAVED_MODEL, exported.exported)
+  loaded = export(function, arguments[0], forward.watched())
+  return variants.explained(variants.SAVED_MODEL, loaded)
 
 
 class _Forward:
