@@ -336,7 +336,7 @@ class BehaviorsTest(absltest.TestCase):
 
     class Case(tf_equiv.MigrationTestCase):
       def make_inputs(self):
-        return np.ones((2, 3), np.float32)
+        return np.array([1, 2, 3], np.float32)
 
       def build_tf1(self, inputs, training):
         seen.append(isinstance(inputs == inputs, bool))

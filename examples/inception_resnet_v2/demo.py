@@ -89,14 +89,15 @@ STEPS = (
     'step 4   training, num_random_ops',
     pairs.OnesMigration,
     'assertTrainingEquivalent',
-    {'seed_mode': 'num_random_ops'},
+    # It is vacuous: on ones all logits are rounding noise.
+    {'seed_mode': 'num_random_ops', 'allow_vacuous': True},
     1.22548,
   ),
   (
     'step 4   training, constant, functional model',
     pairs.FunctionalMigration,
     'assertTrainingEquivalent',
-    {'seed_mode': 'constant'},
+    {'seed_mode': 'constant', 'allow_vacuous': True},
     1.2239965,
   ),
   (

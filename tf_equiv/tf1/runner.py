@@ -44,7 +44,7 @@ class TF1Behavior:
     >>> class ShapesTest(MigrationTestCase):
     ...   tf1_behavior = TF1Behavior(v2_tensorshape=False)
     ...   def make_inputs(self):
-    ...     return np.ones((2, 3), np.float32)
+    ...     return np.array([[1, 2, 3]], np.float32)
     ...   def build_tf1(self, inputs, training):
     ...     return inputs * inputs.shape[1].value
     ...   def build_tf2(self):
