@@ -353,7 +353,7 @@ class OutputsTest(parameterized.TestCase):
 
     class TypedCase(Case):
       def make_inputs(self):
-        return np.ones((3, 2)).astype(dtype)
+        return np.arange(6).reshape(3, 2).astype(dtype)
 
       def build_tf1(self, inputs, training):
         return typed(inputs)
