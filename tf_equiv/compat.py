@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import types
 import warnings
 
 LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
@@ -737,6 +738,25 @@ def op_definition(op_type):
     'tensorflow.python.framework.op_def_registry'
   )
   return registry.get(op_type)
+
+
+def export_messages():
+  """Returns the classes of messages in exported graphs that `tf` leaves out.
+
+  The modules of protocol buffers are no part of the public API.
+  """
+  names = (
+    ('core.protobuf.saved_model_pb2', 'SavedModel'),
+    ('core.framework.variable_pb2', 'VariableDef'),
+    ('core.protobuf.control_flow_pb2', 'CondContextDef'),
+    ('core.protobuf.control_flow_pb2', 'WhileContextDef'),
+  )
+  return types.SimpleNamespace(
+    **{
+      name: getattr(importlib.import_module('tensorflow.' + module), name)
+      for module, name in names
+    }
+  )
 
 
 @functools.lru_cache(maxsize=None)  # What is registered does not change.

@@ -101,6 +101,7 @@ class VariableAssertions(base.AssertionBase):
     tf2 = tf2_runner.list_variables(self._tf2_program(), plan)
     table = self._match(tf1, tf2)
     verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
+    verdict.notes += [*tf1.notes, *tf2.notes]
     verdict.seconds = time.time() - start
     return self._conclude(verdict, msg)
 

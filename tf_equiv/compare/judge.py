@@ -91,9 +91,10 @@ def judge_run(
   verdict.comparisons['outputs'] = observations.compare_outputs(
     tf1, tf2, tolerance
   )
-  verdict.comparisons['regularization losses'] = losses_lib.compare_losses(
-    tf1.losses, tf2.losses, table.tf1_names_of(), tolerance
-  )
+  if observation_lib.LOSSES not in tf1.unknown:
+    verdict.comparisons['regularization losses'] = losses_lib.compare_losses(
+      tf1.losses, tf2.losses, table.tf1_names_of(), tolerance
+    )
   if plan.updates:
     verdict.comparisons['updated variables'] = observations.compare_updates(
       tf1, tf2, table, convert, tolerance
@@ -146,7 +147,7 @@ def judge_comparable(
     verdict.headline += '; outputs were not compared'
     return verdict
   verdict = verdict_lib.Verdict(
-    assertion, conditions, table=table, notes=list(tf2.notes)
+    assertion, conditions, table=table, notes=[*tf1.notes, *tf2.notes]
   )
   verdict.compared['variables'] = len(table.pairs)
   forgotten = tf2.recreated or [

@@ -67,6 +67,9 @@ class Program:
     clip_gradients: list of gradients to list of gradients.
     update_ops: whether the default training step runs UPDATE_OPS.
     train: `train_tf1(inputs)`, a whole training step in place of the default.
+    step: `step(recording)`, where `build` made a training step as well; returns
+      (loss or None, operation) of it, and adds to the `updates.Recording` what
+      that did not see.
   """
 
   build: Callable[..., Any]
@@ -77,3 +80,4 @@ class Program:
   clip_gradients: Callable[[List[Any]], List[Any]] = list
   update_ops: bool = True
   train: Optional[Callable[[Any], Any]] = None
+  step: Optional[Callable[[Any], Any]] = None

@@ -1,0 +1,520 @@
+"""Imports an exported graph, cut down to what a plan needs of it."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_equiv import compat
+from tf_equiv.references import (
+  export_branches,
+  export_files,
+  export_names,
+  export_nodes,
+  export_safety,
+  export_seeds,
+  export_variables,
+)
+from tf_equiv.tf1 import draws as draws_lib
+from tf_equiv.tf1 import errors, nest
+from tf_equiv.tf1 import plan as plan_lib
+
+v1 = tf.compat.v1
+
+_WRITING = re.compile(r'(Resource)?(Sparse)?Apply|Assign|(Resource)?Scatter')
+_NO_SAVER = v1.train.SaverDef(
+  filename_tensor_name='none:0',
+  save_tensor_name='none:0',
+  restore_op_name='none',
+)
+_TABLES = re.compile(r'HashTable|MutableHashTable|MutableDenseHashTable')
+_CONTEXTS = (
+  (v1.GraphKeys.COND_CONTEXT, 'CondContextDef', 'cond_ctxt'),
+  (v1.GraphKeys.WHILE_CONTEXT, 'WhileContextDef', 'while_ctxt'),
+)
+_KINDS = tuple(kind for _, kind, _ in _CONTEXTS)
+_ENTERING = ('Enter', 'RefEnter')
+_BRANCHING = ('Switch', 'RefSwitch')
+
+
+@dataclasses.dataclass
+class Loaded:
+  """An export that has been read.
+
+  Attributes:
+    export: the export.
+    nodes: its nodes.
+    variables: its variables.
+    values: their values.
+    names: finds tensors by name.
+    unused: entries of the checkpoint that the graph has no variable for.
+  """
+
+  export: export_files.Export
+  nodes: export_nodes.Nodes
+  variables: export_variables.Variables
+  values: export_variables.Values
+  names: export_names.Finder
+  unused: list[str]
+
+
+@dataclasses.dataclass
+class Wanted:
+  """What is wanted of a graph.
+
+  Attributes:
+    plan: the plan that is run.
+    training: the training flag.
+    outputs: nest of tensors 'name:0'.
+    inputs: placeholder by tensor that it is fed to.
+    feeds: value by tensor.
+    train_op: tensor or op that takes a training step; '' for none.
+    loss: the tensor of the loss; '' if not known.
+    reset: whether the test case gives the variables their values.
+    allow_file_ops: whether the graph may read and write files.
+  """
+
+  plan: plan_lib.RunPlan
+  training: bool
+  outputs: Any
+  inputs: Mapping[str, Any]
+  feeds: Mapping[str, Any]
+  train_op: str = ''
+  loss: str = ''
+  reset: bool = False
+  allow_file_ops: bool = False
+
+
+@dataclasses.dataclass
+class Imported:
+  """A graph after its import.
+
+  Attributes:
+    graph: the graph.
+    outputs: nest of its output tensors.
+    loss: tensor of the loss, or None.
+    train_op: operation that takes a training step, or None.
+    draws: ledger of its draws.
+    defaults: placeholders that keep their defaults.
+    hidden: whether it has loops or branches whose inside cannot be told.
+  """
+
+  graph: Any
+  outputs: Any
+  loss: Any
+  train_op: Any
+  draws: list[draws_lib.Draw]
+  defaults: list[str]
+  hidden: bool
+
+
+def load(export: export_files.Export, named=()) -> Loaded:
+  """Prepares an export: finds its variables, and checks their values."""
+  nodes = export_nodes.Nodes(export.meta.graph_def)
+  for ref, path in export.assets.items():
+    name = export_nodes.node_of(ref)
+    if name in nodes and nodes[name].op == 'Const':
+      value = tf.make_tensor_proto(np.array(path, object), tf.string)
+      nodes[name].attr['value'].tensor.CopyFrom(value)
+  variables = export_variables.find(export, nodes, named)
+  values = export_variables.Values(export, variables)
+  names = export_names.Finder(export, nodes)
+  return Loaded(export, nodes, variables, values, names, values.check())
+
+
+def import_into(loaded: Loaded, wanted: Wanted) -> Imported:
+  """Imports what is wanted into the current graph.
+
+  Args:
+    loaded: the export.
+    wanted: what is wanted of it.
+
+  Returns:
+    The graph.
+
+  Raises:
+    UsageError, EnvironmentSetupError: if it cannot run.
+  """
+  return _Importer(loaded, wanted).run()
+
+
+class _Importer:
+  def __init__(self, loaded, wanted):
+    self._loaded, self._wanted = loaded, wanted
+    self._export, self._variables = loaded.export, loaded.variables
+    self._nodes = export_nodes.Nodes(loaded.nodes.graph_def())
+    self._cut = set(wanted.inputs)
+    self._nodes.forget_waits(self._cut)
+    self._constants = self._fix(wanted.feeds)
+    self._taken = export_branches.take(self._nodes, self._cut)
+
+  def _fix(self, feeds):
+    """Puts constants in the place of what is fed; returns their names."""
+    fixed = {}
+    for i, (ref, array) in enumerate(feeds.items()):
+      proto = tf.make_tensor_proto(array)
+      fixed[ref] = self._nodes.add(
+        'Const',
+        'tf_equiv_feeds/%d' % i,
+        dtype=tf.as_dtype(proto.dtype),
+        value=proto,
+      )
+    # At the front, because the order of the nodes counts.
+    names = [export_nodes.node_of(ref) for ref in fixed.values()]
+    front = {name: self._nodes[name] for name in names}
+    self._nodes.by_name = {**front, **self._nodes.by_name}
+    self._nodes.replace(fixed)
+    return fixed
+
+  def run(self) -> Imported:
+    outputs = {
+      path: self._now('outputs' + path, ref)
+      for path, ref in nest.flatten(self._wanted.outputs)
+    }
+    loss = self._wanted.loss and self._now('loss', self._wanted.loss)
+    train_op = self._wanted.train_op and self._op('train_op')
+    results = [*outputs.values(), *filter(None, (loss, train_op))]
+    collections = self._collections(train_op)
+    results += [ref for refs in collections.values() for ref in refs]
+    needed = self._needed(results)
+    defaults = export_safety.check_placeholders(
+      self._export.title, self._nodes, needed
+    )
+    variables, local = self._definitions(needed)
+    for definition in (*variables, *local):
+      results += self._parts(definition)
+    results += self._table_initializers(needed, collections)
+    everything = self._needed(results)
+    self._check(everything)
+    model = set(self._variables.model)
+    drawing = [
+      *outputs.values(),
+      *filter(None, (loss,)),
+      *collections[v1.GraphKeys.REGULARIZATION_LOSSES],
+      *('^' + d.initializer_name for d in variables if _name(d) in model),
+    ]
+    drawn = export_seeds.rewrite(
+      self._export.title,
+      self._nodes,
+      self._needed(drawing),
+      self._wanted.plan.seed_mode,
+      self._wanted.plan.seed,
+    )
+    if train_op:
+      self._order(train_op, [*outputs.values(), *filter(None, (loss,))])
+    meta = self._meta_graph(everything, collections, variables, local)
+    graph = self._import(meta)
+    return Imported(
+      graph,
+      nest.map_leaves(
+        lambda path, ref: self._tensor(graph, 'outputs' + path, outputs[path]),
+        self._wanted.outputs,
+      ),
+      self._tensor(graph, 'loss', loss) if loss else None,
+      graph.get_operation_by_name(export_nodes.node_of(train_op))
+      if train_op
+      else None,
+      export_seeds.ledger(graph, drawn, self._drawn_for(variables)),
+      defaults,
+      self._hides(graph),
+    )
+
+  def _hides(self, graph) -> bool:
+    """Tells whether loops and branches cannot be told from what is around."""
+    told = any(True for kind in _KINDS for _ in self._contexts(kind))
+    for op in graph.get_operations():
+      enters = op.type in _ENTERING and not compat.is_in_control_flow(op)
+      if enters or (op.type in _BRANCHING and not told):
+        return True
+    return False
+
+  def _now(self, where: str, ref: str) -> str:
+    """Returns where a tensor is found after the rewriting."""
+    now = self._taken.now(self._constants.get(ref, ref))
+    if not now:
+      raise errors.UsageError(
+        '%s is %r, which %s does not compute with these feeds: it is in a '
+        'branch (tf.cond) that is not taken when training is %s.'
+        % (where, ref, self._export.title, self._wanted.training)
+      )
+    return now
+
+  def _op(self, where: str) -> str:
+    ref = self._now(where, self._wanted.train_op)
+    return '^' + export_nodes.node_of(ref)
+
+  def _needed(self, refs):
+    """Nodes that some results depend on; loops are kept whole."""
+    needed = self._nodes.ancestors(refs, self._cut)
+    while True:
+      more = [
+        '^' + name
+        for name in self._loops(needed)
+        if name not in needed and name in self._nodes
+      ]
+      if not more:
+        return needed
+      needed.update(self._nodes.ancestors(more, self._cut))
+
+  def _loops(self, needed):
+    for context in self._contexts('WhileContextDef'):
+      if export_nodes.node_of(context.pivot_name) in needed:
+        for ref in (
+          *context.loop_enter_names,
+          *context.loop_exit_names,
+          *context.values_def.values,
+        ):
+          yield export_nodes.node_of(ref)
+
+  def _contexts(self, kind: str):
+    """All loop or branch contexts of the export, nested ones included."""
+    cls = compat.export_messages()
+    for key, name, _ in _CONTEXTS:
+      for data in self._export.meta.collection_def[key].bytes_list.value:
+        pending = [(name, getattr(cls, name).FromString(data))]
+        while pending:
+          each, context = pending.pop()
+          if each == kind:
+            yield context
+          for nested in context.nested_contexts:
+            chosen = nested.WhichOneof('ctxt')
+            pending += [
+              (n, getattr(nested, f)) for _, n, f in _CONTEXTS if f == chosen
+            ]
+
+  def _collections(self, train_op) -> dict[str, list[str]]:
+    """Tensors and ops of the collections that are kept."""
+    keys = [v1.GraphKeys.REGULARIZATION_LOSSES]
+    if self._wanted.training and not train_op:
+      keys.append(v1.GraphKeys.UPDATE_OPS)
+    found = {}
+    for key in keys:
+      refs = []
+      for name in self._export.meta.collection_def[key].node_list.value:
+        ref = name if ':' in name else '^' + name
+        now = self._taken.now(self._constants.get(ref, ref))
+        if now and export_nodes.node_of(now) in self._nodes:
+          refs.append(now)
+      found[key] = list(dict.fromkeys(refs))
+    return found
+
+  def _definitions(self, needed):
+    """Returns the definitions of global and of local variables."""
+    variables, local = [], []
+    for name, definition in self._variables.definitions.items():
+      if name in self._variables.local:
+        if name in needed:
+          local.append(definition)
+      elif name not in self._variables.owned:
+        variables.append(definition)
+      elif self._wanted.plan.batches:
+        variables.append(definition)
+      elif name in needed:
+        local.append(self._with_value(definition, name))
+    return variables, local
+
+  def _with_value(self, definition, name):
+    """Lets a counter or average that is read start at its exported value."""
+    fixed = self._wanted.plan.weights == plan_lib.FIXED
+    if not fixed or not self._loaded.values.has(name):
+      return definition
+    value = tf.make_tensor_proto(self._loaded.values.of(name))
+    dtype, node = tf.as_dtype(value.dtype), self._nodes[name]
+    initial = self._nodes.add(
+      'Const', name + '/tf_equiv_export', dtype=dtype, value=value
+    )
+    assign = name + '/tf_equiv_assign_export'
+    if node.op == 'VarHandleOp':
+      self._nodes.add(
+        'AssignVariableOp', assign, name + ':0', initial, dtype=dtype
+      )
+    else:
+      self._nodes.add('Assign', assign, name + ':0', initial, T=dtype)
+    changed = compat.export_messages().VariableDef()
+    changed.CopyFrom(definition)
+    changed.initializer_name = assign
+    changed.initial_value_name = initial
+    return changed
+
+  def _parts(self, definition):
+    refs = ('^' + definition.initializer_name, definition.snapshot_name)
+    return [
+      *refs,
+      definition.variable_name,
+      definition.initial_value_name,
+    ]
+
+  def _table_initializers(self, needed, collections):
+    """Initializers of the tables that the results look up."""
+    tables = {n for n, node in needed.items() if _TABLES.search(node.op)}
+    refs = self._export.meta.collection_def[
+      v1.GraphKeys.TABLE_INITIALIZERS
+    ].node_list.value
+    names = [export_nodes.node_of(ref) for ref in refs]
+    if tables and not names:  # Some exports have but the op that runs them.
+      for key in ('saved_model_main_op', 'legacy_init_op'):
+        refs = self._export.meta.collection_def[key].node_list.value
+        names += [export_nodes.node_of(ref) for ref in refs]
+    kept = [
+      '^' + name
+      for name in names
+      if tables & set(self._nodes.ancestors(['^' + name]))
+    ]
+    collections[v1.GraphKeys.TABLE_INITIALIZERS] = kept
+    return kept
+
+  def _check(self, needed) -> None:
+    assets = {export_nodes.node_of(ref) for ref in self._export.assets}
+    export_safety.check(
+      self._export.title,
+      self._nodes,
+      [name for name in self._nodes.by_name if name in needed],
+      assets,
+      self._wanted.allow_file_ops,
+    )
+
+  def _drawn_for(self, variables) -> dict[str, str]:
+    """Variable that each op of an initial value belongs to."""
+    found = {}
+    for definition in variables:
+      for name in self._nodes.ancestors([definition.initial_value_name]):
+        found[name] = _name(definition)
+    return found
+
+  def _order(self, train_op: str, results) -> None:
+    """Lets updates wait until the results of the step are computed."""
+    before = self._needed(results)
+    inside = {
+      export_nodes.node_of(ref)
+      for kind in _KINDS
+      for context in self._contexts(kind)
+      for ref in context.values_def.values
+    }
+    waits = ['^' + export_nodes.node_of(ref) for ref in results]
+    waits = [ref for ref in waits if ref[1:] in self._nodes]
+    for name, node in self._needed([train_op]).items():
+      writes = _WRITING.match(node.op)
+      if writes and name not in before and name not in inside:
+        node.input.extend(ref for ref in waits if ref not in node.input)
+
+  def _meta_graph(self, needed, collections, variables, local):
+    full = self._nodes.graph_def()
+    kept = [node for node in full.node if node.name in needed]
+    del full.node[:]
+    full.node.extend(kept)
+    meta = v1.MetaGraphDef(graph_def=full)
+    meta.meta_info_def.stripped_op_list.CopyFrom(
+      self._export.meta.meta_info_def.stripped_op_list
+    )
+    # With it, the import adds no ops of a Saver of its own.
+    meta.saver_def.CopyFrom(_NO_SAVER)
+    for key, refs in collections.items():
+      meta.collection_def[key].node_list.value.extend(
+        ref.lstrip('^') for ref in refs
+      )
+    trainable = [d for d in variables if d.trainable]
+    for key, definitions in (
+      (v1.GraphKeys.GLOBAL_VARIABLES, variables),
+      (v1.GraphKeys.TRAINABLE_VARIABLES, trainable),
+      (v1.GraphKeys.LOCAL_VARIABLES, local),
+    ):
+      meta.collection_def[key].bytes_list.value.extend(
+        definition.SerializeToString() for definition in definitions
+      )
+    self._keep_contexts(meta, {node.name for node in kept})
+    for key in [k for k, c in meta.collection_def.items() if not c.ByteSize()]:
+      del meta.collection_def[key]
+    return meta
+
+  def _keep_contexts(self, meta, names) -> None:
+    cls = compat.export_messages()
+    for key, name, _ in _CONTEXTS:
+      for data in self._export.meta.collection_def[key].bytes_list.value:
+        context = getattr(cls, name).FromString(data)
+        for kind, each in _filtered(name, context, names, self._taken):
+          target = next(k for k, n, _ in _CONTEXTS if n == kind)
+          meta.collection_def[target].bytes_list.value.append(
+            each.SerializeToString()
+          )
+
+  def _import(self, meta):
+    graph = v1.get_default_graph()
+    read = {ref for node in meta.graph_def.node for ref in node.input}
+    mapped = {
+      ref: tensor for ref, tensor in self._wanted.inputs.items() if ref in read
+    }
+    try:
+      v1.train.import_meta_graph(meta, input_map=mapped)
+    except Exception as error:  # ValueError, or what the C++ code raises.
+      lines = str(error).strip().splitlines() or ['']
+      raise errors.EnvironmentSetupError(
+        'TensorFlow %s cannot import %s; nothing was compared.\n  %s: %s\nRun '
+        'the TF1 code itself with tf_equiv.Tf1Interpreter, or record a golden '
+        'with it.'
+        % (tf.__version__, self._export.title, type(error).__name__, lines[0])
+      ) from error
+    return graph
+
+  def _tensor(self, graph, where: str, ref: str):
+    if ref in self._wanted.inputs:
+      return self._wanted.inputs[ref]
+    name, _, index = ref.partition(':')
+    op = graph.get_operation_by_name(name)
+    if int(index) >= len(op.outputs):
+      raise errors.UsageError(
+        '%s names %r, and the op %r (%s) of %s has %d output(s).%s'
+        % (
+          where,
+          ref,
+          name,
+          op.type,
+          self._export.title,
+          len(op.outputs),
+          ' It is an operation; an output must be a tensor.'
+          if not op.outputs
+          else '',
+        )
+      )
+    return op.outputs[int(index)]
+
+
+def _name(definition) -> str:
+  return export_nodes.node_of(definition.variable_name)
+
+
+def _filtered(kind, context, names, taken):
+  """Yields (kind, context) without what is gone from the graph."""
+
+  def there(ref):
+    return export_nodes.node_of(ref) in names
+
+  nested = []
+  for each in context.nested_contexts:
+    chosen = each.WhichOneof('ctxt')
+    name = next(n for _, n, field in _CONTEXTS if field == chosen)
+    nested += list(_filtered(name, getattr(each, chosen), names, taken))
+  if not there(context.pivot_name) or (
+    kind == 'CondContextDef' and not there(context.pred_name)
+  ):
+    yield from nested
+    return
+  del context.nested_contexts[:]
+  for name, inner in nested:
+    field = next(f for _, n, f in _CONTEXTS if n == name)
+    getattr(context.nested_contexts.add(), field).CopyFrom(inner)
+  values = context.values_def
+  values.values[:] = [ref for ref in values.values if there(ref)]
+  for key, ref in list(values.external_values.items()):
+    now = taken.now(ref)
+    if not there(key) and not there(ref) or not now or not there(now):
+      del values.external_values[key]
+    else:
+      values.external_values[key] = now
+  if kind == 'WhileContextDef':
+    for field in ('loop_exit_names', 'loop_enter_names'):
+      refs = getattr(context, field)
+      refs[:] = [ref for ref in refs if there(ref)]
+  yield kind, context
