@@ -13,7 +13,7 @@ from tf_equiv.references import (
   export_training,
   in_process,
 )
-from tf_equiv.tf1 import errors, graph, nest, runner, weights
+from tf_equiv.tf1 import errors, graph, nest, runner, source, weights
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 
@@ -63,6 +63,7 @@ class Exported(base.Reference):
       if plan.batches or wanted.gradients != plan.gradients:
         captured = _Anew(again.program)
       result = captured(wanted, values)
+      result.known_lines = _known_lines(result.graph)
       for each in (adapter, again):
         if each.imported is not None and each.imported.hidden:
           raise base.CannotCaptureError(
@@ -79,6 +80,16 @@ class Exported(base.Reference):
       _log.info('TF1: %s', export.title)
       self._loaded = export_graph.load(export, getattr(self, 'variables', ()))
     return _Adapter(self, self._loaded, program, plan)
+
+
+def _known_lines(imported):
+  """Returns the line of an op, which imported ops do not have."""
+
+  def line_of(name):
+    stack = imported.get_operation_by_name(name).traceback
+    return source.user_line_of_stack(stack or ())
+
+  return line_of
 
 
 class _Anew:
@@ -221,6 +232,11 @@ class _Adapter:
       notes.append(
         'not compared: trainable flags%s, which the export does not have'
         % (' and regularization losses' * self.loaded.export.frozen)
+      )
+    if self.loaded.export.frozen and self._plan.gradients:
+      notes.append(
+        'the loss of TF1 has no regularization losses, which a frozen graph '
+        'does not have: build the TF2 model without them here'
       )
     if variables.unnamed:
       notes.append(
