@@ -44,6 +44,7 @@ _NAMES = (
   'catch_created_variables',
   'constant_weights',
   'deterministic_seeds',
+  'from_model_fn',
   'named_weights',
   'suggest_renames',
   'track_tf1_style_variables',

@@ -12,6 +12,7 @@ from tf_equiv.compare.verdict import Verdict
 from tf_equiv.guide_steps import SEED_MODES, GuideSteps
 from tf_equiv.references.exported import FrozenGraph, MetaGraph, SavedModel
 from tf_equiv.references.in_process import InProcess
+from tf_equiv.references.model_fn import from_model_fn
 from tf_equiv.testcase import MigrationTestCase
 from tf_equiv.tf1.draws import Draw
 from tf_equiv.tf1.errors import (
@@ -45,8 +46,8 @@ __all__ = (
   'MigrationTestCase',
   'ModelCodeError',
   'RenameSuggestion',
-  'SavedModel',
   'SEED_MODES',
+  'SavedModel',
   'SeedMode',
   'TF1Behavior',
   'UsageError',
@@ -59,6 +60,7 @@ __all__ = (
   'convert_checkpoint',
   'converters',
   'deterministic_seeds',
+  'from_model_fn',
   'named_weights',
   'suggest_renames',
   'track_tf1_style_variables',

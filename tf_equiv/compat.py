@@ -687,6 +687,24 @@ def static_shape_of(value):
   return static_shape_value(shape)
 
 
+@contextlib.contextmanager
+def stand_in(name, value):
+  """Context in which `tf` and `tf.compat.v1` have a package that is gone.
+
+  Does nothing where the package is there.
+  """
+  changed = []
+  for module in (tf, v1, importlib.import_module('tensorflow.compat.v1')):
+    if not hasattr(module, name):
+      setattr(module, name, value)
+      changed.append(module)
+  try:
+    yield
+  finally:
+    for module in changed:
+      delattr(module, name)
+
+
 # --- Graphs -------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_equiv import compat
 from tf_equiv.references import (
   export_branches,
+  export_contexts,
   export_files,
   export_names,
   export_nodes,
@@ -31,13 +32,8 @@ _NO_SAVER = v1.train.SaverDef(
   restore_op_name='none',
 )
 _TABLES = re.compile(r'HashTable|MutableHashTable|MutableDenseHashTable')
-_CONTEXTS = (
-  (v1.GraphKeys.COND_CONTEXT, 'CondContextDef', 'cond_ctxt'),
-  (v1.GraphKeys.WHILE_CONTEXT, 'WhileContextDef', 'while_ctxt'),
-)
-_KINDS = tuple(kind for _, kind, _ in _CONTEXTS)
-_ENTERING = ('Enter', 'RefEnter')
-_BRANCHING = ('Switch', 'RefSwitch')
+_INIT_OPS = ('saved_model_main_op', 'legacy_init_op')
+_INIT_SIGNATURE = '__saved_model_init_op'
 
 
 @dataclasses.dataclass
@@ -51,6 +47,7 @@ class Loaded:
     values: their values.
     names: finds tensors by name.
     unused: entries of the checkpoint that the graph has no variable for.
+    in_order: whether the nodes are in the order of their creation.
   """
 
   export: export_files.Export
@@ -59,6 +56,7 @@ class Loaded:
   values: export_variables.Values
   names: export_names.Finder
   unused: list[str]
+  in_order: bool
 
 
 @dataclasses.dataclass
@@ -114,6 +112,7 @@ class Imported:
 def load(export: export_files.Export, named=()) -> Loaded:
   """Prepares an export: finds its variables, and checks their values."""
   nodes = export_nodes.Nodes(export.meta.graph_def)
+  in_order = nodes.is_in_order()
   for ref, path in export.assets.items():
     name = export_nodes.node_of(ref)
     if name in nodes and nodes[name].op == 'Const':
@@ -122,7 +121,8 @@ def load(export: export_files.Export, named=()) -> Loaded:
   variables = export_variables.find(export, nodes, named)
   values = export_variables.Values(export, variables)
   names = export_names.Finder(export, nodes)
-  return Loaded(export, nodes, variables, values, names, values.check())
+  unused = values.check()
+  return Loaded(export, nodes, variables, values, names, unused, in_order)
 
 
 def import_into(loaded: Loaded, wanted: Wanted) -> Imported:
@@ -184,6 +184,7 @@ class _Importer:
       self._export.title, self._nodes, needed
     )
     variables, local = self._definitions(needed)
+    variables = [self._harmless(definition) for definition in variables]
     for definition in (*variables, *local):
       results += self._parts(definition)
     results += self._table_initializers(needed, collections)
@@ -202,6 +203,7 @@ class _Importer:
       self._needed(drawing),
       self._wanted.plan.seed_mode,
       self._wanted.plan.seed,
+      self._loaded.in_order,
     )
     if train_op:
       self._order(train_op, [*outputs.values(), *filter(None, (loss,))])
@@ -219,17 +221,8 @@ class _Importer:
       else None,
       export_seeds.ledger(graph, drawn, self._drawn_for(variables)),
       defaults,
-      self._hides(graph),
+      export_contexts.hides(self._export.meta, graph),
     )
-
-  def _hides(self, graph) -> bool:
-    """Tells whether loops and branches cannot be told from what is around."""
-    told = any(True for kind in _KINDS for _ in self._contexts(kind))
-    for op in graph.get_operations():
-      enters = op.type in _ENTERING and not compat.is_in_control_flow(op)
-      if enters or (op.type in _BRANCHING and not told):
-        return True
-    return False
 
   def _now(self, where: str, ref: str) -> str:
     """Returns where a tensor is found after the rewriting."""
@@ -260,7 +253,8 @@ class _Importer:
       needed.update(self._nodes.ancestors(more, self._cut))
 
   def _loops(self, needed):
-    for context in self._contexts('WhileContextDef'):
+    loops = export_contexts.all_of(self._export.meta, export_contexts.LOOP)
+    for context in loops:
       if export_nodes.node_of(context.pivot_name) in needed:
         for ref in (
           *context.loop_enter_names,
@@ -268,22 +262,6 @@ class _Importer:
           *context.values_def.values,
         ):
           yield export_nodes.node_of(ref)
-
-  def _contexts(self, kind: str):
-    """All loop or branch contexts of the export, nested ones included."""
-    cls = compat.export_messages()
-    for key, name, _ in _CONTEXTS:
-      for data in self._export.meta.collection_def[key].bytes_list.value:
-        pending = [(name, getattr(cls, name).FromString(data))]
-        while pending:
-          each, context = pending.pop()
-          if each == kind:
-            yield context
-          for nested in context.nested_contexts:
-            chosen = nested.WhichOneof('ctxt')
-            pending += [
-              (n, getattr(nested, f)) for _, n, f in _CONTEXTS if f == chosen
-            ]
 
   def _collections(self, train_op) -> dict[str, list[str]]:
     """Tensors and ops of the collections that are kept."""
@@ -315,6 +293,23 @@ class _Importer:
       elif name in needed:
         local.append(self._with_value(definition, name))
     return variables, local
+
+  def _harmless(self, definition):
+    """Feeds an initial value that cannot be computed, where it is not wanted.
+
+    `tf.train.init_from_checkpoint` makes initializers that read a file.
+    """
+    fixed = self._wanted.plan.weights == plan_lib.FIXED
+    name = _name(definition)
+    if not fixed or name in self._variables.owned:
+      return definition
+    behind = self._nodes.ancestors([definition.initial_value_name])
+    if not export_safety.refused(self._nodes, behind, self._assets()):
+      return definition
+    return export_variables.with_fed_value(self._nodes, definition)
+
+  def _assets(self):
+    return {export_nodes.node_of(ref) for ref in self._export.assets}
 
   def _with_value(self, definition, name):
     """Lets a counter or average that is read start at its exported value."""
@@ -355,9 +350,13 @@ class _Importer:
     ].node_list.value
     names = [export_nodes.node_of(ref) for ref in refs]
     if tables and not names:  # Some exports have but the op that runs them.
-      for key in ('saved_model_main_op', 'legacy_init_op'):
+      for key in _INIT_OPS:
         refs = self._export.meta.collection_def[key].node_list.value
         names += [export_nodes.node_of(ref) for ref in refs]
+      signature = self._export.meta.signature_def[_INIT_SIGNATURE]
+      names += [
+        export_nodes.node_of(info.name) for info in signature.outputs.values()
+      ]
     kept = [
       '^' + name
       for name in names
@@ -367,12 +366,11 @@ class _Importer:
     return kept
 
   def _check(self, needed) -> None:
-    assets = {export_nodes.node_of(ref) for ref in self._export.assets}
     export_safety.check(
       self._export.title,
       self._nodes,
       [name for name in self._nodes.by_name if name in needed],
-      assets,
+      self._assets(),
       self._wanted.allow_file_ops,
     )
 
@@ -387,12 +385,7 @@ class _Importer:
   def _order(self, train_op: str, results) -> None:
     """Lets updates wait until the results of the step are computed."""
     before = self._needed(results)
-    inside = {
-      export_nodes.node_of(ref)
-      for kind in _KINDS
-      for context in self._contexts(kind)
-      for ref in context.values_def.values
-    }
+    inside = export_contexts.inside(self._export.meta)
     waits = ['^' + export_nodes.node_of(ref) for ref in results]
     waits = [ref for ref in waits if ref[1:] in self._nodes]
     for name, node in self._needed([train_op]).items():
@@ -424,21 +417,11 @@ class _Importer:
       meta.collection_def[key].bytes_list.value.extend(
         definition.SerializeToString() for definition in definitions
       )
-    self._keep_contexts(meta, {node.name for node in kept})
+    names = {node.name for node in kept}
+    export_contexts.copy(self._export.meta, meta, names, self._taken)
     for key in [k for k, c in meta.collection_def.items() if not c.ByteSize()]:
       del meta.collection_def[key]
     return meta
-
-  def _keep_contexts(self, meta, names) -> None:
-    cls = compat.export_messages()
-    for key, name, _ in _CONTEXTS:
-      for data in self._export.meta.collection_def[key].bytes_list.value:
-        context = getattr(cls, name).FromString(data)
-        for kind, each in _filtered(name, context, names, self._taken):
-          target = next(k for k, n, _ in _CONTEXTS if n == kind)
-          meta.collection_def[target].bytes_list.value.append(
-            each.SerializeToString()
-          )
 
   def _import(self, meta):
     graph = v1.get_default_graph()
@@ -483,38 +466,3 @@ class _Importer:
 
 def _name(definition) -> str:
   return export_nodes.node_of(definition.variable_name)
-
-
-def _filtered(kind, context, names, taken):
-  """Yields (kind, context) without what is gone from the graph."""
-
-  def there(ref):
-    return export_nodes.node_of(ref) in names
-
-  nested = []
-  for each in context.nested_contexts:
-    chosen = each.WhichOneof('ctxt')
-    name = next(n for _, n, field in _CONTEXTS if field == chosen)
-    nested += list(_filtered(name, getattr(each, chosen), names, taken))
-  if not there(context.pivot_name) or (
-    kind == 'CondContextDef' and not there(context.pred_name)
-  ):
-    yield from nested
-    return
-  del context.nested_contexts[:]
-  for name, inner in nested:
-    field = next(f for _, n, f in _CONTEXTS if n == name)
-    getattr(context.nested_contexts.add(), field).CopyFrom(inner)
-  values = context.values_def
-  values.values[:] = [ref for ref in values.values if there(ref)]
-  for key, ref in list(values.external_values.items()):
-    now = taken.now(ref)
-    if not there(key) and not there(ref) or not now or not there(now):
-      del values.external_values[key]
-    else:
-      values.external_values[key] = now
-  if kind == 'WhileContextDef':
-    for field in ('loop_exit_names', 'loop_enter_names'):
-      refs = getattr(context, field)
-      refs[:] = [ref for ref in refs if there(ref)]
-  yield kind, context

@@ -156,6 +156,8 @@ class Nodes:
       seen.add(node.name)
       for ref in node.input:
         name = node_of(ref)
+        if ref.startswith('^'):
+          continue  # It may have been added later.
         if name not in seen and name in self and self[name].op != _LOOP_EDGE:
           return False
     return True

@@ -77,18 +77,7 @@ def check(
     UsageError: if one of them runs Python or handles files.
     EnvironmentSetupError: if this TensorFlow lacks one.
   """
-  unknown, python, files = {}, [], []
-  for name in needed:
-    node = nodes[name]
-    for each in (node, *nodes.called(node)):
-      if each.op in nodes.functions:
-        continue
-      if not export_nodes.is_known(each.op):
-        unknown.setdefault(each.op, []).append(name)
-      if each.op in _PYTHON:
-        python.append('%s (%s)' % (name, each.op))
-      if each.op in _FILES and not _reads_asset(each, assets):
-        files.append('%s (%s)' % (name, each.op))
+  unknown, python, files = _refused(nodes, needed, assets)
   if unknown:
     raise errors.EnvironmentSetupError(_unknown(title, unknown))
   if python:
@@ -104,6 +93,28 @@ def check(
       'trust it, give allow_file_ops=True; if that is its input pipeline, name '
       'inputs after it.' % (title, export_files.listed(files))
     )
+
+
+def refused(nodes: export_nodes.Nodes, needed, assets=()) -> bool:
+  """Tells whether `check` would refuse one of the ops."""
+  return any(_refused(nodes, needed, assets))
+
+
+def _refused(nodes, needed, assets):
+  """Returns ({unknown op: names}, those of Python, those of files)."""
+  unknown, python, files = {}, [], []
+  for name in needed:
+    node = nodes[name]
+    for each in (node, *nodes.called(node)):
+      if each.op in nodes.functions:
+        continue
+      if not export_nodes.is_known(each.op):
+        unknown.setdefault(each.op, []).append(name)
+      if each.op in _PYTHON:
+        python.append('%s (%s)' % (name, each.op))
+      if each.op in _FILES and not _reads_asset(each, assets):
+        files.append('%s (%s)' % (name, each.op))
+  return unknown, python, files
 
 
 def _reads_asset(node, assets) -> bool:

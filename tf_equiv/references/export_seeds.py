@@ -43,6 +43,7 @@ def rewrite(
   needed,
   mode: seeds.SeedMode,
   seed: int,
+  in_order: bool = True,
 ) -> list[tuple[str, int]]:
   """Writes the seeds into the nodes.
 
@@ -52,6 +53,7 @@ def rewrite(
     needed: names of those that belong to the model.
     mode: how operation seeds are chosen.
     seed: the graph-level seed.
+    in_order: whether the nodes are in the order of their creation.
 
   Returns:
     (name, operation seed) of the random ops, in order.
@@ -73,7 +75,7 @@ def rewrite(
       'kind: %s), so that their number in order of creation is not known. Use '
       "seed_mode='constant'." % (title, export_files.listed(inside))
     )
-  if counts and found and not nodes.is_in_order():
+  if counts and found and not in_order:
     raise errors.UsageError(
       'The ops of %s are not in the order in which they were created (a tool '
       "has rewritten the graph), and seed_mode='num_random_ops' numbers random "

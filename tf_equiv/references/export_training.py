@@ -213,6 +213,15 @@ def updates(train_op, owned, recording) -> list[str]:
   return sorted(set(trainable) & written - known)
 
 
+def unknown_note(names: list[str]) -> str:
+  """Says what is not compared where updates are not known."""
+  return (
+    'not compared: gradients, slots, learning rate and hyperparameters of %d '
+    'variable(s) that the train op updates by ops of its own, first %s'
+    % (len(names), names[0])
+  )
+
+
 class _Group:
   """What one optimizer updates.
 

@@ -170,6 +170,18 @@ def _add_initializer(nodes, node, dtype):
   return nodes[name]
 
 
+def with_fed_value(nodes, definition):
+  """Returns a definition whose initial value is always fed."""
+  node = nodes[export_nodes.node_of(definition.variable_name)]
+  dtype = tf.as_dtype(node.attr['dtype'].type)
+  assign = _add_initializer(nodes, node, dtype)
+  changed = compat.export_messages().VariableDef()
+  changed.CopyFrom(definition)
+  changed.initializer_name = assign.name
+  changed.initial_value_name = assign.input[1]
+  return changed
+
+
 def _spec(nodes, node, trainable) -> observation_lib.VariableSpec:
   shape = tf.TensorShape(node.attr['shape'].shape)
   return observation_lib.VariableSpec(

@@ -199,7 +199,7 @@ def _build(program, plan, graph) -> Step:
     _fetch_updates(phase)
     _fetch_draws(phase)
   variables = list(v1.global_variables())
-  owned = _owned_by_optimizers(recording, variables)
+  owned = owned_by_optimizers(recording, variables)
   rest = [v for v in variables if v.op.name in owned]
   return Step(
     graph=graph,
@@ -414,8 +414,16 @@ def _fetch_draws(phase: _Phase) -> None:
   phase.fetches['draws'] = [op.outputs[0] for op in phase.random_ops]
 
 
-def _owned_by_optimizers(recording, variables):
-  """Names of slots, counters and moving averages: no part of the model."""
+def owned_by_optimizers(recording, variables):
+  """Returns names of variables that are no part of the model.
+
+  Args:
+    recording: what the optimizers did.
+    variables: all variables, of which some may have moving averages.
+
+  Returns:
+    Names of slots, counters and moving averages.
+  """
   owned = set(recording.owned)
   for update in recording.updates:
     for variable in update.variables:
