@@ -16,6 +16,8 @@ v1 = tf.compat.v1
 # it was exported, which other versions infer otherwise.
 _STALE_ATTRIBUTES = ('_class', '_output_shapes')
 _LOOP_EDGE = 'NextIteration'
+# Loops and conditionals put them before ops that there are already.
+_ADDED_LATER = (_LOOP_EDGE, 'Switch', 'RefSwitch', 'Enter', 'RefEnter')
 VARIABLE_OPS = ('VarHandleOp', 'VariableV2', 'Variable')
 
 
@@ -158,7 +160,8 @@ class Nodes:
         name = node_of(ref)
         if ref.startswith('^'):
           continue  # It may have been added later.
-        if name not in seen and name in self and self[name].op != _LOOP_EDGE:
+        later = name not in seen and name in self
+        if later and self[name].op not in _ADDED_LATER:
           return False
     return True
 
