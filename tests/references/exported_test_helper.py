@@ -1,6 +1,7 @@
 """The migrated classifier of testdata/make_exports.py, with planted faults."""
 
 import os
+import tempfile
 
 import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
@@ -59,6 +60,13 @@ class Classifier(tf.keras.layers.Layer):
     probabilities = tf.nn.softmax(logits)
     both = {'logits': logits, 'probabilities': probabilities}
     return both if self.head is None else both[self.head]
+
+
+def temporary_folder(test):
+  """Returns a new folder that lasts as long as a test."""
+  folder = tempfile.TemporaryDirectory()
+  test.addCleanup(folder.cleanup)
+  return folder.name
 
 
 def images(size=4, seed=0):

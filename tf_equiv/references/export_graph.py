@@ -197,6 +197,12 @@ class _Importer:
       *collections[v1.GraphKeys.REGULARIZATION_LOSSES],
       *('^' + d.initializer_name for d in variables if _name(d) in model),
     ]
+    if self._wanted.plan.weights == plan_lib.SEEDED:
+      export_seeds.check_initializers(
+        self._export.title,
+        self._nodes,
+        [d for d in variables if _name(d) in model],
+      )
     drawn = export_seeds.rewrite(
       self._export.title,
       self._nodes,

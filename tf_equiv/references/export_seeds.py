@@ -6,6 +6,7 @@ are written there: in the order of the ops, which in a graph that TensorFlow
 exported is that of their creation, each op having asked once.
 """
 
+import re
 from typing import Any
 
 from tf_equiv import compat
@@ -26,6 +27,11 @@ _FUNCTIONS = {
   'RandomPoisson': 'random_poisson_v2',
   'RandomPoissonV2': 'random_poisson_v2',
 }
+
+_STATELESS = re.compile(
+  r'StatelessRandom|StatelessTruncated|StatelessParam|StatefulUniform'
+  r'|StatefulStandardNormal|StatefulTruncatedNormal'
+)
 
 
 def _is_seeded(node) -> bool:
@@ -92,6 +98,34 @@ def rewrite(
       if _is_seeded(node):
         node.attr['seed'].i, node.attr['seed2'].i = seed, 0
   return result
+
+
+def check_initializers(
+  title: str, nodes: export_nodes.Nodes, definitions
+) -> None:
+  """Checks that initial values are drawn by ops that have seeds to be set.
+
+  Args:
+    title: what the export is, for messages.
+    nodes: its nodes.
+    definitions: definitions of the variables of the model.
+
+  Raises:
+    UsageError: if not.
+  """
+  fixed = []
+  for definition in definitions:
+    behind = nodes.ancestors([definition.initial_value_name]).values()
+    if any(_STATELESS.match(node.op) for node in behind):
+      fixed.append(export_nodes.node_of(definition.variable_name))
+  if fixed:
+    raise errors.UsageError(
+      'The initial values of %d variable(s) of %s are drawn by stateless '
+      'random ops, whose seeds are constants of the graph (so do the default '
+      'initializers of Keras since TensorFlow 2.11, while those of TF1 can be '
+      "seeded): %s. Use weights='fixed', or assertForwardEquivalent without "
+      'seed_mode.' % (len(fixed), title, export_files.listed(fixed))
+    )
 
 
 def ledger(graph: Any, drawn, variable_of) -> list[draws_lib.Draw]:

@@ -93,7 +93,7 @@ def find(export: export_files.Export, nodes, named=()) -> Variables:
   everywhere, local, trainable = collections.values()
   found = Variables({}, {}, set(local) - set(everywhere), set())
   found.flags = bool(trainable)
-  for node in nodes:
+  for node in list(nodes):
     if node.op not in export_nodes.VARIABLE_OPS:
       continue
     known = everywhere.get(node.name) or local.get(node.name)

@@ -117,12 +117,39 @@ def write_resource(folder, checkpoint):
     v1.train.write_graph(frozen, folder, 'frozen_resource.pb', as_text=False)
 
 
+def write_words(folder):
+  """Writes the SavedModel `words`, whose vocabulary is an asset."""
+  target = os.path.join(folder, 'words')
+  shutil.rmtree(target, ignore_errors=True)
+  vocabulary = os.path.join(folder, 'vocabulary.txt')
+  with open(vocabulary, 'w') as file:
+    file.write('a\nb\nc\n')
+  with tf.Graph().as_default(), v1.Session() as session:
+    v1.set_random_seed(2)
+    words = v1.placeholder(tf.string, [None], name='words')
+    table = tf.contrib.lookup.index_table_from_file(
+      vocabulary, num_oov_buckets=1
+    )
+    embedding = v1.get_variable('embedding', [4, 2])
+    found = tf.nn.embedding_lookup(embedding, table.lookup(words))
+    session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+    v1.saved_model.simple_save(
+      session,
+      target,
+      {'words': words},
+      {'found': found},
+      legacy_init_op=v1.tables_initializer(),
+    )
+  os.remove(vocabulary)
+
+
 def main(folder):
   """Writes all of them."""
   checkpoint = os.path.join(folder, 'classifier.ckpt')
   write_checkpoint(folder)
   write_serving(folder, checkpoint)
   write_resource(folder, checkpoint)
+  write_words(folder)
 
 
 if __name__ == '__main__':
