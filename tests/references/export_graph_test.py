@@ -214,8 +214,8 @@ class SameAsTheCodeTest(parameterized.TestCase):
     plan = plan_lib.RunPlan(inputs(), weights=plan_lib.SEEDED)
     with self.assertRaisesRegex(
       errors.UsageError,
-      r'(?s)The initial values of 2 variable\(s\) of MetaGraph .*model.meta. are '
-      r"drawn by stateless random ops.*: 'conv/kernel', 'out/kernel'\. .*"
+      r'(?s)The initial values of 2 variable\(s\) of MetaGraph .*model.meta. '
+      r"are drawn by stateless random ops.*: 'conv/kernel', 'out/kernel'\. .*"
       r"weights='fixed'",
     ):
       reference.run(program, plan)

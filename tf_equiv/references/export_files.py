@@ -22,6 +22,7 @@ v1 = tf.compat.v1
 # How many names a message lists.
 MOST_NAMES = 10
 _SAVED_MODEL = 'saved_model'
+_ASSETS = 'saved_model_assets'
 _FOLDER_OF_VARIABLES = 'variables'
 _OP = re.compile(r'[A-Za-z_][\w>.-]*')
 _AGAIN = 'Copy it again from its source, or export it again.'
@@ -87,10 +88,20 @@ def read_saved_model(export_dir: Any, signature: Any, tags: Any) -> Export:
   prefix = os.path.join(folder, _FOLDER_OF_VARIABLES, _FOLDER_OF_VARIABLES)
   if tf.io.gfile.exists(os.path.dirname(prefix)):
     found.checkpoint = checkpoint_lib.open_checkpoint(prefix)
-  for asset in meta.asset_file_def:
+  for asset in _assets(meta):
     found.assets[asset.tensor_info.name] = os.path.join(
       folder, 'assets', os.path.basename(asset.filename)
     )
+  return found
+
+
+def _assets(meta):
+  """Returns what a graph tells of its assets, in either of two places."""
+  found = list(meta.asset_file_def)
+  for packed in meta.collection_def[_ASSETS].any_list.value:
+    asset = v1.MetaGraphDef().asset_file_def.add()
+    if packed.Unpack(asset):
+      found.append(asset)
   return found
 
 
