@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tests.references.exported_test_helper import temporary_folder, testdata
+from tests.references.exported_test_helper import data_path, temporary_folder
 from tf_equiv import compat
 from tf_equiv.references import in_process
 from tf_equiv.tf1 import errors, tensors, weights
@@ -277,7 +277,7 @@ class SameAsTheCodeTest(parameterized.TestCase):
   def test_tables_from_assets(self):
     # Made by TF 1.15, in a folder that is no more.
     reference = tf_equiv.SavedModel(
-      testdata('words'), inputs='words', outputs='found'
+      data_path('words'), inputs='words', outputs='found'
     )
     program = program_of(None, _OLD, weights.named_weights)
     plan = plan_lib.RunPlan(np.array(['c', 'a', 'z'], object))

@@ -16,15 +16,15 @@ _OUTPUTS = {'logits': 'net/logits/BiasAdd', 'probabilities': 'probabilities:0'}
 def serving(**members):
   """The SavedModel."""
   members.setdefault('inputs', 'images')
-  return tf_equiv.SavedModel(helper.testdata('serving'), **members)
+  return tf_equiv.SavedModel(helper.data_path('serving'), **members)
 
 
 def classifier(**members):
   """The MetaGraph, with its checkpoint."""
   return tf_equiv.MetaGraph(
-    helper.testdata('classifier.ckpt.meta'),
+    helper.data_path('classifier.ckpt.meta'),
     **{
-      'checkpoint': helper.testdata('classifier.ckpt'),
+      'checkpoint': helper.data_path('classifier.ckpt'),
       'inputs': 'images',
       'outputs': _OUTPUTS,
       'training_feeds': {'is_training': True},
@@ -36,7 +36,7 @@ def classifier(**members):
 def frozen(name='frozen.pb', **members):
   """A frozen graph."""
   return tf_equiv.FrozenGraph(
-    helper.testdata(name), inputs='images', outputs='probabilities', **members
+    helper.data_path(name), inputs='images', outputs='probabilities', **members
   )
 
 
@@ -130,7 +130,7 @@ class PassTest(parameterized.TestCase):
     self.assertEqual(verdict.compared['gradients'], 6)
 
   def test_weights_are_those_of_the_export(self):
-    reader = tf.train.load_checkpoint(helper.testdata('classifier.ckpt'))
+    reader = tf.train.load_checkpoint(helper.data_path('classifier.ckpt'))
     for reference in (serving(), classifier(), frozen()):
       case = helper.case(reference)
       plan = case._make_plan()
@@ -153,7 +153,7 @@ class PassTest(parameterized.TestCase):
   def test_checkpoint(self):
     case = helper.case(classifier(checkpoint=None))
     verdict = case.assertCheckpointEquivalent(
-      helper.testdata('classifier.ckpt')
+      helper.data_path('classifier.ckpt')
     )
     self.assertEqual(verdict.compared['outputs'], 2)
 
@@ -170,7 +170,7 @@ class PassTest(parameterized.TestCase):
   def test_intermediate_tensor_as_input(self):
     inside = np.random.default_rng(0).random((4, 64), np.float32)
     reference = tf_equiv.FrozenGraph(
-      helper.testdata('frozen.pb'), 'net/flatten/Reshape', 'net/logits/BiasAdd'
+      helper.data_path('frozen.pb'), 'net/flatten/Reshape', 'net/logits/BiasAdd'
     )
     case = helper.case(
       reference,
@@ -330,7 +330,7 @@ class UnusablePlanTest(absltest.TestCase):
   def test_frozen_graph_cannot_be_trained(self):
     case = trained(
       tf_equiv.FrozenGraph(
-        helper.testdata('frozen.pb'), {'x': 'images'}, 'probabilities'
+        helper.data_path('frozen.pb'), {'x': 'images'}, 'probabilities'
       ),
       'probabilities',
     )

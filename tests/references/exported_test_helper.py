@@ -80,7 +80,7 @@ def labels(size=4, seed=0):
   return np.random.default_rng(seed).integers(0, 3, size)
 
 
-def testdata(name):
+def data_path(name):
   """Returns the path of a file in testdata."""
   return os.path.join(TESTDATA, name)
 

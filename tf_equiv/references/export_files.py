@@ -24,6 +24,12 @@ MOST_NAMES = 10
 _SAVED_MODEL = 'saved_model'
 _ASSETS = 'saved_model_assets'
 _FOLDER_OF_VARIABLES = 'variables'
+# What is expected where a message is read.
+_WANTED = {
+  compat.export_messages().SavedModel: 'a SavedModel',
+  v1.MetaGraphDef: 'a MetaGraph',
+  v1.GraphDef: 'a frozen graph (GraphDef)',
+}
 _OP = re.compile(r'[A-Za-z_][\w>.-]*')
 _AGAIN = 'Copy it again from its source, or export it again.'
 _TF2_ADVICE = (
@@ -80,7 +86,7 @@ def read_saved_model(export_dir: Any, signature: Any, tags: Any) -> Export:
   path = os.path.join(folder, _file_names(_SAVED_MODEL)[is_text])
   saved = _parse(compat.export_messages().SavedModel(), data, path, is_text)
   if not saved.meta_graphs:
-    raise _wrong_kind(path, data, 'a SavedModel')
+    raise _wrong_kind(path, data, _WANTED[type(saved)])
   meta = _tagged(title, saved, tags)
   if meta.HasField('object_graph_def'):
     raise errors.UsageError('%s is one of TF2: %s' % (title, _TF2_ADVICE))
@@ -124,7 +130,7 @@ def read_meta_graph(path: Any, checkpoint: Any) -> Export:
   data, is_text = _read(path, '.meta', 'MetaGraph')
   meta = _parse(v1.MetaGraphDef(), data, path, is_text)
   if not _is_graph(meta.graph_def):
-    raise _wrong_kind(path, data, 'a MetaGraph')
+    raise _wrong_kind(path, data, _WANTED[v1.MetaGraphDef])
   found = Export('MetaGraph %r' % path, meta, {})
   if checkpoint is not None:
     found.checkpoint = checkpoint_lib.open_checkpoint(checkpoint)
@@ -147,7 +153,7 @@ def read_frozen_graph(path: Any) -> Export:
   data, is_text = _read(path, '.pb', 'frozen graph')
   graph_def = _parse(v1.GraphDef(), data, path, is_text)
   if not _is_graph(graph_def):
-    raise _wrong_kind(path, data, 'a frozen graph (GraphDef)')
+    raise _wrong_kind(path, data, _WANTED[v1.GraphDef])
   meta = v1.MetaGraphDef(graph_def=graph_def)
   return Export('frozen graph %r' % path, meta, {}, frozen=True)
 
@@ -278,7 +284,7 @@ def _parse(target, data: bytes, path: str, is_text: bool):
   except (message.DecodeError, text_format.ParseError, ValueError) as error:
     kind = _kind(data)
     if kind:
-      raise _wrong_kind(path, data, target.DESCRIPTOR.name) from error
+      raise _wrong_kind(path, data, _WANTED[type(target)]) from error
     raise errors.UsageError(
       '%r is damaged or incomplete: as a %s of %d bytes it cannot be read (%s).'
       ' %s'
