@@ -149,6 +149,7 @@ class _Importer:
     self._cut = set(wanted.inputs)
     self._nodes.forget_waits(self._cut)
     self._constants = self._fix(wanted.feeds)
+    self._defaults = self._find_defaults()
     self._taken = export_branches.take(self._nodes, self._cut)
 
   def _fix(self, feeds):
@@ -169,6 +170,17 @@ class _Importer:
     self._nodes.replace(fixed)
     return fixed
 
+  def _find_defaults(self) -> list[str]:
+    """Names of the placeholders that keep their defaults."""
+    results = [ref for _, ref in nest.flatten(self._wanted.outputs)]
+    results += filter(None, (self._wanted.loss, self._wanted.train_op))
+    found = self._nodes.ancestors(results, self._cut)
+    return sorted(
+      name
+      for name, node in found.items()
+      if node.op == 'PlaceholderWithDefault'
+    )
+
   def run(self) -> Imported:
     outputs = {
       path: self._now('outputs' + path, ref)
@@ -180,9 +192,7 @@ class _Importer:
     collections = self._collections(train_op)
     results += [ref for refs in collections.values() for ref in refs]
     needed = self._needed(results)
-    defaults = export_safety.check_placeholders(
-      self._export.title, self._nodes, needed
-    )
+    export_safety.check_placeholders(self._export.title, self._nodes, needed)
     variables, local = self._definitions(needed)
     variables = [self._harmless(definition) for definition in variables]
     for definition in (*variables, *local):
@@ -226,7 +236,7 @@ class _Importer:
       if train_op
       else None,
       export_seeds.ledger(graph, drawn, self._drawn_for(variables)),
-      defaults,
+      self._defaults,
       export_contexts.hides(self._export.meta, graph),
     )
 
@@ -259,6 +269,7 @@ class _Importer:
       needed.update(self._nodes.ancestors(more, self._cut))
 
   def _loops(self, needed):
+    fed = {export_nodes.node_of(ref) for ref in self._cut}
     loops = export_contexts.all_of(self._export.meta, export_contexts.LOOP)
     for context in loops:
       if export_nodes.node_of(context.pivot_name) in needed:
@@ -267,7 +278,8 @@ class _Importer:
           *context.loop_exit_names,
           *context.values_def.values,
         ):
-          yield export_nodes.node_of(ref)
+          if export_nodes.node_of(ref) not in fed:
+            yield export_nodes.node_of(ref)
 
   def _collections(self, train_op) -> dict[str, list[str]]:
     """Tensors and ops of the collections that are kept."""

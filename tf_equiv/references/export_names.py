@@ -75,7 +75,10 @@ class Finder:
     node, _, index = ref.partition(':')
     if node in self.nodes and index.isdigit():
       return ref
-    known = [*signature, *(n.name for n in self.nodes)]
+    known = [
+      *signature,
+      *(n.name for n in self.nodes if export_nodes.ADDED not in n.name),
+    ]
     close = export_files.similar(node, known)
     text = '%s names %r, and %s has no such tensor' % (
       where,
@@ -125,11 +128,16 @@ class Finder:
         if node.name not in read
         and node.op not in ('NoOp', 'Const', 'Assign', 'AssignVariableOp')
         and not node.name.startswith('save/')
+        and export_nodes.ADDED not in node.name
       ]
       return ' Tensors that nothing else reads: %s.' % (
         export_files.listed(names) or 'none'
       )
-    names = [n.name for n in self.nodes if n.op in PLACEHOLDERS]
+    names = [
+      n.name
+      for n in self.nodes
+      if n.op in PLACEHOLDERS and export_nodes.ADDED not in n.name
+    ]
     return ' Its placeholders are %s.' % (export_files.listed(names) or 'none')
 
   def bind(self, tensors: Any, inputs: Any) -> dict[str, str]:

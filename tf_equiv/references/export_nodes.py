@@ -18,6 +18,8 @@ _STALE_ATTRIBUTES = ('_class', '_output_shapes')
 _LOOP_EDGE = 'NextIteration'
 # Loops and conditionals put them before ops that there are already.
 _ADDED_LATER = (_LOOP_EDGE, 'Switch', 'RefSwitch', 'Enter', 'RefEnter')
+# Part of the names of nodes that were not in the export.
+ADDED = '/tf_equiv_'
 VARIABLE_OPS = ('VarHandleOp', 'VariableV2', 'Variable')
 
 

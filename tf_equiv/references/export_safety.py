@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_equiv.references import export_files, export_names, export_nodes
+from tf_equiv.references import export_files, export_nodes
 from tf_equiv.tf1 import errors
 
 # They run Python functions of the process that made the graph.
@@ -143,7 +143,7 @@ def _unknown(title, unknown) -> str:
   )
 
 
-def check_placeholders(title: str, nodes: export_nodes.Nodes, needed):
+def check_placeholders(title: str, nodes: export_nodes.Nodes, needed) -> None:
   """Checks that all placeholders are fed.
 
   Args:
@@ -151,23 +151,18 @@ def check_placeholders(title: str, nodes: export_nodes.Nodes, needed):
     nodes: its nodes.
     needed: names of those that would run; what is fed is none of them.
 
-  Returns:
-    Names of the placeholders that keep their default, sorted.
-
   Raises:
     UsageError: if one is not fed that has no default.
   """
-  unfed, defaults = [], []
+  unfed = []
   for name in sorted(needed):
     node = nodes[name]
-    if node.op == 'PlaceholderWithDefault':
-      defaults.append(name)
-    elif node.op in export_names.PLACEHOLDERS:
+    if node.op in ('Placeholder', 'PlaceholderV2'):
       dtype = tf.as_dtype(node.attr['dtype'].type).name
       shape = tf.TensorShape(node.attr['shape'].shape)
       unfed.append('%s  %s%s' % (name, dtype, shape))
   if not unfed:
-    return defaults
+    return
   example = unfed[0].split()[0]
   more = len(unfed) - export_files.MOST_NAMES
   rows = unfed[: export_files.MOST_NAMES]
