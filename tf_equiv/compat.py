@@ -618,6 +618,16 @@ def is_in_control_flow(op) -> bool:
   return op._get_control_flow_context() is not None
 
 
+def set_seed_of_op(op, op_seed: int) -> None:
+  """Gives a random op of a graph another operation seed.
+
+  Sessions that ran the op before go on with the old one. A graph has no public
+  way to change an attribute, and to build it again takes seconds.
+  """
+  value = v1.AttrValue(i=op_seed)
+  op._set_attr('seed2', value)
+
+
 def op_position(op) -> int:
   """Returns the position of an op in the order of creation."""
   return op._id
