@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import logging
-import sys
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -11,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.tf1 import environment as environment_lib
 from tf_equiv.tf1 import (
   errors,
   nest,
@@ -215,12 +215,8 @@ def list_variables(program: Program, plan: plan_lib.RunPlan):
 
 
 def environment() -> Dict[str, str]:
-  """Returns the versions that a result may depend on."""
-  return {
-    'python': '%d.%d.%d' % sys.version_info[:3],
-    'tensorflow': tf.__version__,
-    'numpy': np.__version__,
-  }
+  """Returns the versions and switches that a result may depend on."""
+  return environment_lib.describe()
 
 
 def placeholders(inputs: Any) -> Tuple[Any, Dict[Any, np.ndarray]]:
