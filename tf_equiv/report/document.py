@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import difflib
 import itertools
 from typing import Any
 
@@ -107,7 +106,8 @@ class TrainingStep:
     number: counted from 1.
     passed: whether all quantities agree.
     groups: compared quantities.
-    scalars: TF1's and TF2's value of the loss, and of each scalar output.
+    scalars: TF1's and TF2's value of the loss, of each scalar output, and of
+      the learning rate.
   """
 
   number: int
@@ -262,7 +262,7 @@ def _training_step(
   made = [tables.summarize(group, pairs) for group, pairs in groups.items()]
   scalars = {
     c.name: [tables.plain(c.tf1_value), tables.plain(c.tf2_value)]
-    for group in ('loss', 'outputs')
+    for group in ('loss', 'outputs', 'learning rate')
     for c in groups.get(group, ())
     if c.count == 1 and not c.shape and c.dtype.startswith(('float', 'bfloat'))
   }
@@ -273,22 +273,39 @@ def _training_step(
 def align_draws(
   tf1: list[draws_lib.Draw], tf2: list[draws_lib.Draw]
 ) -> list[DrawRow]:
-  """Puts two ledgers side by side, and marks what is different."""
+  """Puts two ledgers side by side, and marks what is different.
+
+  Args:
+    tf1: draws of the reference in program order.
+    tf2: draws of the candidate in program order.
+
+  Returns:
+    The rows. Draws that correspond share one; what is different stands before
+    the next ones that do.
+  """
   marks = _marks(ledgers.compare_ledgers(tf1, tf2))
-  matcher = difflib.SequenceMatcher(
-    None, [d.key for d in tf1], [d.key for d in tf2], autojunk=False
-  )
-  rows = []
-  for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-    for a, b in itertools.zip_longest(tf1[i1:i2], tf2[j1:j2]):
-      rows.append(
-        DrawRow(
-          _cell(a, marks[0].get(a.index, '')) if a else None,
-          _cell(b, marks[1].get(b.index, '')) if b else None,
-          tag == 'equal',
-        )
-      )
-  return rows
+  rows, odd = [], ([], [])
+
+  def flush():
+    for pair in itertools.zip_longest(*odd):
+      rows.append(DrawRow(*pair, same=False))
+    for cells in odd:
+      cells.clear()
+
+  # Draws without a mark are the same sequence on both sides.
+  sides = (iter(tf1), iter(tf2))
+  while True:
+    common = []
+    for draws, marked, cells in zip(sides, marks, odd, strict=True):
+      for draw in draws:
+        if draw.index not in marked:
+          common.append(_cell(draw, ''))
+          break
+        cells.append(_cell(draw, marked[draw.index]))
+    flush()
+    if not common:
+      return rows
+    rows.append(DrawRow(*common, same=True))
 
 
 def _marks(found: ledgers.LedgerDifference | None):

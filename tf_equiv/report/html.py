@@ -13,7 +13,7 @@ from typing import Any
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.report import document as document_lib
-from tf_equiv.report import tables
+from tf_equiv.report import tables, text
 
 _log = logging.getLogger('tf_equiv')
 
@@ -63,7 +63,12 @@ def render(document: document_lib.Document) -> bytes:
     undefined=jinja2.StrictUndefined,
   )
   environment.filters.update(
-    number=number, value=value, shape=shape, ratio=ratio, most=_most
+    number=number,
+    number_up=text.number_up,
+    value=value,
+    shape=shape,
+    ratio=ratio,
+    most=_most,
   )
   # Only these two are known not to be text of the user.
   style, script = (_markup(_read(name)) for name in ('page.css', 'page.js'))
@@ -104,8 +109,8 @@ def value(found: Any) -> str:
   """Returns a value of an array, shortened."""
   if isinstance(found, float):
     return '%.9g' % found
-  text = str(found)
-  return text if len(text) <= 40 else text[:37] + '...'
+  shown = str(found)
+  return shown if len(shown) <= 40 else shown[:37] + '...'
 
 
 def shape(sizes: Any) -> str:
@@ -146,17 +151,17 @@ def _plots(document) -> dict[str, Any]:
   return {'layers': '', 'training': '', 'problem': problem}
 
 
-def _markup(text: str):
+def _markup(source: str):
   import markupsafe
 
-  return markupsafe.Markup(text)
+  return markupsafe.Markup(source)
 
 
 def _read(name: str) -> str:
   return resources.files(__package__).joinpath(name).read_text('utf-8')
 
 
-def _digest(text: str) -> str:
+def _digest(source: str) -> str:
   """What a content security policy says of an element that is allowed."""
-  digest = hashlib.sha256(text.encode('utf-8')).digest()
+  digest = hashlib.sha256(source.encode('utf-8')).digest()
   return 'sha256-' + base64.b64encode(digest).decode('ascii')

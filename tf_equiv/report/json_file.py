@@ -36,18 +36,20 @@ def as_json(value: Any) -> Any:
   return value
 
 
-def _dump(value: Any, indent: str = '') -> str:
+def _dump(value: Any, depth: int = 0) -> str:
   """Like `json.dumps`, with one line for each row of a table."""
-  compact = json.dumps(value, ensure_ascii=False, allow_nan=False)
-  is_table = isinstance(value, (dict, list)) and len(compact) > 160
-  if not is_table:
-    return compact
-  inner = indent + ' '
-  if isinstance(value, dict):
+  indent = ' ' * depth
+  if isinstance(value, dict) and value and depth < 2:
     parts = [
-      '%s%s: %s' % (inner, json.dumps(key, ensure_ascii=False), _dump(x, inner))
-      for key, x in value.items()
+      '%s %s: %s' % (indent, _compact(key), _dump(item, depth + 1))
+      for key, item in value.items()
     ]
     return '{\n%s\n%s}' % (',\n'.join(parts), indent)
-  parts = [inner + _dump(item, inner) for item in value]
-  return '[\n%s\n%s]' % (',\n'.join(parts), indent)
+  if isinstance(value, list) and any(isinstance(x, dict) for x in value):
+    parts = ['%s %s' % (indent, _compact(item)) for item in value]
+    return '[\n%s\n%s]' % (',\n'.join(parts), indent)
+  return _compact(value)
+
+
+def _compact(value: Any) -> str:
+  return json.dumps(value, ensure_ascii=False, allow_nan=False)

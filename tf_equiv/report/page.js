@@ -19,7 +19,7 @@
       });
       count.textContent = words.length
         ? `${shown} of ${rows.length} rows`
-        : `${rows.length} rows`;
+        : `${rows.length} row${rows.length === 1 ? '' : 's'}`;
     };
     box.addEventListener('input', apply);
     // A browser may keep what was typed before the page was loaded again.

@@ -29,10 +29,12 @@ _COLORS = {
   _LIMIT: 'var(--limit)',
   _NOISE: 'var(--noise)',
 }
+# Up to as many points each one is marked.
+_FEW = 200
 # In inches of 72 units, for narrow and for wide screens.
 _SIZES = {'narrow': (4.9, 3.4), 'wide': (10.5, 3.6)}
 # Where a logarithmic axis ends; agreement to the last bit lies there.
-_FLOOR = 1e-18
+_FLOOR, _RATIO_FLOOR = 1e-18, 1e-6
 
 
 def layers(document: document_lib.Document) -> str:
@@ -43,19 +45,19 @@ def layers(document: document_lib.Document) -> str:
 
   def draw(axes):
     at = range(len(found))
+    noise = [x.share('noise') for x in found]
+    if any(x is not None for x in noise):
+      _steps(axes, at, noise, _NOISE, 'noise floor')
     _steps(axes, at, [x.relative for x in found], _FIRST, 'error')
     _steps(
       axes,
       at,
       [x.relative if x.differs else None for x in found],
       _BAD,
-      'error that is not allowed',
+      'too large',
     )
     limits = [x.share('allowed') for x in found]
     axes.plot(at, limits, color=_LIMIT, linestyle='--', label='tolerance')
-    noise = [x.share('noise') for x in found]
-    if any(x is not None for x in noise):
-      _steps(axes, at, noise, _NOISE, 'noise floor (float32)')
     first = next((x for x in found if x.differs), None)
     if first is not None:
       axes.plot(
@@ -78,7 +80,7 @@ def training(document: document_lib.Document) -> str:
   if not document.training:
     return ''
   numbers = [step.number for step in document.training]
-  # More curves than these cannot be told apart.
+  # The loss, where there is one; more curves could not be told apart.
   names = list(document.training[0].scalars)[:1]
   groups = ['loss', 'gradients', 'variables']
 
@@ -107,7 +109,7 @@ def training(document: document_lib.Document) -> str:
       if any(x is not None for x in ratios):
         lower.plot(
           numbers,
-          [_clipped(x) for x in ratios],
+          [_clipped(x, _RATIO_FLOOR) for x in ratios],
           color=colors[group],
           marker='o',
           markersize=4,
@@ -170,8 +172,7 @@ def _settings(name: str) -> dict:
     'font.size': 11,
     'grid.color': _GRID,
     'legend.frameon': False,
-    'legend.fontsize': 10,
-    'lines.linewidth': 1.4,
+    'legend.fontsize': 9.5,
     'svg.fonttype': 'none',
     'svg.hashsalt': name,
     'text.color': _INK,
@@ -204,22 +205,23 @@ def _adapt(svg: str, name: str) -> str:
 
 
 def _steps(axes, at, heights: Sequence[float | None], color, label) -> None:
+  few = len(heights) < _FEW
   axes.plot(
     at,
     [_clipped(x) for x in heights],
     color=color,
     label=label,
     drawstyle='steps-mid',
-    # A single one between gaps has no length as a line.
-    marker='.' if len(heights) < 300 else None,
+    linewidth=1.4 if few else 0.7,
+    marker='.' if few else None,
   )
 
 
-def _clipped(value: float | None) -> float:
+def _clipped(value: float | None, floor: float = _FLOOR) -> float:
   """What a logarithmic axis can show; NaN, a gap, for what is not there."""
   if value is None or math.isnan(value) or math.isinf(value):
     return math.nan
-  return max(value, _FLOOR)
+  return max(value, floor)
 
 
 def _finite(value) -> float:
