@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tf_equiv.compare import ledgers, tolerances
+from tf_equiv.compare import ledgers, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import nest, seeds
 from tf_equiv.tf1 import observation as observation_lib
@@ -66,7 +66,7 @@ def _settings(plan: plan_lib.RunPlan) -> dict[str, str]:
 
 
 def _describe(array: np.ndarray) -> str:
-  text = '%s%s' % (array.dtype.name, list(array.shape))
+  text = '%s%s' % (values.dtype_name(array), list(array.shape))
   if array.size and array.dtype.kind in 'biuf':
     text += ', %.6g to %.6g' % (np.min(array), np.max(array))
   return text
