@@ -29,6 +29,7 @@ _NAMES = (
   'Draw',
   'EquivalenceError',
   'GuideSteps',
+  'InProcess',
   'MigrationTestCase',
   'RenameSuggestion',
   'SEED_MODES',

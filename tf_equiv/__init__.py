@@ -10,6 +10,7 @@ from tf_equiv.checkpoints import ConvertedCheckpoint, convert_checkpoint
 from tf_equiv.compare.renames import RenameSuggestion, suggest_renames
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.guide_steps import SEED_MODES, GuideSteps
+from tf_equiv.references.in_process import InProcess
 from tf_equiv.report.writer import write_report
 from tf_equiv.testcase import MigrationTestCase
 from tf_equiv.tf1.draws import Draw
@@ -20,7 +21,7 @@ from tf_equiv.tf1.errors import (
   UsageError,
   VariableCreationError,
 )
-from tf_equiv.tf1.runner import TF1Behavior
+from tf_equiv.tf1.program import TF1Behavior
 from tf_equiv.tf1.seeds import SeedMode, deterministic_seeds
 from tf_equiv.tf1.weights import constant_weights, named_weights
 from tf_equiv.tf2.creation import (
@@ -38,6 +39,7 @@ __all__ = (
   'EnvironmentSetupError',
   'EquivalenceError',
   'GuideSteps',
+  'InProcess',
   'MigrationTestCase',
   'ModelCodeError',
   'RenameSuggestion',

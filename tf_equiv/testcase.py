@@ -68,4 +68,13 @@ class MigrationTestCase(
       is an error.
     tf1_update_ops: whether the default training step of TF1 runs UPDATE_OPS.
     tf1_behavior: TF2 behaviours that are on while `build_tf1` runs.
+    tf1_reference: where the TF1 side runs; in this process by default.
   """
+
+  @classmethod
+  def tearDownClass(cls):
+    """Releases what the references of the class keep."""
+    for reference in cls.__dict__.get('_opened_references', ()):
+      reference.close()
+    cls._opened_references = []
+    super().tearDownClass()

@@ -10,6 +10,7 @@ from absl.testing import absltest, parameterized
 
 from tf_equiv.compare import judge, tolerances, variables
 from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import runner, seeds, storage
 
 v1 = tf.compat.v1
@@ -59,14 +60,14 @@ class StorageTest(parameterized.TestCase):
     plan = a_plan()
     loaded = self._round_trip(plan)
     self.assertEqual(loaded.seed_mode, plan.seed_mode)
-    program = runner.Program(build)
+    program = program_lib.Program(build)
     first, second = runner.run(program, plan), runner.run(program, loaded)
     for (_, a), (_, b) in zip(first.outputs, second.outputs, strict=True):
       np.testing.assert_array_equal(a, b)
 
   def test_a_loaded_observation_compares_as_the_original(self):
     plan = a_plan()
-    original = runner.run(runner.Program(build), plan)
+    original = runner.run(program_lib.Program(build), plan)
     loaded = self._round_trip(original)
     self.assertEqual(loaded.variables, original.variables)
     self.assertEqual(loaded.draws, original.draws)

@@ -13,12 +13,13 @@ from tf_equiv.assertions import locating, reporting
 from tf_equiv.compare import circumstances, judge, tolerances
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.references import base as references
 from tf_equiv.report import text
+from tf_equiv.tf1 import environment as environment_lib
 from tf_equiv.tf1 import errors, seeds, user_code
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
-from tf_equiv.tf1 import runner as tf1_runner
-from tf_equiv.tf1 import training as tf1_training
+from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import runner as tf2_runner
 from tf_equiv.tf2 import training as tf2_training
@@ -82,13 +83,28 @@ class AssertionBase(template.TemplateMethods):
     function = getattr(getattr(self, name), '__func__', None)
     return function is not getattr(template.TemplateMethods, name)
 
-  def _tf1_program(self) -> tf1_runner.Program:
+  def _reference(self) -> references.Reference:
+    reference = self.tf1_reference
+    if not isinstance(reference, references.Reference):
+      raise errors.UsageError(
+        'tf1_reference is %r; expected where the TF1 side runs, '
+        'tf_equiv.InProcess() for example.' % (reference,)
+      )
+    # Kept by the class itself, not by one that it inherits from.
+    opened = type(self).__dict__.get('_opened_references')
+    if opened is None:
+      opened = type(self)._opened_references = []
+    if not any(known is reference for known in opened):
+      opened.append(reference)
+    return reference
+
+  def _tf1_program(self) -> program_lib.Program:
     behavior = self.tf1_behavior
-    if not isinstance(behavior, tf1_runner.TF1Behavior):
+    if not isinstance(behavior, program_lib.TF1Behavior):
       raise errors.UsageError(
         'tf1_behavior is %r; expected a tf_equiv.TF1Behavior.' % (behavior,)
       )
-    return tf1_runner.Program(
+    return program_lib.Program(
       build=self.build_tf1,
       reset_weights=self.reset_weights,
       compute_loss=self.compute_loss_tf1,
@@ -147,7 +163,7 @@ class AssertionBase(template.TemplateMethods):
   def _list_variables(self):
     """Returns the variables of both sides, for `suggest_renames`."""
     plan = self._make_plan()
-    tf1 = tf1_runner.list_variables(self._tf1_program(), plan)
+    tf1 = self._reference().list_variables(self._tf1_program(), plan)
     tf2 = tf2_runner.list_variables(self._tf2_program(), plan)
     return tf1.variables, tf2.variables
 
@@ -194,7 +210,6 @@ class AssertionBase(template.TemplateMethods):
     tolerance: tolerances.Tolerance,
     allow_empty: bool,
     variants: Any = variants_lib.EAGER,
-    tf1_program: tf1_runner.Program | None = None,
     known: Sequence[str] = (),
   ) -> verdict_lib.Verdict:
     """Runs a plan, TF1 once and TF2 in each variant, and judges.
@@ -206,7 +221,6 @@ class AssertionBase(template.TemplateMethods):
       tolerance: what may differ.
       allow_empty: whether comparing nothing is a pass.
       variants: how the TF2 side runs.
-      tf1_program: the TF1 side, where it is not the test's own.
       known: names that a pattern of `ignored_variables` may match besides those
         of the variables.
 
@@ -215,12 +229,8 @@ class AssertionBase(template.TemplateMethods):
     """
     start = time.time()
     variants = variants_lib.check_variants(variants)
-    tf1_program = tf1_program or self._tf1_program()
-    built, used = [], []
-    if plan.batches:
-      tf1 = tf1_training.run(tf1_program, plan)
-    else:
-      tf1 = tf1_runner.run(tf1_program, plan, built)
+    run, used = self._reference().run(self._tf1_program(), plan), []
+    tf1 = run.observation
     tf1.optimizer_variables += known
     verdicts = {
       variant: self._judge_variant(
@@ -234,7 +244,7 @@ class AssertionBase(template.TemplateMethods):
       )
     verdict = judge.judge_variants(verdicts)
     if not any(each.passed for each in verdicts.values()):
-      locator = locating.Locator(self, plan, tf1, tf1_program, built, used)
+      locator = locating.Locator(self, plan, run, used)
       locator.explain(verdict)
     verdict.seconds = time.time() - start
     verdict.settings['variants'] = ', '.join(variants)
@@ -336,7 +346,9 @@ def _only_grappler_fails(verdicts) -> bool:
 
 def here(side: str) -> observation_lib.Observation:
   """Returns an observation that holds nothing but this environment."""
-  return observation_lib.Observation(side, environment=tf1_runner.environment())
+  return observation_lib.Observation(
+    side, environment=environment_lib.describe()
+  )
 
 
 def _numpy_dtype(name: str):

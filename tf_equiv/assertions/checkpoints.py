@@ -15,7 +15,6 @@ from tf_equiv.compare import circumstances, judge_checkpoint, tolerances
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
-from tf_equiv.tf1 import runner as tf1_runner
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import runner as tf2_runner
@@ -99,9 +98,8 @@ class CheckpointAssertions(base.AssertionBase):
     """Takes the steps one after another, up to the first that fails."""
     assertion = 'assertCheckpointEquivalent'
     weights = _Weights(checkpoint, moving_averages, self.reset_weights)
-    tf1 = tf1_runner.run(
-      dataclasses.replace(self._tf1_program(), reset_weights=weights), plan
-    )
+    program = dataclasses.replace(self._tf1_program(), reset_weights=weights)
+    tf1 = self._reference().run(program, plan).observation
     contents = contents_lib.sort_entries(
       checkpoint.entries, [spec.name for spec in tf1.variables]
     )

@@ -7,9 +7,9 @@ from tf_equiv.assertions import base, locating
 from tf_equiv.compare import circumstances
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.references import base as references
 from tf_equiv.report import text
 from tf_equiv.tf1 import errors
-from tf_equiv.tf1 import runner as tf1_runner
 from tf_equiv.tf2 import capture as tf2_capture
 
 __unittest = True
@@ -51,17 +51,20 @@ class DivergenceMethods(base.AssertionBase):
     """
     start = time.time()
     plan = self._make_plan(training, weights, seed_mode, gradients=gradients)
-    program = self._tf1_program()
-    tf1 = tf1_runner.run(program, plan)
+    run = self._reference().run(self._tf1_program(), plan)
     verdict = verdict_lib.Verdict('locateDivergence', plan.describe())
     try:
-      found = locating.Locator(self, plan, tf1, program).find(
+      found = locating.Locator(self, plan, run).find(
         groups=locating.GROUPS if gradients else locating.GROUPS[:2]
       )
     except locating.VariablesDifferError as error:
       raise errors.UsageError(
         'locateDivergence needs variables that correspond; '
         'assertVariablesMatch says which do not.'
+      ) from error
+    except references.CannotCaptureError as error:
+      raise errors.UsageError(
+        'locateDivergence needs the graph of the TF1 side: %s' % error
       ) from error
     except tf2_capture.CannotTraceError as error:
       raise errors.UsageError(
@@ -71,7 +74,7 @@ class DivergenceMethods(base.AssertionBase):
     verdict.seconds = time.time() - start
     verdict.divergence = found.divergence
     verdict.compared['results'] = len(found.results[0])
-    circumstances.note_run(verdict, plan, tf1, base.here('TF2'))
+    circumstances.note_run(verdict, plan, run.observation, base.here('TF2'))
     verdict.summary = 'locateDivergence (%s): ' % verdict.conditions
     if found.divergence is None:
       verdict.summary += (

@@ -5,7 +5,6 @@ import time
 from tf_equiv.assertions import base
 from tf_equiv.compare import circumstances, judge, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.tf1 import runner as tf1_runner
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import runner as tf2_runner
 
@@ -99,7 +98,7 @@ class VariableAssertions(base.AssertionBase):
     __tracebackhide__ = True
     start = time.time()
     plan = self._make_plan(training)
-    tf1 = tf1_runner.list_variables(self._tf1_program(), plan)
+    tf1 = self._reference().list_variables(self._tf1_program(), plan)
     tf2 = tf2_runner.list_variables(self._tf2_program(), plan)
     table = self._match(tf1, tf2)
     verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)

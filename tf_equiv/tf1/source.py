@@ -29,7 +29,8 @@ _LIBRARY_PARTS = tuple(
 _PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # The user's code is called from here; what is further out is the test runner.
 _CALLERS = tuple(
-  os.path.join(_PACKAGE_FOLDER, side, 'runner.py') for side in ('tf1', 'tf2')
+  os.path.join(_PACKAGE_FOLDER, *path.split('/'))
+  for path in ('tf1/graph.py', 'tf1/training.py', 'tf2/runner.py')
 )
 _STANDARD_FOLDER = os.path.dirname(os.path.abspath(os.__file__))
 
