@@ -16,7 +16,7 @@ FORMAT = 'tf_equiv report 1'
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-  """How far a pair of corresponding ops is apart, in float64.
+  """How far a pair of corresponding ops is apart; see `divergence.LayerError`.
 
   Attributes:
     position: place in the order of TF1's program, from 0.
@@ -25,10 +25,10 @@ class Layer:
     op_type: its type in TF1.
     shape: shape of its output.
     differs: whether it is further apart than allowed.
-    difference: largest absolute difference.
+    difference: difference of the values.
     allowed: what is allowed at this scale.
     scale: largest magnitude in TF1.
-    noise: rounding error of TF1 against float64; None where not known.
+    noise: rounding error of float32 in TF1; None where not known.
     relative: difference over scale.
   """
 
