@@ -1,6 +1,5 @@
 """Judges two observations: earlier steps first, later ones only on them."""
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -230,24 +229,13 @@ def _forward_keys(side):
 
 def _ledgers(plan, tf1, tf2, table):
   """Difference of the draws that matter, with the names of TF1."""
-  if plan.weights == plan_lib.FIXED:
-    # Initial values are drawn, but not used.
-    kept = [[d for d in side.draws if not d.variable] for side in (tf1, tf2)]
-    return ledgers.compare_ledgers(
-      *[
-        [dataclasses.replace(d, index=i) for i, d in enumerate(draws)]
-        for draws in kept
-      ]
-    )
-  tf1_names_of = table.tf1_names_of()
   return ledgers.compare_ledgers(
-    tf1.draws,
-    [
-      dataclasses.replace(
-        d, variable=tf1_names_of.get(d.variable, (d.variable,))[0]
-      )
-      for d in tf2.draws
-    ],
+    *ledgers.relevant_draws(
+      tf1.draws,
+      tf2.draws,
+      table.tf1_names_of(),
+      initial=plan.weights == plan_lib.SEEDED,
+    )
   )
 
 

@@ -1,13 +1,13 @@
 """Runs the TF1 side: a `tf.Graph`, one session, one observation."""
 
 import logging
-import sys
 import time
 from typing import Any, Dict, List, Optional
 
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv.tf1 import environment as environment_lib
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
@@ -107,12 +107,8 @@ def _describe(built, observed) -> None:
 
 
 def environment() -> Dict[str, str]:
-  """Returns the versions that a result may depend on."""
-  return {
-    'python': '%d.%d.%d' % sys.version_info[:3],
-    'tensorflow': tf.__version__,
-    'numpy': np.__version__,
-  }
+  """Returns the versions and switches that a result may depend on."""
+  return environment_lib.describe()
 
 
 def _restore_missing(results) -> List[Any]:
