@@ -49,17 +49,13 @@ def vacuous(
   if constant and not gradients:
     value = next(iter(outputs.values())).reshape(-1)[0]
     return 'all elements of the outputs are equal (%.6g)' % value
-  noise = {
-    path: tf1.jitter[path] / (values.scale_of(x) or 1.0)
-    for path, x in outputs.items()
-    if path in tf1.jitter
-  }
-  noisy = [path for path in noise if noise[path] > _MOST_NOISE]
-  if noisy:
+  noise = noisy(tf1)
+  if noise:
+    path = next(iter(noise))
     return (
       '%d of %d outputs are rounding noise, first outputs%s: it moves by %.2g '
       'of its size when the inputs move by one unit in the last place'
-      % (len(noisy), len(outputs), noisy[0], noise[noisy[0]])
+      % (len(noise), len(outputs), path, noise[path])
     )
   effects = tf2.sensitivity
   silent = effects and not any(x > _LEAST_EFFECT for x in effects.values())
@@ -68,6 +64,16 @@ def vacuous(
       effects
     )
   return ''
+
+
+def noisy(tf1: observation_lib.Observation) -> dict[str, float]:
+  """Returns by which share of their size the outputs that are noise move."""
+  found = {
+    path: tf1.jitter[path] / (values.scale_of(np.asarray(value)) or 1.0)
+    for path, value in tf1.outputs
+    if path in tf1.jitter
+  }
+  return {path: share for path, share in found.items() if share > _MOST_NOISE}
 
 
 def describe(tf2: observation_lib.Observation) -> str:

@@ -35,6 +35,8 @@ class Verdict:
     notes: what a reader should know of a pass, too: what was not compared.
     culprit: pass of Grappler without which the sides agree, '' if not known.
     divergence: the first op in which the sides part, where it was looked for.
+    noise: how large rounding is and where it grows, where the kind is 'noise'
+      or 'vacuous' and that was examined.
     kind: of a difference, 'real', 'noise' or 'random order', where that was
       examined;
       'vacuous' where the compared values prove nothing.
@@ -57,6 +59,7 @@ class Verdict:
   notes: list[str] = dataclasses.field(default_factory=list)
   culprit: str = ''
   divergence: divergence_lib.Divergence | None = None
+  noise: divergence_lib.Noise | None = None
   kind: str = ''
   power: str = ''
   advice: list[str] = dataclasses.field(default_factory=list)

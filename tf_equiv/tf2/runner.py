@@ -85,8 +85,22 @@ def input_tensors(inputs: Any) -> Any:
   return nest.map_leaves(lambda _, array: tf.constant(array), inputs)
 
 
-def call_model(program: Program, model: Any, inputs: Any, training: bool):
+def call_model(
+  program: Program,
+  model: Any,
+  inputs: Any,
+  training: bool,
+  autograph: bool = True,
+):
   """Calls the model; returns its outputs with composites expanded.
+
+  Args:
+    program: the user's TF2 code.
+    model: the model.
+    inputs: a nest of tensors.
+    training: the training flag.
+    autograph: whether a graph that is traced converts Python control flow on
+      tensors.
 
   Raises:
     UsageError: if it returns None, or something that is no eager tensor.
@@ -94,7 +108,10 @@ def call_model(program: Program, model: Any, inputs: Any, training: bool):
   _log.info('TF2: calling the model (training=%s)', training)
   call = program.call
   if not tf.executing_eagerly():
-    call = compat.converted_by_autograph(call)
+    if autograph:
+      call = compat.converted_by_autograph(call)
+    else:
+      call = tf.autograph.experimental.do_not_convert(call)
   with user_code.running('TF2', 'call_tf2'):
     outputs = call(model, inputs, training)
   if outputs is None:
@@ -299,6 +316,7 @@ class _Forward:
     self.variables = []
     # Lets the draws of a call, which may be traced twice, begin anew.
     self.restart = lambda: None
+    self.autograph = True
     self._program, self._plan = program, plan
     self._observed, self._created = observed, created
     observed.takes_training = program.takes_training(self.model)
@@ -346,7 +364,9 @@ class _Forward:
     with _tape(plan) as tape:
       if plan.input_gradients:
         tape.watch([x for _, x in nest.flatten(inputs) if x.dtype.is_floating])
-      outputs = call_model(program, self.model, inputs, plan.training)
+      outputs = call_model(
+        program, self.model, inputs, plan.training, self.autograph
+      )
       losses = model_lib.regularization_losses(self.model)
       if plan.gradients:
         parts = user_losses(program, outputs, inputs)
