@@ -91,7 +91,7 @@ class Replay:
   def _make_setters(self):
     """Returns (op that sets it, placeholder, value) of each variable."""
     setters = {}
-    with self._graph.as_default():
+    with self._graph.as_default(), v1.name_scope('tf_equiv_set'):
       for name, (_, value) in self._captured.variables.items():
         try:
           op = self._graph.get_operation_by_name(name)
