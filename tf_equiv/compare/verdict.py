@@ -4,6 +4,7 @@ import dataclasses
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import ledgers, values, variables
+from tf_equiv.compare import power as power_lib
 
 
 @dataclasses.dataclass
@@ -40,6 +41,7 @@ class Verdict:
     kind: of a difference, 'real', 'noise' or 'random order', where that was
       examined;
       'vacuous' where the compared values prove nothing.
+    response: which variables the outputs respond to, where that was measured.
     power: how much the outputs depend on, in one line, where that was measured.
     advice: what to do next.
     seconds: wall time.
@@ -61,6 +63,7 @@ class Verdict:
   divergence: divergence_lib.Divergence | None = None
   noise: divergence_lib.Noise | None = None
   kind: str = ''
+  response: power_lib.Response | None = None
   power: str = ''
   advice: list[str] = dataclasses.field(default_factory=list)
   seconds: float = 0.0

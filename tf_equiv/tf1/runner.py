@@ -13,6 +13,7 @@ import tensorflow as tf
 from tf_equiv import compat
 from tf_equiv.tf1 import (
   errors,
+  jitter,
   nest,
   random_values,
   tensors,
@@ -159,6 +160,7 @@ def run(
     )
     observed.draws = seeds.draws
     observed.seconds['TF1 build'] = time.time() - start
+    observed.activations = tensors.bytes_computed(_results(fetches))
     observed.output_order = order_of(graph, fetches['outputs'])
     start = time.time()
     _log.info('TF1: %d variables, running the session', len(variables))
@@ -170,7 +172,15 @@ def run(
       )
       observed.random_values = random_values.observe(ops, drawn)
       same = {op.outputs[0]: value for op, value in zip(ops, drawn)}
-      observed.jitter = _jitter(session, fetches, results, feed, same)
+      observed.jitter = jitter.measure(
+        session,
+        fetches,
+        results,
+        feed,
+        same,
+        observed.weights,
+        lambda values: assign(session, variables, values),
+      )
     if plan.updates:
       observed.updated = _run_updates(graph, fetches, feed, observed.weights)
     observed.seconds['TF1 run'] = time.time() - start
@@ -404,50 +414,6 @@ def _results(fetches) -> List[Any]:
   """Returns the tensors of a forward pass, that of the loss included."""
   losses = [fetches['loss']] if 'loss' in fetches else []
   return [*fetches['outputs'].values(), *fetches['losses'], *losses]
-
-
-def _jitter(session, fetches, results, feed, draws) -> Dict[str, float]:
-  """Runs again with inputs that are one unit in the last place away.
-
-  Returns:
-    The largest change of each floating-point output, by path; nothing where no
-    input is a floating-point number.
-  """
-  generator, moved = np.random.RandomState(0), dict(feed)
-  for tensor, array in feed.items():
-    if tensor.dtype.is_floating and array.dtype.kind == 'f':
-      signs = generator.choice([-1, 1], array.shape)
-      moved[tensor] = np.nextafter(array, (signs * np.inf).astype(array.dtype))
-  outputs = {
-    path: tensor
-    for path, tensor in fetches['outputs'].items()
-    if tensor.dtype.is_floating
-  }
-  if not outputs or all(moved[tensor] is feed[tensor] for tensor in feed):
-    return {}
-  moved.update(draws)
-  found = _changes(session.run(outputs, moved), results['outputs'])
-  if any(found.values()):
-    # Random numbers inside of loops cannot be held.
-    again = session.run(outputs, {**feed, **draws})
-    if any(_changes(again, results['outputs']).values()):
-      return {}
-  return found
-
-
-def _changes(values, before) -> Dict[str, float]:
-  """Largest change of each array."""
-  return {
-    path: float(
-      np.max(
-        np.abs(
-          np.asarray(value, np.float64) - np.asarray(before[path], np.float64)
-        ),
-        initial=0.0,
-      )
-    )
-    for path, value in values.items()
-  }
 
 
 def _run_updates(graph, fetches, feed, values) -> Dict[str, np.ndarray]:
