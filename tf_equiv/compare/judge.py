@@ -275,8 +275,12 @@ def _require_meaning(verdict, plan, tf1, tf2, allow_vacuous) -> None:
   """Fails a pass that proves nothing; says what a real one proves."""
   if verdict.headline:
     return
-  verdict.power = power.describe(tf2)
-  reason = power.vacuous(tf1, tf2, plan.gradients)
+  verdict.response = power.respond(tf2)
+  lines = [] if verdict.response is None else [str(verdict.response)]
+  if plan.gradients:
+    lines.append(power.describe_gradients(tf2))
+  verdict.power = '; '.join(lines)
+  reason = power.vacuous(plan, tf1, tf2)
   if not reason:
     return
   verdict.kind = divergence.VACUOUS

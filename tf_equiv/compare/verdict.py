@@ -4,6 +4,7 @@ import dataclasses
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import ledgers, values, variables
+from tf_equiv.compare import power as power_lib
 from tf_equiv.tf1 import draws as draws_lib
 
 
@@ -55,9 +56,12 @@ class Verdict:
     notes: what a reader should know of a pass, too: what was not compared.
     culprit: pass of Grappler without which the sides agree, '' if not known.
     divergence: the first op in which the sides part, where it was looked for.
+    noise: how large rounding is and where it grows, where the kind is 'noise'
+      or 'vacuous' and that was examined.
     kind: of a difference, 'real', 'noise' or 'random order', where that was
       examined;
       'vacuous' where the compared values prove nothing.
+    response: which variables the outputs respond to, where that was measured.
     power: how much the outputs depend on, in one line, where that was measured.
     advice: what to do next.
     seconds: wall time.
@@ -86,7 +90,9 @@ class Verdict:
   notes: list[str] = dataclasses.field(default_factory=list)
   culprit: str = ''
   divergence: divergence_lib.Divergence | None = None
+  noise: divergence_lib.Noise | None = None
   kind: str = ''
+  response: power_lib.Response | None = None
   power: str = ''
   advice: list[str] = dataclasses.field(default_factory=list)
   seconds: float = 0.0

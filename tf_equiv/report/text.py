@@ -24,6 +24,8 @@ _MOST_RENAMES = 12
 _MOST_HINTS = 3
 _MOST_DIFFERENCES = 5
 _MOST_LONE = 3
+# By so much the relative error must grow in an op for it to be named.
+_LEAST_GROWTH = 4.0
 _ROUND_UP = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
 
@@ -39,6 +41,8 @@ def failure(verdict: verdict_lib.Verdict) -> str:
   most = _MOST_BESIDE_OTHERS if verdict.comparisons else _MOST_ITEMS
   lines += ['  ' + line for line in verdict.evidence[:most]]
   lines += _more(verdict.evidence, most, indent='  ')
+  if verdict.noise is not None:
+    lines += _noise(verdict.noise)
   most = _MOST_BESIDE_OTHERS if verdict.divergence else _MOST_ITEMS
   if verdict.ledger is not None:
     lines += _ledger(verdict.ledger)
@@ -124,6 +128,27 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
       '    also at %s'
       % ', '.join(str(other.tf1) for other in found.others[:_MOST_LONE])
     )
+  return lines
+
+
+def _noise(found: divergence_lib.Noise) -> list[str]:
+  lines = []
+  if found.place is not None and found.factor >= _LEAST_GROWTH:
+    lines.append(
+      '  rounding grows %s-fold in %s at %s%s'
+      % (
+        '%.3g' % found.factor if found.factor < 1e3 else '%.0e' % found.factor,
+        found.side,
+        found.place,
+        _of_line(found.place),
+      )
+    )
+  else:
+    lines.append('  rounding adds up over many ops; none makes it grow alone')
+  lines.append(
+    '  float32 itself errs by up to %s in %s, whose values go up to %s'
+    % (_number(found.error), found.result, _number(found.scale))
+  )
   return lines
 
 
@@ -310,6 +335,12 @@ def _more(rows, most: int, indent: str = '    ') -> list[str]:
 
 def _number(value: float) -> str:
   return '%.3g' % value
+
+
+def rounded_up(value: float) -> str:
+  """Returns a number that is not less than a value, in two digits."""
+  context = decimal.Context(prec=2, rounding=decimal.ROUND_CEILING)
+  return '%.2g' % context.create_decimal_from_float(float(value))
 
 
 def number_up(value: float) -> str:

@@ -45,6 +45,7 @@ class Built:
     depends_on_training: see `Observation`.
     output_order: see `Observation`.
     draws: ledger of the draws.
+    activations: see `Observation`.
     seconds: wall time of the build.
   """
 
@@ -62,6 +63,7 @@ class Built:
   depends_on_training: bool
   output_order: Dict[str, int]
   draws: List[draws_lib.Draw]
+  activations: int = 0
   seconds: float = 0.0
 
   def feed(self, inputs: Any) -> Dict[Any, np.ndarray]:
@@ -117,6 +119,7 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
       depends_on_training=plan.training and is_stochastic_or_updates(outputs),
       output_order=order_of(graph, fetches['outputs']),
       draws=seeds.draws,
+      activations=tensors.bytes_computed(results_of(fetches)),
     )
   built.seconds = time.time() - start
   return with_gradients(built, program, plan) if plan.gradients else built
