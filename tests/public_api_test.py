@@ -48,6 +48,7 @@ _NAMES = (
   'named_weights',
   'suggest_renames',
   'track_tf1_style_variables',
+  'write_report',
 )
 
 _MODULES = ('converters',)

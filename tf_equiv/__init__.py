@@ -13,6 +13,7 @@ from tf_equiv.guide_steps import SEED_MODES, GuideSteps
 from tf_equiv.references.exported import FrozenGraph, MetaGraph, SavedModel
 from tf_equiv.references.in_process import InProcess
 from tf_equiv.references.model_fn import from_model_fn
+from tf_equiv.report.writer import write_report
 from tf_equiv.testcase import MigrationTestCase
 from tf_equiv.tf1.draws import Draw
 from tf_equiv.tf1.errors import (
@@ -64,4 +65,5 @@ __all__ = (
   'named_weights',
   'suggest_renames',
   'track_tf1_style_variables',
+  'write_report',
 )

@@ -619,6 +619,16 @@ def is_in_control_flow(op) -> bool:
   return op._get_control_flow_context() is not None
 
 
+def set_seed_of_op(op, op_seed: int) -> None:
+  """Gives a random op of a graph another operation seed.
+
+  Sessions that ran the op before go on with the old one. A graph has no public
+  way to change an attribute, and to build it again takes seconds.
+  """
+  value = v1.AttrValue(i=op_seed)
+  op._set_attr('seed2', value)
+
+
 def op_position(op) -> int:
   """Returns the position of an op in the order of creation."""
   return op._id
@@ -637,6 +647,9 @@ def op_callback(callback):
     callbacks.remove_op_callback(callback)
 
 
+_FUSED_BATCH_NORM = ('FusedBatchNorm', 'FusedBatchNormV2', 'FusedBatchNormV3')
+
+
 def converted_by_autograph(function):
   """Returns a function as `tf.function` would run it.
 
@@ -644,6 +657,46 @@ def converted_by_autograph(function):
   """
   autograph = tf.__internal__.autograph
   return autograph.tf_convert(function, autograph.control_status_ctx())
+
+
+@contextlib.contextmanager
+def batch_norm_statistics_differentiated():
+  """Context in which fused batch normalization has all of its gradients.
+
+  TensorFlow takes mean and variance for constants in inference. Private are the
+  registry of gradients, which refuses to replace one, and `_registry` in it.
+  """
+  ops = importlib.import_module('tensorflow.python.framework.ops')
+  entries = ops.gradient_registry._registry
+  names = [n for n in _FUSED_BATCH_NORM if n in entries]
+  before = {name: entries[name] for name in names}
+  for name, entry in before.items():
+    entries[name] = {**entry, 'type': _with_statistics(entry['type'])}
+  try:
+    yield
+  finally:
+    entries.update(before)
+
+
+def _with_statistics(gradient):
+  """Adds the gradients of mean and variance to those of the other inputs.
+
+  With y = scale * (x - mean) * r + offset, where r = rsqrt(variance + epsilon),
+  they are -scale * r times that of the offset, and -scale * r**2 / 2 times that
+  of the scale.
+  """
+
+  def function(op, *grads):
+    found = list(gradient(op, *grads))
+    if op.get_attr('is_training') or found[3] is not None:
+      return found
+    scale, variance = op.inputs[1], op.inputs[4]
+    rate = tf.math.rsqrt(variance + op.get_attr('epsilon'))
+    found[3] = -scale * rate * found[2]
+    found[4] = -0.5 * scale * rate * rate * found[1]
+    return found
+
+  return function
 
 
 def execution_context() -> str:

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from tf_equiv.assertions import base, locating
+from tf_equiv.compare import circumstances
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.references import base as references
@@ -73,6 +74,7 @@ class DivergenceMethods(base.AssertionBase):
     verdict.seconds = time.time() - start
     verdict.divergence = found.divergence
     verdict.compared['results'] = len(found.results[0])
+    circumstances.note_run(verdict, plan, run.observation, base.here('TF2'))
     verdict.summary = 'locateDivergence (%s): ' % verdict.conditions
     if found.divergence is None:
       verdict.summary += (
@@ -82,4 +84,5 @@ class DivergenceMethods(base.AssertionBase):
     else:
       verdict.kind = divergence_lib.REAL
       verdict.summary += '\n' + text.divergence(found.divergence)
+    self._report(verdict)
     return verdict

@@ -11,7 +11,15 @@ from tf_equiv.references import (
   export_training,
   in_process,
 )
-from tf_equiv.tf1 import errors, graph, nest, runner, source, weights
+from tf_equiv.tf1 import (
+  capture,
+  errors,
+  graph,
+  nest,
+  runner,
+  source,
+  weights,
+)
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 
@@ -51,7 +59,7 @@ class Exported(base.Reference):
   def run(self, program, plan):
     """Runs a plan; see `Reference`."""
     adapter = self._adapter(program, plan)
-    found = in_process.InProcess().run(adapter.program, plan)
+    found = in_process.InProcess(share_graphs=False).run(adapter.program, plan)
     adapter.annotate(found.observation)
 
     def captured(wanted, values):
@@ -97,7 +105,7 @@ class _Anew:
     self._program = program
 
   def __call__(self, plan, values):
-    return in_process.capture.capture(self._program, plan, values)
+    return capture.capture(self._program, plan, values)
 
 
 class _Adapter:

@@ -143,8 +143,11 @@ class Observation:
     draws: ledger of random draws.
     random_values: what the random ops of TF1's forward pass drew.
     injected: whether TF2 computed with TF1's random values.
-    jitter: largest change of each floating-point output, by path, when the
-      inputs move by one unit in the last place; empty where none can.
+    activations: bytes of all floating-point values that the forward pass
+      computes, as far as their shapes are static.
+    jitter: median change of each floating-point output, by path, when the
+      inputs move by one unit in the last place (the weights, where no input
+      can); empty where none can.
     sensitivity: effect of each variable on the outputs, by name, over the
       largest output, where it was measured.
     notes: what else a reader should know of the run.
@@ -185,6 +188,7 @@ class Observation:
     default_factory=list
   )
   injected: bool = False
+  activations: int = 0
   jitter: Dict[str, float] = dataclasses.field(default_factory=dict)
   sensitivity: Dict[str, float] = dataclasses.field(default_factory=dict)
   notes: List[str] = dataclasses.field(default_factory=list)
