@@ -21,7 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_equiv.tf1 import errors, source, storage
+from tf_equiv.tf1 import errors, exchange, source
 
 _log = logging.getLogger('tf_equiv')
 
@@ -194,12 +194,7 @@ class WorkerProcess:
 
   def read(self, name: str) -> Any:
     """Returns what is in a file that a result names, and removes it."""
-    path = os.path.join(self._folder, name)
-    try:
-      return storage.load(path)
-    finally:
-      with contextlib.suppress(OSError):
-        os.unlink(path)
+    return exchange.read(os.path.join(self._folder, name))
 
   def close(self) -> None:
     """Ends the process with all that it started, and removes its files."""
@@ -221,9 +216,9 @@ class WorkerProcess:
 
   def _write(self, value: Any) -> str:
     self._files += 1
-    name = 'command%d.npz' % self._files
+    name = 'command%d' % self._files
     try:
-      storage.save(os.path.join(self._folder, name), value, compress=False)
+      exchange.write(os.path.join(self._folder, name), value)
     except OSError as error:
       raise WorkerError(
         'The inputs and weights for the TF1 side cannot be written to %s: %s. '

@@ -19,11 +19,11 @@ from typing import Any, Callable, Dict
 from tf_equiv.tf1 import (
   capture,
   errors,
+  exchange,
   graph,
   nest,
   runner,
   source,
-  storage,
   stored_capture,
   training,
   user_model,
@@ -160,16 +160,13 @@ class Service(object):
     return built
 
   def _take(self, name: str) -> Any:
-    path = os.path.join(self._folder, name)
-    value = storage.load(path)
-    os.unlink(path)
-    return value
+    return exchange.read(os.path.join(self._folder, name))
 
   def _give(self, value: Any) -> str:
     self._files += 1
-    name = 'reply%d.npz' % self._files
+    name = 'reply%d' % self._files
     logging.getLogger('tf_equiv').info('TF1: handing over the results')
-    storage.save(os.path.join(self._folder, name), value, compress=False)
+    exchange.write(os.path.join(self._folder, name), value)
     return name
 
 
