@@ -1,4 +1,4 @@
-"""Validates the migration of the LSTM; TF1 runs in TensorFlow 1.x if it can."""
+"""Validates the migration of the LSTM with dropout."""
 
 import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
@@ -9,8 +9,6 @@ from examples.lstm import legacy, migrated
 
 
 class LstmTest(tf_equiv.GuideSteps, tf_equiv.MigrationTestCase):
-  """With TF1's part of this TensorFlow."""
-
   def make_inputs(self):
     rng = np.random.default_rng(0)
     return rng.integers(legacy.VOCABULARY, size=(4, 7)).astype(np.int32)
