@@ -11,6 +11,7 @@ from tf_equiv.compare.renames import RenameSuggestion, suggest_renames
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.guide_steps import SEED_MODES, GuideSteps
 from tf_equiv.references.in_process import InProcess
+from tf_equiv.references.interpreter import Tf1Interpreter
 from tf_equiv.report.writer import write_report
 from tf_equiv.testcase import MigrationTestCase
 from tf_equiv.tf1.draws import Draw
@@ -46,6 +47,7 @@ __all__ = (
   'SEED_MODES',
   'SeedMode',
   'TF1Behavior',
+  'Tf1Interpreter',
   'UsageError',
   'VARIANTS',
   'VariableCreationError',
