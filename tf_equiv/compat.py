@@ -618,6 +618,22 @@ def is_in_control_flow(op) -> bool:
   return op._get_control_flow_context() is not None
 
 
+def op_stack(op):
+  """Returns where an op was made, as (file, line number, function).
+
+  In TF1, `op.traceback` looks up the text of each line, which takes two
+  milliseconds for an op.
+  """
+  if not tf.__version__.startswith('1.'):
+    return [(frame[0], frame[1], frame[2]) for frame in op.traceback]
+  return [
+    (frame.filename, frame.lineno, frame.name)
+    if hasattr(frame, 'filename')
+    else (frame[0], frame[1], frame[2])
+    for frame in op._traceback
+  ]
+
+
 def op_position(op) -> int:
   """Returns the position of an op in the order of creation."""
   return op._id
@@ -736,6 +752,8 @@ def op_definition(op_type):
   registry = importlib.import_module(
     'tensorflow.python.framework.op_def_registry'
   )
+  if not hasattr(registry, 'get'):  # TF1
+    return registry.get_registered_ops().get(op_type)
   return registry.get(op_type)
 
 

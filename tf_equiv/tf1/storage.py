@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from typing import Any, Dict, List
 
 import numpy as np
@@ -28,6 +29,7 @@ from tf_equiv.tf1 import (
   random_values,
   seeds,
   source,
+  stored_capture,
 )
 
 _FORMAT = 'tf_equiv 1'
@@ -45,19 +47,22 @@ _DATACLASSES = {
     draws.Draw,
     random_values.RandomValue,
     source.SourceLine,
+    stored_capture.StoredCapture,
   )
 }
 
 
-def save(path: str, value: Any) -> None:
-  """Writes a `RunPlan` or an `Observation` to a file.
+def save(path: str, value: Any, compress: bool = True) -> None:
+  """Writes a plan, an observation, a capture or a nest of arrays to a file.
 
   The file appears whole or not at all: it is written beside its place under
   another name and then renamed.
 
   Args:
     path: the file, by custom with the ending '.npz'.
-    value: a plan or an observation.
+    value: a plan, an observation, a stored capture, or a nest (dict, list,
+      tuple) of arrays, numbers and text.
+    compress: whether to make the file small rather than fast.
 
   Raises:
     UsageError: if it holds something that cannot be stored.
@@ -71,7 +76,8 @@ def save(path: str, value: Any) -> None:
   handle, temporary = tempfile.mkstemp('.tmp', os.path.basename(path), folder)
   try:
     with os.fdopen(handle, 'wb') as stream:
-      np.savez_compressed(stream, **members)
+      write = np.savez_compressed if compress else np.savez
+      write(stream, **members)
     os.replace(temporary, path)
   except BaseException:
     os.unlink(temporary)
@@ -85,7 +91,8 @@ def load(path: str) -> Any:
     path: the file.
 
   Returns:
-    The plan or observation. Named tuples come back as tuples.
+    What was written. A named tuple comes back as one of another type, with the
+    same name and fields.
 
   Raises:
     UsageError: if there is no such file, or it is damaged or of another kind.
@@ -135,10 +142,17 @@ def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
       for field in dataclasses.fields(value)
     }
     return {'dataclass': type(value).__name__, 'fields': fields}
-  if isinstance(value, dict):
+  if isinstance(value, Mapping):
     kind = 'ordered' if isinstance(value, collections.OrderedDict) else 'dict'
     return {
       kind: [[_encode(k, arrays), _encode(v, arrays)] for k, v in value.items()]
+    }
+  if isinstance(value, tuple) and hasattr(value, '_fields'):
+    items = [_encode(item, arrays) for item in value]
+    return {
+      'namedtuple': type(value).__name__,
+      'names': list(value._fields),
+      'items': items,
     }
   if isinstance(value, tuple):
     return {'tuple': [_encode(item, arrays) for item in value]}
@@ -188,6 +202,9 @@ def _decode(value: Any, members: Any) -> Any:
     return seeds.SeedMode(value['SeedMode'])
   if 'number' in value:
     return float(value['number'])
+  if 'namedtuple' in value:
+    cls = collections.namedtuple(value['namedtuple'], value['names'])
+    return cls(*[_decode(item, members) for item in value['items']])
   if 'tuple' in value:
     return tuple(_decode(item, members) for item in value['tuple'])
   kind = 'ordered' if 'ordered' in value else 'dict'
