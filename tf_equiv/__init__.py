@@ -10,6 +10,7 @@ from tf_equiv.checkpoints import ConvertedCheckpoint, convert_checkpoint
 from tf_equiv.compare.renames import RenameSuggestion, suggest_renames
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.guide_steps import SEED_MODES, GuideSteps
+from tf_equiv.references.golden import Golden
 from tf_equiv.references.in_process import InProcess
 from tf_equiv.testcase import MigrationTestCase
 from tf_equiv.tf1.draws import Draw
@@ -37,6 +38,7 @@ __all__ = (
   'Draw',
   'EnvironmentSetupError',
   'EquivalenceError',
+  'Golden',
   'GuideSteps',
   'InProcess',
   'MigrationTestCase',

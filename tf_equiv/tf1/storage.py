@@ -14,10 +14,9 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
-import tensorflow as tf
 
 from tf_equiv.tf1 import (
   draws,
@@ -67,8 +66,8 @@ def save(path: str, value: Any, compress: bool = True) -> None:
   Raises:
     UsageError: if it holds something that cannot be stored.
   """
-  arrays = []  # type: List[np.ndarray]
-  index = {'format': _FORMAT, 'value': _encode(value, arrays)}
+  encoded, arrays = encode(value)
+  index = {'format': _FORMAT, 'value': encoded}
   members = {'a%d' % i: array for i, array in enumerate(arrays)}
   text = json.dumps(index).encode('utf-8')
   members['index'] = np.frombuffer(text, dtype=np.uint8)
@@ -107,7 +106,7 @@ def load(path: str) -> Any:
           '%r has the format %r; this version reads %r. Write it again.'
           % (path, index.get('format'), _FORMAT)
         )
-      return _decode(index['value'], members)
+      return decode(index['value'], members)
   except errors.UsageError:
     raise
   except (
@@ -123,6 +122,39 @@ def load(path: str) -> Any:
       '%r cannot be read; it is damaged, or was not written by tf_equiv (%s: '
       '%s). Write it again.' % (path, type(error).__name__, error)
     ) from error
+
+
+def encode(value: Any) -> Tuple[Any, List[np.ndarray]]:
+  """Turns plain data into what JSON can hold, and arrays.
+
+  Args:
+    value: what `save` takes.
+
+  Returns:
+    (value for JSON, arrays that it refers to by number).
+
+  Raises:
+    UsageError: if it holds something that cannot be stored.
+  """
+  arrays = []  # type: List[np.ndarray]
+  return _encode(value, arrays), arrays
+
+
+def decode(value: Any, members: Any) -> Any:
+  """Turns what `encode` returned into plain data.
+
+  Args:
+    value: the value for JSON.
+    members: the arrays, a mapping with the keys 'a0', 'a1', ...
+
+  Returns:
+    The data.
+
+  Raises:
+    KeyError, TypeError, ValueError, AttributeError: if it was not made by
+      `encode` of this version.
+  """
+  return _decode(value, members)
 
 
 def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
@@ -232,5 +264,7 @@ def _decode_text(data: bytes, entry: Dict) -> np.ndarray:
 
 def _decode_extension(data: bytes, entry: Dict) -> np.ndarray:
   """Decodes a dtype that NumPy does not have, bfloat16 above all."""
+  import tensorflow as tf  # noqa: PLC0415  (seldom needed, and slow)
+
   dtype = np.dtype(tf.as_dtype(entry['dtype']).as_numpy_dtype)
   return np.frombuffer(data, dtype=dtype).reshape(entry['shape']).copy()

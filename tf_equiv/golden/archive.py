@@ -1,0 +1,449 @@
+"""The container of a golden: a ZIP file of JSON and arrays, never pickle.
+
+`index.json` lists the recordings. What a recording holds are members that are
+named by a digest of their content, the first 32 digits of its SHA-256:
+`objects/<digest>.json` are plain data whose arrays are `arrays/<digest>.npy`.
+Equal arrays are thus stored once, and what is read is checked against its name.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tf_equiv.tf1 import errors, storage
+
+try:
+  import fcntl
+except ImportError:  # Windows
+  fcntl = None
+
+FORMAT = 'tf_equiv golden 1'
+INDEX = 'index.json'
+# How long to wait for other processes that write the same file, in seconds.
+_PATIENCE = 300.0
+# Of larger members this much is compressed to see whether that is worth it:
+# random weights shrink by 7 %, at a few MB per second.
+_SAMPLE = 1 << 16
+_WORTHWHILE = 0.85
+# A file is rewritten when more than this share of it is no longer used.
+_MOST_WASTE = 0.2
+
+# Everything that reading a damaged file may raise.
+_DAMAGE = (
+  OSError,
+  EOFError,
+  KeyError,
+  ValueError,
+  TypeError,
+  AttributeError,
+  NotImplementedError,
+  RuntimeError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
+
+
+class DamagedError(errors.UsageError):
+  """A golden cannot be read; the message says what is wrong with it."""
+
+
+def read_index(path: str) -> dict[str, Any]:
+  """Returns the index of a golden.
+
+  Args:
+    path: the file.
+
+  Returns:
+    The index, with 'format', 'manifests' and 'entries'.
+
+  Raises:
+    DamagedError: if it is missing, damaged, or no golden of this format.
+  """
+  with _opened(path) as members:
+    return _index_of(path, members)
+
+
+def load(path: str, digest: str) -> Any:
+  """Reads an object, with the arrays that it holds, and checks all digests.
+
+  Args:
+    path: the file.
+    digest: digest of the object, as `Writer.add` returned it.
+
+  Returns:
+    What was added.
+
+  Raises:
+    DamagedError: if the file or one of its members is damaged.
+  """
+  with _opened(path) as members:
+    data = json.loads(_checked(path, members, _object_name(digest)))
+    try:
+      return storage.decode(data['value'], _Arrays(path, members, data))
+    except DamagedError:
+      raise
+    except _DAMAGE as error:
+      raise DamagedError(
+        '%r holds what this version of tf_equiv does not know (%s: %s); it '
+        'was probably recorded by another version.'
+        % (path, type(error).__name__, error)
+      ) from error
+
+
+def check(path: str) -> int:
+  """Reads all members and checks their digests.
+
+  Args:
+    path: the file.
+
+  Returns:
+    The number of members that were checked.
+
+  Raises:
+    DamagedError: if one is damaged or missing.
+  """
+  with _opened(path) as members:
+    index = _index_of(path, members)
+    needed = _needed(members, index)
+    for name in needed:
+      _checked(path, members, name)
+    return len(needed)
+
+
+def sizes(path: str) -> dict[str, int]:
+  """Returns the bytes that each member takes in the file, by its name."""
+  with _opened(path) as members:
+    return {info.filename: info.compress_size for info in members.infolist()}
+
+
+def parts_of(path: str, digest: str) -> set[str]:
+  """Returns the names of the members that an object consists of."""
+  with _opened(path) as members:
+    return _parts(members, digest)
+
+
+class Writer:
+  """Adds objects to a golden; see `updated`.
+
+  Attributes:
+    index: the index, to be changed in place.
+  """
+
+  def __init__(self, members: zipfile.ZipFile, index: dict[str, Any]):
+    self._members, self.index = members, index
+    self._names = set(members.namelist())
+
+  def add(self, value: Any) -> str:
+    """Adds plain data, and returns the digest that it is found by.
+
+    Args:
+      value: what `tf1.storage` can store.
+
+    Returns:
+      The digest, to be kept in the index; what the index does not mention is
+      removed.
+    """
+    encoded, arrays = storage.encode(value)
+    names = []
+    for array in arrays:
+      stream = io.BytesIO()
+      np.lib.format.write_array(stream, array, allow_pickle=False)
+      names.append(self._put('arrays/%s.npy', stream.getvalue()))
+    text = json.dumps({'arrays': names, 'value': encoded}, sort_keys=True)
+    return self._put('objects/%s.json', text.encode('utf-8'))
+
+  def _put(self, pattern: str, data: bytes) -> str:
+    digest = _digest(data)
+    name = pattern % digest
+    if name not in self._names:
+      _write(self._members, name, data)
+      self._names.add(name)
+    return digest
+
+
+@contextlib.contextmanager
+def updated(path: str, anew: bool = False) -> Iterator[Writer]:
+  """Context in which a golden is changed; its value is a `Writer`.
+
+  Other processes and threads that write the same file wait. The file is
+  replaced as a whole at the end, so that readers see it before or after; where
+  the context is left by an exception, it stays as it was.
+
+  Args:
+    path: the file; it and its folder need not exist.
+    anew: whether what the file holds is dropped, and need not be readable.
+
+  Raises:
+    DamagedError: if the file exists and is damaged or of another format.
+    UsageError: if the folder is not writable, or others keep the file locked.
+  """
+  folder = os.path.dirname(os.path.abspath(path))
+  with _writable(path, folder):
+    os.makedirs(folder, exist_ok=True)
+  with locked(path):
+    index = {'format': FORMAT, 'manifests': {}, 'entries': []}
+    known = os.path.exists(path) and not anew
+    if known:
+      index = read_index(path)
+    with _writable(path, folder):
+      handle, temporary = tempfile.mkstemp(
+        '.tmp', '.' + os.path.basename(path) + '.', folder
+      )
+    os.close(handle)
+    try:
+      if known:
+        shutil.copyfile(path, temporary)
+      with zipfile.ZipFile(temporary, 'a' if known else 'w') as members:
+        writer = Writer(members, index)
+        yield writer
+        _finish(members, index)
+      if known and _waste(temporary) > _MOST_WASTE:
+        _compact(temporary)
+      _set_mode(temporary, path if os.path.exists(path) else None)
+      os.replace(temporary, path)
+    except BaseException:
+      os.unlink(temporary)
+      raise
+
+
+@contextlib.contextmanager
+def locked(path: str):
+  """Context that one process and thread at a time enters for a file.
+
+  Where the system can, the folder is locked, so that nothing is left behind.
+  """
+  folder = os.path.dirname(os.path.abspath(path))
+  if fcntl is None:
+    with _lock_file(path + '.lock'):
+      yield
+    return
+  handle = os.open(folder, os.O_RDONLY)
+  try:
+    _wait(lambda: _try_flock(handle), path)
+    yield
+  finally:
+    os.close(handle)  # which unlocks
+
+
+def _try_flock(handle: int) -> bool:
+  try:
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return False
+  return True
+
+
+@contextlib.contextmanager
+def _lock_file(name: str):
+  def take():
+    try:
+      os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+      return False
+    return True
+
+  _wait(take, name)
+  try:
+    yield
+  finally:
+    os.unlink(name)
+
+
+def _wait(take: Callable[[], bool], what: str) -> None:
+  end = time.monotonic() + _PATIENCE
+  while not take():
+    if time.monotonic() > end:
+      raise errors.UsageError(
+        'Another process has kept %r locked for %d s. Let it end; if there is '
+        'none, remove what it left behind.' % (what, _PATIENCE)
+      )
+    time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def _writable(path: str, folder: str):
+  try:
+    yield
+  except OSError as error:
+    raise errors.UsageError(
+      '%r cannot be written: the folder %r is not writable (%s). Give a path '
+      'of a folder that is; under Bazel, record with `bazel run`.'
+      % (path, folder, error.strerror)
+    ) from error
+
+
+def _set_mode(temporary: str, old: str | None) -> None:
+  """Gives the file the mode of the old one, else that of a new file."""
+  if old is not None:
+    shutil.copymode(old, temporary)
+    return
+  mask = os.umask(0)
+  os.umask(mask)
+  os.chmod(temporary, 0o666 & ~mask)
+
+
+def _finish(members: zipfile.ZipFile, index: dict[str, Any]) -> None:
+  """Writes the index, and forgets the members that it does not need."""
+  needed = set(_needed(members, index))
+  # Only the table of contents is changed; the bytes stay until _compact.
+  for info in list(members.infolist()):
+    if info.filename not in needed:
+      members.filelist.remove(info)
+      del members.NameToInfo[info.filename]
+  text = json.dumps(index, indent=1, sort_keys=True)
+  _write(members, INDEX, text.encode('utf-8'))
+
+
+def _needed(members: zipfile.ZipFile, index: dict[str, Any]) -> list[str]:
+  """Names of the members that the entries of an index consist of."""
+  needed, seen = {}, set()
+  for entry in index['entries']:
+    for digest in entry['objects'].values():
+      if digest not in seen:
+        seen.add(digest)
+        needed.update(dict.fromkeys(sorted(_parts(members, digest))))
+  return list(needed)
+
+
+def _parts(members: zipfile.ZipFile, digest: str) -> set[str]:
+  name = _object_name(digest)
+  data = json.loads(_checked(members.filename, members, name))
+  return {name, *('arrays/%s.npy' % each for each in data['arrays'])}
+
+
+def _write(members: zipfile.ZipFile, name: str, data: bytes) -> None:
+  info = zipfile.ZipInfo(name)  # with a fixed time
+  info.external_attr = 0o644 << 16
+  members.writestr(info, data, _method(data))
+
+
+def _method(data: bytes) -> int:
+  start = max(0, (len(data) - _SAMPLE) // 2)
+  sample = data[start : start + _SAMPLE]
+  shrunk = len(zlib.compress(sample, 6)) < _WORTHWHILE * len(sample)
+  return zipfile.ZIP_DEFLATED if shrunk else zipfile.ZIP_STORED
+
+
+def _waste(path: str) -> float:
+  size = os.path.getsize(path)
+  return 1 - sum(sizes(path).values()) / size if size > _SAMPLE else 0.0
+
+
+def _compact(path: str) -> None:
+  """Writes a file again, without the bytes that are no longer used."""
+  target = path + '.compact'
+  try:
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, 'w') as new:
+      for info in old.infolist():
+        new.writestr(info, old.read(info), info.compress_type)
+    os.replace(target, path)
+  finally:
+    if os.path.exists(target):
+      os.unlink(target)
+
+
+def _digest(data: bytes) -> str:
+  """The first half of the SHA-256; names are in the file twice."""
+  return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _object_name(digest: str) -> str:
+  return 'objects/%s.json' % digest
+
+
+@contextlib.contextmanager
+def _opened(path: str):
+  if not os.path.isfile(path):
+    raise DamagedError('There is no file %r.' % path)
+  try:
+    members = zipfile.ZipFile(path)
+  except _DAMAGE as error:
+    raise DamagedError(_no_archive(path, error)) from error
+  with members:
+    yield members
+
+
+def _no_archive(path: str, error: Exception) -> str:
+  try:
+    with open(path, 'rb') as stream:
+      start = stream.read(64)
+  except OSError:
+    start = b''
+  if start.startswith(b'version https://git-lfs'):
+    return (
+      '%r is the pointer of Git LFS, not the golden itself: run `git lfs pull`.'
+      % path
+    )
+  if start.startswith(b'PK'):
+    return (
+      '%r is damaged: it ends too early, or its table of contents is broken '
+      '(%s).' % (path, error)
+    )
+  return '%r is no golden of tf_equiv: it is no ZIP file.' % path
+
+
+def _index_of(path: str, members: zipfile.ZipFile) -> dict[str, Any]:
+  if INDEX not in members.namelist():
+    raise DamagedError(
+      '%r is no golden of tf_equiv: it has no member %r.' % (path, INDEX)
+    )
+  try:
+    index = json.loads(members.read(INDEX))
+    found = index['format']
+  except _DAMAGE as error:
+    raise DamagedError(
+      '%r is damaged in its member %r (%s: %s).'
+      % (path, INDEX, type(error).__name__, error)
+    ) from error
+  if found != FORMAT:
+    raise DamagedError(
+      '%r has the format %r; this version of tf_equiv reads %r.'
+      % (path, found, FORMAT)
+    )
+  return index
+
+
+def _checked(path: str, members: zipfile.ZipFile, name: str) -> bytes:
+  """Reads a member and compares its digest with its name."""
+  try:
+    data = members.read(name)
+  except _DAMAGE as error:
+    missing = name not in members.namelist()
+    raise DamagedError(
+      '%r is damaged: its member %r %s.'
+      % (
+        path,
+        name,
+        'is missing' if missing else 'cannot be read (%s)' % error,
+      )
+    ) from error
+  digest = os.path.splitext(os.path.basename(name))[0]
+  if _digest(data) != digest:
+    raise DamagedError(
+      '%r is damaged: its member %r has another SHA-256 than recorded.'
+      % (path, name)
+    )
+  return data
+
+
+class _Arrays:
+  """The arrays of an object, read when they are asked for."""
+
+  def __init__(self, path: str, members: zipfile.ZipFile, data: Any):
+    self._path, self._members, self._names = path, members, data['arrays']
+
+  def __getitem__(self, key: str) -> np.ndarray:
+    name = 'arrays/%s.npy' % self._names[int(key[1:])]
+    data = _checked(self._path, self._members, name)
+    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
