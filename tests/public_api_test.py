@@ -37,6 +37,7 @@ _NAMES = (
   'SeedMode',
   'VARIANTS',
   'TF1Behavior',
+  'Tf1Interpreter',
   'Verdict',
   'assert_no_variable_creations',
   'catch_created_variables',

@@ -12,6 +12,7 @@ from tf_equiv.compare.verdict import Verdict
 from tf_equiv.guide_steps import SEED_MODES, GuideSteps
 from tf_equiv.references.golden import Golden
 from tf_equiv.references.in_process import InProcess
+from tf_equiv.references.interpreter import Tf1Interpreter
 from tf_equiv.testcase import MigrationTestCase
 from tf_equiv.tf1.draws import Draw
 from tf_equiv.tf1.errors import (
@@ -47,6 +48,7 @@ __all__ = (
   'SEED_MODES',
   'SeedMode',
   'TF1Behavior',
+  'Tf1Interpreter',
   'UsageError',
   'VARIANTS',
   'VariableCreationError',

@@ -39,9 +39,11 @@ class Owner:
 def owner_of(build: Callable[..., Any]) -> Owner:
   """Returns the owner of a program, given its `build`."""
   case = getattr(build, '__self__', None)
-  if case is None:
-    return Owner()
-  cls = case if isinstance(case, type) else type(case)
+  return Owner() if case is None else owner_of_class(type(case))
+
+
+def owner_of_class(cls: type) -> Owner:
+  """Returns a test class as an owner."""
   folders = []
   for each in cls.__mro__:
     filename = _file_of(each)

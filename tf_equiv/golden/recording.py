@@ -43,7 +43,7 @@ def record(
   plan: plan_lib.RunPlan,
   observed: observation_lib.Observation,
   capture: Callable[..., Any] | None,
-  reference: str,
+  reference: Any,
   keep: Sequence[str] = KEEP,
 ) -> Recorded:
   """Adds a run to a golden, in place of one of the same plan and class.
@@ -55,7 +55,7 @@ def record(
     plan: the plan.
     observed: what the run left behind.
     capture: `Run.capture`, None where nothing was run.
-    reference: where it was run, in words.
+    reference: the `Reference` that ran it.
     keep: which of `KEEP` is stored.
 
   Returns:
@@ -93,7 +93,7 @@ def record(
     **manifest.machine(),
     **{name: str(value) for name, value in observed.environment.items()},
     'tf_equiv': _version(),
-    'reference': reference,
+    'reference': repr(reference),
   }
   description = plans.describe(kind, plan)
   entry = {
@@ -106,7 +106,8 @@ def record(
     'own weights': _is_own(program),
     'recorded': manifest.today(),
     'source': manifest.legacy_source(owner, filenames, folder),
-    'methods': sorted(owners.sources(owner, ('train_tf1',))),
+    'own step': bool(plan.batches) and _has_own_step(reference, program),
+    'counts': _counts(observed, graph),
     'no graph': reason,
   }
   with archive.updated(path) as writer:
@@ -156,6 +157,25 @@ def _replaces(new, old) -> bool:
     return False
   both_own = new['own weights'] and old['own weights']
   return both_own or new['weights'] == old['weights']
+
+
+def _has_own_step(reference, program) -> bool:
+  told = reference.defines('train_tf1')
+  return program.train is not None if told is None else told
+
+
+def _counts(observed, graph) -> dict[str, int]:
+  """Numbers for a summary."""
+  counts = {
+    'variables': len(observed.variables),
+    'outputs': len(observed.outputs),
+    'regularization losses': len(observed.losses),
+    'gradients': len(observed.gradients),
+    'updated variables': len(observed.updated),
+    'steps': len(observed.steps),
+    'ops': len(graph.line_of) if graph else 0,
+  }
+  return {name: count for name, count in counts.items() if count}
 
 
 def _is_own(program) -> bool:

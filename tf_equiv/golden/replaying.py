@@ -121,6 +121,26 @@ def find(
   return Recording(found, entry, observed)
 
 
+def has_own_step(path: str, owner: owners.Owner) -> bool | None:
+  """Tells whether the recorded training steps are those of a `train_tf1`.
+
+  Args:
+    path: the path that was given to `Golden`.
+    owner: the class that has it.
+
+  Returns:
+    None where no training step was recorded, or the file cannot be read.
+  """
+  found = owners.find(path, owner)
+  try:
+    entries = archive.read_index(found)['entries'] if found else []
+  except errors.UsageError:
+    return None  # Whoever needs the file will say so.
+  with_steps = [e for e in entries if e['plan'].get('batches')]
+  own = [e for e in with_steps if e['owner'] == owner.name] or with_steps
+  return any(e['own step'] for e in own) if own else None
+
+
 def _matching(entries, description, owner):
   """Entries of a plan: those of the class, else those of others."""
   key = plans.digest_of(description)

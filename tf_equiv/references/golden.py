@@ -102,7 +102,10 @@ class Golden(base.Reference):
         % (keep, ', '.join(repr(name) for name in recording.KEEP))
       )
     self.keep = tuple(name for name in recording.KEEP if name in keep)
+    self._given = source
     self._update = update
+    # The class of which it is an attribute, where it is one.
+    self._set_in: type | None = None
     self._recorded: list[recording.Recorded] = []
 
   def __repr__(self) -> str:
@@ -115,7 +118,7 @@ class Golden(base.Reference):
     return hash(self.path)
 
   def _key(self):
-    return self.path, self.source, self.keep, self._update
+    return self.path, self._given, self.keep, self._update
 
   @property
   def recorded(self) -> tuple[recording.Recorded, ...]:
@@ -124,6 +127,19 @@ class Golden(base.Reference):
 
   def _updates(self) -> bool:
     return updating.wanted() if self._update is None else self._update
+
+  def __set_name__(self, owner: type, name: str) -> None:
+    self._set_in = owner
+
+  def start(self) -> None:
+    """Starts the source if something is to be recorded; see `Reference`."""
+    if self._updates():
+      self.source.start()
+
+  def prepare(self, program, plan) -> None:
+    """Lets the source begin; see `Reference`."""
+    if self._updates():
+      self.source.prepare(program, plan)
 
   def list_variables(self, program, plan):
     """Describes the variables; see `Reference`."""
@@ -163,10 +179,21 @@ class Golden(base.Reference):
         plan,
         observed,
         capture,
-        repr(self.source),
+        self.source,
         self.keep,
       )
     )
+
+  def defines(self, name):
+    """Tells whether a training step of its own was recorded."""
+    if self._updates():
+      return self.source.defines(name)
+    if name != 'train_tf1':
+      return None
+    owner = owners.Owner()
+    if self._set_in is not None:
+      owner = owners.owner_of_class(self._set_in)
+    return replaying.has_own_step(self.path, owner)
 
   def close(self) -> None:
     """Says what was recorded, and closes the source."""

@@ -20,6 +20,9 @@ class InProcess(base.Reference):
     True
   """
 
+  def __repr__(self) -> str:
+    return 'InProcess()'
+
   def list_variables(self, program, plan):
     """Describes the variables; see `Reference`."""
     return runner.list_variables(program, plan)
