@@ -16,7 +16,7 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -127,10 +127,26 @@ def sizes(path: str) -> dict[str, int]:
     return {info.filename: info.compress_size for info in members.infolist()}
 
 
-def parts_of(path: str, digest: str) -> set[str]:
-  """Returns the names of the members that an object consists of."""
-  with _opened(path) as members:
-    return _parts(members, digest)
+def parts_of(members: zipfile.ZipFile, entry: Mapping[str, Any]) -> list[str]:
+  """Returns the names of the members that an entry of the index needs.
+
+  Args:
+    members: the opened file.
+    entry: the entry.
+
+  Returns:
+    Names of objects and arrays, each once.
+
+  Raises:
+    DamagedError: if an object is missing or damaged.
+  """
+  found = {}
+  for digest in entry['objects'].values():
+    name = _object_name(digest)
+    data = json.loads(_checked(members.filename, members, name))
+    arrays = ['arrays/%s.npy' % each for each in data['arrays']]
+    found.update(dict.fromkeys([name, *arrays]))
+  return list(found)
 
 
 class Writer:
@@ -306,20 +322,11 @@ def _finish(members: zipfile.ZipFile, index: dict[str, Any]) -> None:
 
 
 def _needed(members: zipfile.ZipFile, index: dict[str, Any]) -> list[str]:
-  """Names of the members that the entries of an index consist of."""
-  needed, seen = {}, set()
+  """Names of the members that the entries of an index need."""
+  needed = {}
   for entry in index['entries']:
-    for digest in entry['objects'].values():
-      if digest not in seen:
-        seen.add(digest)
-        needed.update(dict.fromkeys(sorted(_parts(members, digest))))
+    needed.update(dict.fromkeys(parts_of(members, entry)))
   return list(needed)
-
-
-def _parts(members: zipfile.ZipFile, digest: str) -> set[str]:
-  name = _object_name(digest)
-  data = json.loads(_checked(members.filename, members, name))
-  return {name, *('arrays/%s.npy' % each for each in data['arrays'])}
 
 
 def _write(members: zipfile.ZipFile, name: str, data: bytes) -> None:

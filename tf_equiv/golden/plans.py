@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.tf1 import nest
+from tf_equiv.tf1 import nest, seeds
 from tf_equiv.tf1 import plan as plan_lib
 
 RUN = 'run'
@@ -83,6 +83,18 @@ def describe(kind: str, plan: plan_lib.RunPlan) -> dict[str, Any]:
   return found
 
 
+def plan_of(description: Mapping[str, Any]) -> plan_lib.RunPlan:
+  """Returns a plan without its arrays, for those who judge what it gave."""
+  fields = _fields(description)
+  fields['seed_mode'] = seeds.as_seed_mode(fields['seed_mode'])
+  known = {field.name for field in dataclasses.fields(plan_lib.RunPlan)}
+  return plan_lib.RunPlan(
+    inputs=None,
+    batches=tuple(None for _ in description.get('batches', ())),
+    **{name: value for name, value in fields.items() if name in known},
+  )
+
+
 def digest_of(description: Any) -> str:
   """Returns the SHA-256 of a description."""
   text = json.dumps(description, sort_keys=True)
@@ -148,9 +160,7 @@ def inputs_differences(
     A line for each input that differs, capped.
   """
   lines = _differences('inputs', recorded['inputs'], given['inputs'])
-  pairs = zip(
-    recorded.get('batches', ()), given.get('batches', ()), strict=True
-  )
+  batches = [each.get('batches', ()) for each in (recorded, given)]
   for step, (old, new) in enumerate(zip(*batches, strict=True)):
     if step:  # The first batch is `inputs`.
       lines += _differences('make_batch(%d)' % step, old, new)

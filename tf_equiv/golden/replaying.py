@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tf_equiv.golden import archive, manifest, owners, plans, redraw
@@ -211,8 +211,7 @@ def _with_weights(shown, path, entries, program, plan, kind):
   if plan.weights == plan_lib.SEEDED:
     entry = entries[-1]
     observed = _observation(path, entry)
-    if observed.variables and not observed.weights:
-      observed.weights = _drawn(shown, path, entry, observed)
+    observed.weights = initial_weights(shown, path, entry, observed)
     return entry, observed
   problems = []
   for entry in entries:
@@ -250,8 +249,29 @@ def _other_weights(shown, changed, recorded) -> str:
   )
 
 
-def _drawn(shown, path, entry, observed) -> Sequence[Any]:
-  """Draws initial weights from the recorded graph, and checks them."""
+def initial_weights(
+  shown: str,
+  path: str,
+  entry: Mapping[str, Any],
+  observed: observation_lib.Observation,
+) -> list[Any]:
+  """Returns the initial weights of a seeded run.
+
+  Args:
+    shown: name of the file for messages.
+    path: the file.
+    entry: the entry of the run.
+    observed: its observation, with the weights if they were stored.
+
+  Returns:
+    Those that were stored; else they are drawn from the recorded graph, and
+    must have the recorded digests.
+
+  Raises:
+    UsageError: if they cannot be drawn here.
+  """
+  if observed.weights or not observed.variables:
+    return observed.weights
   problem = 'it holds neither them nor a graph to draw them from'
   if 'graph' in entry['objects']:
     stored = archive.load(path, entry['objects']['graph'])

@@ -107,6 +107,7 @@ class Golden(base.Reference):
     # The class of which it is an attribute, where it is one.
     self._set_in: type | None = None
     self._recorded: list[recording.Recorded] = []
+    self._announced = 0
 
   def __repr__(self) -> str:
     return 'Golden(%r)' % self.path
@@ -122,8 +123,12 @@ class Golden(base.Reference):
 
   @property
   def recorded(self) -> tuple[recording.Recorded, ...]:
-    """What was recorded since the last `close`."""
+    """What was recorded so far."""
     return tuple(self._recorded)
+
+  def target(self, case: Any) -> str:
+    """Returns the absolute path at which a test case records."""
+    return owners.target(self.path, owners.owner_of_class(type(case)))
 
   def _updates(self) -> bool:
     return updating.wanted() if self._update is None else self._update
@@ -198,13 +203,13 @@ class Golden(base.Reference):
   def close(self) -> None:
     """Says what was recorded, and closes the source."""
     by_path = {}
-    for recorded in self._recorded:
+    for recorded in self._recorded[self._announced :]:
       by_path.setdefault(recorded.path, []).append(recorded)
     for path, several in by_path.items():
       print(summary(path, several), file=sys.stderr)
       if os.path.getsize(path) > LARGE:
         warnings.warn(too_large(path, self.keep), stacklevel=2)
-    self._recorded = []
+    self._announced = len(self._recorded)
     self.source.close()
 
 
