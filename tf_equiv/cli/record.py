@@ -226,7 +226,6 @@ def _golden(cls, found, arguments) -> golden.Golden:
   if arguments.model:
     source = interpreter.Tf1Interpreter(
       model=arguments.model,
-      python=arguments.tf1_python,
       sys_path=[os.path.abspath(each) for each in arguments.sys_path],
     )
   elif arguments.tf1_python and not isinstance(

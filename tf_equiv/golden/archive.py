@@ -13,25 +13,18 @@ import json
 import os
 import shutil
 import tempfile
-import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tf_equiv.golden import locking
 from tf_equiv.tf1 import errors, storage
-
-try:
-  import fcntl
-except ImportError:  # Windows
-  fcntl = None
 
 FORMAT = 'tf_equiv golden 1'
 INDEX = 'index.json'
-# How long to wait for other processes that write the same file, in seconds.
-_PATIENCE = 300.0
 # Of larger members this much is compressed to see whether that is worth it:
 # random weights shrink by 7 %, at a few MB per second.
 _SAMPLE = 1 << 16
@@ -170,7 +163,10 @@ class Writer:
       The digest, to be kept in the index; what the index does not mention is
       removed.
     """
-    encoded, arrays = storage.encode(value)
+    return self.add_encoded(*storage.encode(value))
+
+  def add_encoded(self, encoded: Any, arrays: Sequence[np.ndarray] = ()) -> str:
+    """Adds what `storage.encode` returned; see `add`."""
     names = []
     for array in arrays:
       stream = io.BytesIO()
@@ -207,7 +203,7 @@ def updated(path: str, anew: bool = False) -> Iterator[Writer]:
   folder = os.path.dirname(os.path.abspath(path))
   with _writable(path, folder):
     os.makedirs(folder, exist_ok=True)
-  with locked(path):
+  with locking.locked(path):
     index = {'format': FORMAT, 'manifests': {}, 'entries': []}
     known = os.path.exists(path) and not anew
     if known:
@@ -231,60 +227,6 @@ def updated(path: str, anew: bool = False) -> Iterator[Writer]:
     except BaseException:
       os.unlink(temporary)
       raise
-
-
-@contextlib.contextmanager
-def locked(path: str):
-  """Context that one process and thread at a time enters for a file.
-
-  Where the system can, the folder is locked, so that nothing is left behind.
-  """
-  folder = os.path.dirname(os.path.abspath(path))
-  if fcntl is None:
-    with _lock_file(path + '.lock'):
-      yield
-    return
-  handle = os.open(folder, os.O_RDONLY)
-  try:
-    _wait(lambda: _try_flock(handle), path)
-    yield
-  finally:
-    os.close(handle)  # which unlocks
-
-
-def _try_flock(handle: int) -> bool:
-  try:
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
-    return False
-  return True
-
-
-@contextlib.contextmanager
-def _lock_file(name: str):
-  def take():
-    try:
-      os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    except FileExistsError:
-      return False
-    return True
-
-  _wait(take, name)
-  try:
-    yield
-  finally:
-    os.unlink(name)
-
-
-def _wait(take: Callable[[], bool], what: str) -> None:
-  end = time.monotonic() + _PATIENCE
-  while not take():
-    if time.monotonic() > end:
-      raise errors.UsageError(
-        'Another process has kept %r locked for %d s. Let it end; if there is '
-        'none, remove what it left behind.' % (what, _PATIENCE)
-      )
-    time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -343,8 +285,13 @@ def _method(data: bytes) -> int:
 
 
 def _waste(path: str) -> float:
-  size = os.path.getsize(path)
-  return 1 - sum(sizes(path).values()) / size if size > _SAMPLE else 0.0
+  """Returns the share of a file that no member takes."""
+  used = 22  # the end of the table of contents
+  with zipfile.ZipFile(path) as members:
+    for info in members.infolist():
+      # Headers in front of the member and in the table of contents.
+      used += info.compress_size + 30 + 46 + 2 * len(info.filename)
+  return 1 - used / os.path.getsize(path)
 
 
 def _compact(path: str) -> None:

@@ -32,7 +32,7 @@ def machine() -> dict[str, str]:
   """Returns what of this machine a result may depend on."""
   model, flags = _cpu()
   return {
-    'platform': platform.platform(),
+    'platform': ' '.join([platform.system(), *platform.libc_ver()]).strip(),
     'machine': platform.machine(),
     'cpu': model,
     'cpu flags': ' '.join(flags),

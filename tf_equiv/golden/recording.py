@@ -98,7 +98,6 @@ def record(
   description = plans.describe(kind, plan)
   entry = {
     'owner': owner.name,
-    'target': owner.target,
     'key': plans.digest_of(description),
     'plan': description,
     'weights': plans.digest_of(digests) if digests else '',
