@@ -141,13 +141,15 @@ def drop_others(
     The number of entries that were removed.
   """
   known = {(e['key'], e['weights']) for e in kept}
+
+  def stays(entry):
+    return entry['owner'] != owner or (entry['key'], entry['weights']) in known
+
+  if all(stays(entry) for entry in archive.read_index(path)['entries']):
+    return 0
   with archive.updated(path) as writer:
     before = writer.index['entries']
-    writer.index['entries'] = [
-      e
-      for e in before
-      if e['owner'] != owner or (e['key'], e['weights']) in known
-    ]
+    writer.index['entries'] = [entry for entry in before if stays(entry)]
     return len(before) - len(writer.index['entries'])
 
 
