@@ -13,6 +13,19 @@ EQUAL, DIFFERENT, TROUBLE = 0, 1, 2
 _COMMANDS = (record, show, diff)
 
 
+def parser() -> argparse.ArgumentParser:
+  """Returns the parser of the command line."""
+  made = argparse.ArgumentParser(
+    prog='python -m tf_equiv',
+    description='Records the TF1 side of migration tests into files (goldens), '
+    'shows and compares them.',
+  )
+  commands = made.add_subparsers(metavar='command', required=True)
+  for module in _COMMANDS:
+    module.add_to(commands)
+  return made
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs a command.
 
@@ -24,16 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     The exit code: 0 for success, 1 for a difference or a failed test, 2 for a
     command that cannot be carried out.
   """
-  parser = argparse.ArgumentParser(
-    prog='python -m tf_equiv',
-    description='Records the TF1 side of migration tests into files (goldens), '
-    'shows and compares them.',
-  )
-  commands = parser.add_subparsers(metavar='command', required=True)
-  for module in _COMMANDS:
-    module.add_to(commands)
   try:
-    chosen = parser.parse_args(arguments)
+    chosen = parser().parse_args(arguments)
   except SystemExit as end:  # argparse has said why.
     return end.code or EQUAL
   try:
