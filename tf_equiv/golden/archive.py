@@ -163,7 +163,8 @@ class Writer:
       The digest, to be kept in the index; what the index does not mention is
       removed.
     """
-    return self.add_encoded(*storage.encode(value))
+    arrays = []
+    return self.add_encoded(storage.encode(value, arrays), arrays)
 
   def add_encoded(self, encoded: Any, arrays: Sequence[np.ndarray] = ()) -> str:
     """Adds what `storage.encode` returned; see `add`."""

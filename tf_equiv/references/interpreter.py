@@ -32,20 +32,9 @@ if PYTHON_FLAG not in flags.FLAGS:
     'that of the environment variable %s.' % PYTHON_VARIABLE,
   )
 
-# (methods of the test case, methods of the model of which one is needed then,
-# whether gradients must be asked for)
-_GO_TOGETHER = (
-  (
-    ('compute_loss', 'compute_loss_tf1'),
-    ('compute_loss_tf1', 'compute_loss'),
-    False,
-  ),
-  (
-    ('clip_gradients', 'clip_gradients_tf1'),
-    ('clip_gradients_tf1', 'clip_gradients'),
-    True,
-  ),
-)
+# Methods that both sides need, or neither: their name, without the ending that
+# restricts them to one side, and whether only training steps use them.
+_GO_TOGETHER = (('compute_loss', False), ('clip_gradients', True))
 _FAILURES = {
   cls.__name__: cls
   for cls in (
@@ -280,13 +269,13 @@ class _Call:
 
   def __init__(self, reference: Tf1Interpreter, program, plan, do: str):
     self._reference, self._program, self._plan = reference, program, plan
+    self._first: _Sent | None = None
     weights = {'weights': None} if do == 'run' else {}
-    self._first = self._send(do, **weights)
+    self._first = self._send(do, plan, **weights)
 
   def __del__(self):
     if self._first is not None:
-      process, number = self._first
-      process.abandon(number)
+      self._first.process.abandon(self._first.number)
 
   def read_first(self) -> observation_lib.Observation:
     """Waits for the answer to the first command."""
@@ -304,24 +293,23 @@ class _Call:
       values = runner.fixed_weights(self._program.reset_weights, specs)
     names = [spec.name for spec in specs]
     given = dict(zip(names, values, strict=True))
-    observed = self._read(self._send('run', weights=worker_process.File(given)))
+    observed = self._read(
+      self._send('run', self._plan, weights=worker_process.File(given))
+    )
     observed.weights = values
     return observed
 
   def captured(self, plan, weights: Mapping[str, np.ndarray]):
     """Returns the graph of a forward pass."""
-    process, number = self._reference.send(
-      'capture',
-      plan=worker_process.File(plan),
-      program=self._arguments(),
-      weights=worker_process.File(dict(weights)),
+    sent = self._send(
+      'capture', plan, weights=worker_process.File(dict(weights))
     )
-    stored = self._read((process, number))
+    stored = self._read(sent)
     known: dict[str, source.SourceLine] = {}
 
     def line_of(op_name):
       if op_name not in known:
-        known[op_name] = self._line(process, op_name)
+        known[op_name] = self._line(sent.process, op_name)
       return known[op_name]
 
     try:
@@ -343,36 +331,65 @@ class _Call:
       behavior = dataclasses.asdict(program.behavior)
     return {'behavior': behavior, 'update_ops': program.update_ops}
 
-  def _send(self, do: str, **arguments):
-    plan = worker_process.File(self._plan)
-    return self._reference.send(
-      do, plan=plan, program=self._arguments(), **arguments
-    )
+  def _send(self, do: str, plan, **arguments) -> '_Sent':
+    arguments['plan'] = worker_process.File(plan)
+    arguments['program'] = self._arguments()
+    process, number = self._reference.send(do, **arguments)
+    return _Sent(process, number, do, arguments)
 
-  def _read(self, sent) -> Any:
-    process, number = sent
+  def _read(self, sent: '_Sent') -> Any:
+    try:
+      return self._wait(sent)
+    except worker_process.WorkerError:
+      if not sent.process.ended_idle:
+        raise
+    # It ended since the last assertion, which was not yet known.
+    sent.process, sent.number = self._reference.send(sent.do, **sent.arguments)
+    return self._wait(sent)
+
+  def _wait(self, sent: '_Sent') -> Any:
     self._check_defined()
-    return process.read(self._reference.wait(process, number))
+    name = self._reference.wait(sent.process, sent.number)
+    return sent.process.read(name)
 
   def _check_defined(self) -> None:
-    """Refuses a model that lacks what the test case overrides for both sides.
+    """Refuses a loss or clipping that only one side would have.
 
     Raises:
       UsageError: see above.
     """
-    defined = self._reference.defined()
+    there, here = self._reference.defined(), self._program.defined
     plan = self._plan
-    for own, theirs, in_steps in _GO_TOGETHER:
+    if plan.batches and 'train_tf1' in there:
+      return
+    for name, in_steps in _GO_TOGETHER:
       if not (plan.batches or (plan.gradients and not in_steps)):
         continue
-      overridden = [n for n in own if n in self._program.defined]
-      there = [n for n in theirs if n in defined]
-      if overridden and not there and 'train_tf1' not in defined:
+      both = [name, name + '_tf1']
+      of_case = [n for n in [*both, name + '_tf2'] if n in here]
+      of_model = [n for n in both if n in there]
+      if of_case and not of_model:
         raise errors.UsageError(
-          'The test case defines %s, but %s does not, and that is where the '
-          'TF1 side runs: the sides would not compute the same. Define %s '
-          'there, too.' % (overridden[0], self._reference, theirs[0])
+          'The test case defines %s, but %s, where the TF1 side runs, defines '
+          'neither %s nor %s_tf1: only TF2 would have it. Define it there, too.'
+          % (of_case[0], self._reference, name, name)
         )
+      if of_model and not of_case:
+        raise errors.UsageError(
+          '%s, where the TF1 side runs, defines %s, but the test case defines '
+          'neither %s nor %s_tf2: only TF1 would have it. Define it in the '
+          'test class, too.' % (self._reference, of_model[0], name, name)
+        )
+
+
+@dataclasses.dataclass
+class _Sent:
+  """A command that was sent, and all it takes to send it again."""
+
+  process: worker_process.WorkerProcess
+  number: int
+  do: str
+  arguments: dict[str, Any]
 
 
 class _AwaitedRun(base.Run):
@@ -476,6 +493,8 @@ def _local(error: worker_process.RemoteError, reference, process) -> Exception:
       'The results of the TF1 side cannot be written: %s. %s'
       % (error.message, worker_process.ROOM_ADVICE)
     )
+  if error.kind == 'assertion':  # It already says where.
+    return AssertionError('%s\nThis was %s.' % (error.message, there))
   text = '\n  '.join(error.message.splitlines())
   frames = ''.join(
     '  %s%s\n'
@@ -485,8 +504,6 @@ def _local(error: worker_process.RemoteError, reference, process) -> Exception:
     )
     for filename, lineno, function, code in error.frames
   )
-  if error.kind == 'assertion':
-    return AssertionError('%s\nThis was %s.\n%s' % (text, there, frames))
   return errors.ModelCodeError(
     'The TF1 code failed %s; nothing was compared.\n  %s\n%s'
     % (

@@ -21,7 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_equiv.tf1 import errors, source, storage
+from tf_equiv.tf1 import errors, exchange, source
 
 _log = logging.getLogger('tf_equiv')
 
@@ -46,6 +46,7 @@ _OUTPUT_LINES = 12
 _WATCH = 0.5
 _STACKS_SIGNAL = signal.SIGUSR1  # as in tf1/service.py
 _SECONDS_FOR_STACKS = 2.0
+_CRASHED = 'Fatal Python error: '  # begins the dump of stacks after a crash
 START = 0  # the number of the reply to no command: that it has started
 
 
@@ -73,6 +74,7 @@ class WorkerProcess:
   Attributes:
     python: path of the interpreter.
     environment: versions of what is there, once it has started.
+    ended_idle: whether it ended while it had nothing to do.
   """
 
   def __init__(self, python: str, env: Mapping[str, str], timeout: float):
@@ -87,7 +89,9 @@ class WorkerProcess:
       WorkerError: if it cannot be started.
     """
     self.environment: dict[str, Any] = {}
+    self.ended_idle = False
     self.python, self._timeout = python, timeout
+    self._busy = True
     self._stage = 'starting Python and importing TensorFlow'
     self._sent, self._files = START, 0
     self._replies: dict[int, dict] = {}
@@ -138,11 +142,12 @@ class WorkerProcess:
     Raises:
       WorkerError: if the process has ended, or there is no room for a file.
     """
-    for name, value in arguments.items():
-      if isinstance(value, File):
-        arguments[name] = self._write(value.value)
+    plain = {
+      name: self._write(value.value) if isinstance(value, File) else value
+      for name, value in arguments.items()
+    }
     self._sent += 1
-    command = {'id': self._sent, 'do': do, 'arguments': arguments}
+    command = {'id': self._sent, 'do': do, 'arguments': plain}
     try:
       _write_all(self._commands, json.dumps(command).encode() + b'\n')
     except OSError:
@@ -167,7 +172,6 @@ class WorkerProcess:
       # Nothing is known of what comes next, also where the user interrupts.
       self.close()
       raise
-    self._stage = 'waiting for a command'
     reply = self._replies.pop(number)
     if 'error' in reply:
       error = reply['error']
@@ -194,12 +198,7 @@ class WorkerProcess:
 
   def read(self, name: str) -> Any:
     """Returns what is in a file that a result names, and removes it."""
-    path = os.path.join(self._folder, name)
-    try:
-      return storage.load(path)
-    finally:
-      with contextlib.suppress(OSError):
-        os.unlink(path)
+    return exchange.read(os.path.join(self._folder, name))
 
   def close(self) -> None:
     """Ends the process with all that it started, and removes its files."""
@@ -221,9 +220,9 @@ class WorkerProcess:
 
   def _write(self, value: Any) -> str:
     self._files += 1
-    name = 'command%d.npz' % self._files
+    name = 'command%d' % self._files
     try:
-      storage.save(os.path.join(self._folder, name), value, compress=False)
+      exchange.write(os.path.join(self._folder, name), value)
     except OSError as error:
       raise WorkerError(
         'The inputs and weights for the TF1 side cannot be written to %s: %s. '
@@ -252,10 +251,15 @@ class WorkerProcess:
 
   def _take(self, line: bytes) -> None:
     reply = json.loads(line)
+    if 'begin' in reply:
+      self._busy = True
+      return
     if 'stage' in reply:
       _log.info('%s', reply['stage'])
       self._stage = reply['stage'].replace('TF1: ', '', 1)
-    elif reply['id'] in self._abandoned:
+      return
+    self._busy, self._stage = False, 'waiting for a command'
+    if reply['id'] in self._abandoned:
       self._abandoned.discard(reply['id'])
       self._discard(reply)
     else:
@@ -272,6 +276,7 @@ class WorkerProcess:
       # A pipe that was closed does not mean that the process has ended.
       self._process.wait(_SECONDS_FOR_STACKS)
     closed = self._process.poll() is None
+    self.ended_idle = not self._busy
     self.close()
     if closed:
       what = 'closed its connection to the test'
@@ -279,14 +284,16 @@ class WorkerProcess:
       what = 'was killed by %s' % _signal_name(-self._status)
     else:
       what = 'ended with exit status %d' % self._status
+    printed, _, stacks = self._output.text().partition(_CRASHED)
     return WorkerError(
       'The interpreter of the TF1 side %s; nothing was compared.\n'
-      '  stage: %s\n  interpreter: %s\n%s%s'
+      '  stage: %s\n  interpreter: %s\n%s%s%s'
       % (
         what,
         self._stage,
         self.python,
-        self._output.tail(),
+        _place(stacks),
+        _tail(printed),
         _advice_for(-self._status if not closed else 0),
       )
     )
@@ -302,7 +309,7 @@ class WorkerProcess:
       if 'most recent call first' in self._output.text()[len(before) :]:
         time.sleep(0.2)
         break
-    line = _user_line(self._output.text()[len(before) :])
+    place = _place(self._output.text()[len(before) :])
     self.close()
     return WorkerError(
       'The interpreter of the TF1 side did not answer within %g s; it was '
@@ -313,8 +320,8 @@ class WorkerProcess:
         self._timeout,
         self._stage,
         self.python,
-        '  at %s\n' % line if line else '',
-        '' if line else self._output.tail(),
+        place,
+        '' if place else _tail(before),
       )
     )
 
@@ -358,14 +365,6 @@ class _Output:
   def text(self) -> str:
     return b''.join(list(self._parts)).decode('utf-8', 'replace')
 
-  def tail(self) -> str:
-    """The last lines, for a message; '' where nothing was printed."""
-    lines = [line for line in self.text().splitlines() if line.strip()]
-    if not lines:
-      return '  it printed nothing\n'
-    shown = [line[:200] for line in lines[-_OUTPUT_LINES:]]
-    return '  it printed last:\n' + ''.join('    %s\n' % s for s in shown)
-
 
 def _pipe(stack):
   ends = os.pipe()
@@ -405,8 +404,17 @@ def _advice_for(number: int) -> str:
   return 'The next assertion starts the interpreter anew.'
 
 
-def _user_line(stacks: str) -> str:
-  """Returns the innermost line of the user's code in a dump of stacks."""
+def _tail(printed: str) -> str:
+  """Returns the last lines of what was printed, for a message."""
+  lines = [line for line in printed.splitlines() if line.strip()]
+  if not lines:
+    return '  it printed nothing\n'
+  shown = [line[:200] for line in lines[-_OUTPUT_LINES:]]
+  return '  it printed last:\n' + ''.join('    %s\n' % s for s in shown)
+
+
+def _place(stacks: str) -> str:
+  """Names the innermost line of the user's code in a dump of stacks."""
   for text in stacks.splitlines():
     parts = text.strip().split('"')
     if len(parts) != 3 or parts[0] != 'File ':
@@ -415,5 +423,5 @@ def _user_line(stacks: str) -> str:
       continue
     number = parts[2].split()[2]
     if number.isdigit():
-      return str(source.SourceLine(parts[1], int(number)))
+      return '  at %s\n' % source.SourceLine(parts[1], int(number))
   return ''

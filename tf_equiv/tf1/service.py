@@ -1,8 +1,9 @@
 """Carries out the commands that another process sends: the TF1 side's part.
 
 A command is a dict with `id`, `do` (a method of `Service`) and `arguments`.
-Each is answered by `id` and either `result` or `error`; before that, `stage`
-says what is being done. Arrays are in files of a folder that both sides know.
+Each is answered by `begin` with that number, any number of times by `stage`,
+which says what is being done, and in the end by `id` with either `result` or
+`error`. Arrays are in files of a folder that both sides know.
 """
 
 import collections
@@ -19,11 +20,11 @@ from typing import Any, Callable, Dict
 from tf_equiv.tf1 import (
   capture,
   errors,
+  exchange,
   graph,
   nest,
   runner,
   source,
-  storage,
   stored_capture,
   training,
   user_model,
@@ -60,6 +61,7 @@ def serve(
   service = Service(folder)
   while True:
     command = next_command()
+    reply(begin=command['id'])
     try:
       result = getattr(service, command['do'])(**command['arguments'])
     # SystemExit and KeyboardInterrupt as well, for user code may raise them.
@@ -160,17 +162,27 @@ class Service(object):
     return built
 
   def _take(self, name: str) -> Any:
-    path = os.path.join(self._folder, name)
-    value = storage.load(path)
-    os.unlink(path)
-    return value
+    return exchange.read(os.path.join(self._folder, name))
 
   def _give(self, value: Any) -> str:
+    _keep_standard_descriptors()
     self._files += 1
-    name = 'reply%d.npz' % self._files
+    name = 'reply%d' % self._files
     logging.getLogger('tf_equiv').info('TF1: handing over the results')
-    storage.save(os.path.join(self._folder, name), value, compress=False)
+    exchange.write(os.path.join(self._folder, name), value)
     return name
+
+
+def _keep_standard_descriptors() -> None:
+  """Opens 0 to 2 where user code closed them, lest a file gets their number.
+
+  TensorFlow would write its log into it.
+  """
+  for descriptor in range(3):
+    try:
+      os.fstat(descriptor)
+    except OSError:
+      os.open(os.devnull, os.O_RDWR)
 
 
 def _signature(program, plan: plan_lib.RunPlan) -> str:
@@ -209,9 +221,11 @@ def describe(error: BaseException) -> Dict[str, Any]:
     for frame in stack
     if not source.is_library_file(frame.filename)
   ]
-  last = traceback.format_exception_only(type(error), error)
-  message, kind = ''.join(last).strip(), 'other'
-  if isinstance(error, errors.EquivalenceError):
+  message, kind = '%s: %s' % (type(error).__name__, error), 'other'
+  if isinstance(error, SyntaxError):  # It is said where, too.
+    lines = traceback.format_exception_only(type(error), error)
+    message = ''.join(lines).strip()
+  elif isinstance(error, errors.EquivalenceError):
     kind, message = type(error).__name__, str(error)
   elif isinstance(error, (AssertionError, unittest.SkipTest)):
     kind = 'SkipTest' if isinstance(error, unittest.SkipTest) else 'assertion'

@@ -14,7 +14,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 import numpy as np
 
@@ -66,8 +66,8 @@ def save(path: str, value: Any, compress: bool = True) -> None:
   Raises:
     UsageError: if it holds something that cannot be stored.
   """
-  encoded, arrays = encode(value)
-  index = {'format': _FORMAT, 'value': encoded}
+  arrays = []  # type: List[np.ndarray]
+  index = {'format': _FORMAT, 'value': encode(value, arrays)}
   members = {'a%d' % i: array for i, array in enumerate(arrays)}
   text = json.dumps(index).encode('utf-8')
   members['index'] = np.frombuffer(text, dtype=np.uint8)
@@ -124,41 +124,19 @@ def load(path: str) -> Any:
     ) from error
 
 
-def encode(value: Any) -> Tuple[Any, List[np.ndarray]]:
-  """Turns plain data into what JSON can hold, and arrays.
+def encode(value: Any, arrays: List[np.ndarray]) -> Any:
+  """Turns a value into plain JSON values.
 
   Args:
-    value: what `save` takes.
+    value: see `save`.
+    arrays: gets the arrays, which the result names by their number.
 
   Returns:
-    (value for JSON, arrays that it refers to by number).
+    What `decode` turns back.
 
   Raises:
     UsageError: if it holds something that cannot be stored.
   """
-  arrays = []  # type: List[np.ndarray]
-  return _encode(value, arrays), arrays
-
-
-def decode(value: Any, members: Any) -> Any:
-  """Turns what `encode` returned into plain data.
-
-  Args:
-    value: the value for JSON.
-    members: the arrays, a mapping with the keys 'a0', 'a1', ...
-
-  Returns:
-    The data.
-
-  Raises:
-    KeyError, TypeError, ValueError, AttributeError: if it was not made by
-      `encode` of this version.
-  """
-  return _decode(value, members)
-
-
-def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
-  """Turns a value into JSON; arrays go into the list, by number."""
   # A SeedMode is a str, and a np.float64 a float: the order matters.
   if isinstance(value, enum.Enum):
     return {'SeedMode': value.value}
@@ -170,26 +148,26 @@ def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
     return {'number': repr(value)} if value != value else value
   if type(value).__name__ in _DATACLASSES:
     fields = {
-      field.name: _encode(getattr(value, field.name), arrays)
+      field.name: encode(getattr(value, field.name), arrays)
       for field in dataclasses.fields(value)
     }
     return {'dataclass': type(value).__name__, 'fields': fields}
   if isinstance(value, Mapping):
     kind = 'ordered' if isinstance(value, collections.OrderedDict) else 'dict'
     return {
-      kind: [[_encode(k, arrays), _encode(v, arrays)] for k, v in value.items()]
+      kind: [[encode(k, arrays), encode(v, arrays)] for k, v in value.items()]
     }
   if isinstance(value, tuple) and hasattr(value, '_fields'):
-    items = [_encode(item, arrays) for item in value]
+    items = [encode(item, arrays) for item in value]
     return {
       'namedtuple': type(value).__name__,
       'names': list(value._fields),
       'items': items,
     }
   if isinstance(value, tuple):
-    return {'tuple': [_encode(item, arrays) for item in value]}
+    return {'tuple': [encode(item, arrays) for item in value]}
   if isinstance(value, list):
-    return [_encode(item, arrays) for item in value]
+    return [encode(item, arrays) for item in value]
   raise errors.UsageError(
     'A %s cannot be saved; only arrays, plain numbers and text can.'
     % type(value).__name__
@@ -218,9 +196,18 @@ def _encode_array(array: np.ndarray, arrays: List[np.ndarray]) -> Dict:
   return entry
 
 
-def _decode(value: Any, members: Any) -> Any:
+def decode(value: Any, members: Any) -> Any:
+  """Turns what `encode` returned back.
+
+  Args:
+    value: the plain JSON values.
+    members: array 0 by the key 'a0', and so on.
+
+  Returns:
+    The value.
+  """
   if isinstance(value, list):
-    return [_decode(item, members) for item in value]
+    return [decode(item, members) for item in value]
   if not isinstance(value, dict):
     return value
   if 'array' in value:
@@ -228,7 +215,7 @@ def _decode(value: Any, members: Any) -> Any:
   if 'dataclass' in value:
     fields = value['fields']
     return _DATACLASSES[value['dataclass']](
-      **{name: _decode(item, members) for name, item in fields.items()}
+      **{name: decode(item, members) for name, item in fields.items()}
     )
   if 'SeedMode' in value:
     return seeds.SeedMode(value['SeedMode'])
@@ -236,11 +223,11 @@ def _decode(value: Any, members: Any) -> Any:
     return float(value['number'])
   if 'namedtuple' in value:
     cls = collections.namedtuple(value['namedtuple'], value['names'])
-    return cls(*[_decode(item, members) for item in value['items']])
+    return cls(*[decode(item, members) for item in value['items']])
   if 'tuple' in value:
-    return tuple(_decode(item, members) for item in value['tuple'])
+    return tuple(decode(item, members) for item in value['tuple'])
   kind = 'ordered' if 'ordered' in value else 'dict'
-  items = [[_decode(k, members), _decode(v, members)] for k, v in value[kind]]
+  items = [[decode(k, members), decode(v, members)] for k, v in value[kind]]
   return collections.OrderedDict(items) if kind == 'ordered' else dict(items)
 
 
