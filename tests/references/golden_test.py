@@ -129,6 +129,18 @@ class ReplayTest(GoldenTestCase):
       '\n'.join(verdict.notes),
     )
 
+  def test_notes_where_variables_differ(self):
+    class Other(Replay):
+      def rename_variable(self, tf1_name):
+        return tf1_name.replace('logits', 'dense')
+
+    self.recording().assertForwardEquivalent()
+    case = self.replaying(Other)
+    for assertion in (case.assertVariablesMatch, case.assertForwardEquivalent):
+      text = self.fails(assertion)
+      self.assertStartsWith(text, 'Variables differ: 2 missing in TF2')
+      self.assertIn('TF1 side: %s, recorded on' % self.path, text)
+
   def test_no_new_variables_needs_no_golden(self):
     self.assertTrue(self.replaying().assertNoNewVariables().passed)
     self.assertFalse(os.path.exists(self.path))

@@ -308,6 +308,7 @@ class AssertionBase(template.TemplateMethods):
       verdict = judge.judge_variables(error.table, assertion, allow_empty)
       verdict.headline += '; outputs were not compared'
       verdict.conditions = plan.describe()
+      verdict.notes += tf1.notes
       return verdict
     problem = judge.explain_missing_training(plan, tf1, tf2)
     if problem:
