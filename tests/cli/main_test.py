@@ -287,7 +287,7 @@ class DiffTest(MainTestCase):
     )
     self.assertIn('exactly equal: 1 of 1 weights, 1 of 1 outputs', out)
     self.assertIn('1 of 1 gradients', out)
-    self.assertIn('1 of 1 step 2: variables', out)
+    self.assertIn('2 of 2 learning rate, 2 of 2 outputs', out)
     self.assertEndsWith(out, '5 plan(s) are equal within the tolerance\n')
 
   def test_different(self):
@@ -325,6 +325,38 @@ class DiffTest(MainTestCase):
     self.assertIn('The fixed weights differ; nothing was compared', out)
     self.assertIn('net/kernel', out)
     self.assertIn('1 of 3 plan(s) differ', out)
+
+  def test_steps_go_on_from_their_own_state(self):
+    self.record('NetTest', 'a.golden')
+    self.record('NetTest', 'b.golden')
+    later = self._changed('b.golden', 1, 'variables')
+    self.assertIn('  equal: training, fixed weights, seed_mode=num_ran', later)
+    self.assertIn(
+      'not judged, because each file went on from its own state: training '
+      'parts at step 2 of 2 in the variables: 1 of 1, first net/kernel',
+      later,
+    )
+    first = self._changed('b.golden', 0, 'variables')
+    self.assertIn('    Training parts at step 1 of 2 in the variables', first)
+    rate = self._changed('b.golden', 1, 'rate')
+    self.assertIn('    Training parts at step 1 of 2 in the variables', rate)
+    self.record('NetTest', 'b.golden')
+    rate = self._changed('b.golden', 1, 'rate')
+    self.assertIn('Training parts at step 2 of 2 in learning rate of', rate)
+
+  def _changed(self, name, step, what):
+    """Changes a step in a golden; returns the output of diff."""
+    path = self.path(name)
+    with archive.updated(path) as writer:
+      for entry in writer.index['entries']:
+        if entry['plan'].get('batches'):
+          observed = archive.load(path, entry['objects']['observation'])
+          if what == 'rate':
+            observed.steps[step].updates[0].learning_rate *= 2
+          else:
+            observed.steps[step].variables['net/kernel'] += 1e-3
+          entry['objects']['observation'] = writer.add(observed)
+    return self.run_main('diff', self.path('a.golden'), path)[1]
 
   def test_unusable(self):
     code, _, err = self.run_main('diff', self.path('a'), self.path('b'))

@@ -8,11 +8,16 @@ It is recorded anew, in a folder with a Python 3.7 and TensorFlow 1.15.5, by
       --sys_path tests/references
 """
 
+import contextlib
+import io
 import os
+import tempfile
 
+import tf_equiv  # isort: skip (before tensorflow)
 from absl.testing import absltest
 
-from tests.references import golden_net
+from tests.references import golden_legacy, golden_net
+from tf_equiv.cli import main
 from tf_equiv.golden import archive
 
 _PATH = os.path.join(
@@ -43,6 +48,33 @@ class ReplayTest(golden_net.RecordedNet):
       r'TF1 net/bn/FusedBatchNormV3 .*  at .*golden_legacy\.py:\d+  '
       r'x = v1\.layers\.batch_normalization\(',
     )
+
+
+class LiveNet(golden_net.NetCase):
+  """The same tests, with the TF1 side in this process."""
+
+  def build_tf1(self, inputs, training):
+    return golden_legacy.net(inputs, training)
+
+  def build_tf1_optimizer(self):
+    return golden_legacy.build_tf1_optimizer()
+
+
+class DiffTest(absltest.TestCase):
+  def test_equals_what_is_computed_here(self):
+    folder = self.enter_context(tempfile.TemporaryDirectory())
+    path = os.path.join(folder, 'here.golden')
+    for name in (n for n in dir(golden_net.RecordedNet) if n[:5] == 'test_'):
+      if name != 'test_session':
+        case = LiveNet()
+        case.tf1_reference = tf_equiv.Golden(path, update=True)
+        getattr(golden_net.RecordedNet, name)(case)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+      code = main.main(['diff', _PATH, path])
+    self.assertEqual(code, 0, out.getvalue())
+    self.assertIn('TensorFlow 1.15.5, Python 3.7', out.getvalue())
+    self.assertIn('exactly equal: 8 of 8 weights', out.getvalue())
+    self.assertIn('8 plan(s) are equal within the', out.getvalue())
 
 
 class FileTest(absltest.TestCase):
