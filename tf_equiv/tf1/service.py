@@ -123,6 +123,7 @@ class Service(object):
       observed = training.run(program, plan, built)
     else:
       observed = runner.run(program, plan, built)
+      observed.seconds['TF1 build'] = built.seconds
     if weights:
       observed.weights = []  # The other side has them.
     return self._give(observed)
