@@ -28,6 +28,7 @@ _NAMES = (
   'convert_checkpoint',
   'Draw',
   'EquivalenceError',
+  'Golden',
   'GuideSteps',
   'InProcess',
   'MigrationTestCase',

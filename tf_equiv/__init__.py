@@ -10,6 +10,7 @@ from tf_equiv.checkpoints import ConvertedCheckpoint, convert_checkpoint
 from tf_equiv.compare.renames import RenameSuggestion, suggest_renames
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.guide_steps import SEED_MODES, GuideSteps
+from tf_equiv.references.golden import Golden
 from tf_equiv.references.in_process import InProcess
 from tf_equiv.references.interpreter import Tf1Interpreter
 from tf_equiv.report.writer import write_report
@@ -39,6 +40,7 @@ __all__ = (
   'Draw',
   'EnvironmentSetupError',
   'EquivalenceError',
+  'Golden',
   'GuideSteps',
   'InProcess',
   'MigrationTestCase',

@@ -317,6 +317,7 @@ class AssertionBase(template.TemplateMethods):
       verdict.headline += '; outputs were not compared'
       verdict.conditions = plan.describe()
       circumstances.note_run(verdict, plan, tf1, here('TF2'))
+      verdict.notes += tf1.notes
       return verdict
     problem = judge.explain_missing_training(plan, tf1, tf2)
     if problem:

@@ -145,7 +145,7 @@ def judge_comparable(
     verdict.headline += '; outputs were not compared'
     return verdict
   verdict = verdict_lib.Verdict(
-    assertion, conditions, table=table, notes=list(tf2.notes)
+    assertion, conditions, table=table, notes=[*tf1.notes, *tf2.notes]
   )
   verdict.compared['variables'] = len(table.pairs)
   forgotten = tf2.recreated or [
