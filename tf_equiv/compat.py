@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import types
 import warnings
 
 LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
@@ -766,6 +767,24 @@ def static_shape_of(value):
   return static_shape_value(shape)
 
 
+@contextlib.contextmanager
+def stand_in(name, value):
+  """Context in which `tf` and `tf.compat.v1` have a package that is gone.
+
+  Does nothing where the package is there.
+  """
+  changed = []
+  for module in (tf, v1, importlib.import_module('tensorflow.compat.v1')):
+    if not hasattr(module, name):
+      setattr(module, name, value)
+      changed.append(module)
+  try:
+    yield
+  finally:
+    for module in changed:
+      delattr(module, name)
+
+
 # --- Graphs -------------------------------------------------------------------
 
 
@@ -819,6 +838,25 @@ def op_definition(op_type):
   if not hasattr(registry, 'get'):  # TF1
     return registry.get_registered_ops().get(op_type)
   return registry.get(op_type)
+
+
+def export_messages():
+  """Returns the classes of messages in exported graphs that `tf` leaves out.
+
+  The modules of protocol buffers are no part of the public API.
+  """
+  names = (
+    ('core.protobuf.saved_model_pb2', 'SavedModel'),
+    ('core.framework.variable_pb2', 'VariableDef'),
+    ('core.protobuf.control_flow_pb2', 'CondContextDef'),
+    ('core.protobuf.control_flow_pb2', 'WhileContextDef'),
+  )
+  return types.SimpleNamespace(
+    **{
+      name: getattr(importlib.import_module('tensorflow.' + module), name)
+      for module, name in names
+    }
+  )
 
 
 @functools.lru_cache(maxsize=None)  # What is registered does not change.

@@ -16,7 +16,7 @@ from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.references import base as references
 from tf_equiv.report import text
 from tf_equiv.tf1 import environment as environment_lib
-from tf_equiv.tf1 import errors, seeds, user_code
+from tf_equiv.tf1 import errors, seeds, user_code, weights
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
@@ -111,7 +111,11 @@ class AssertionBase(template.TemplateMethods):
       )
     return program_lib.Program(
       build=self.build_tf1,
-      reset_weights=self.reset_weights,
+      reset_weights=(
+        self.reset_weights
+        if self._overrides('reset_weights')
+        else weights.named_weights
+      ),
       compute_loss=self.compute_loss_tf1,
       behavior=behavior,
       build_optimizer=self.build_tf1_optimizer,
@@ -164,6 +168,7 @@ class AssertionBase(template.TemplateMethods):
       untracked=tf2.untracked,
       others=tf1.optimizer_variables,
       convert=self._converted,
+      flags=observation_lib.TRAINABLE not in tf1.unknown,
     )
 
   def _list_variables(self):

@@ -103,7 +103,7 @@ class VariableAssertions(base.AssertionBase):
     verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
     circumstances.note_run(verdict, plan, tf1, tf2)
     verdict.draws = None  # It is not about values.
-    verdict.notes += tf1.notes
+    verdict.notes += [*tf1.notes, *tf2.notes]
     verdict.seconds = time.time() - start
     return self._conclude(verdict, msg)
 

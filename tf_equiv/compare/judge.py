@@ -90,9 +90,10 @@ def judge_run(
   verdict.comparisons['outputs'] = observations.compare_outputs(
     tf1, tf2, tolerance
   )
-  verdict.comparisons['regularization losses'] = losses_lib.compare_losses(
-    tf1.losses, tf2.losses, table.tf1_names_of(), tolerance
-  )
+  if observation_lib.LOSSES not in tf1.unknown:
+    verdict.comparisons['regularization losses'] = losses_lib.compare_losses(
+      tf1.losses, tf2.losses, table.tf1_names_of(), tolerance
+    )
   if plan.updates:
     verdict.comparisons['updated variables'] = observations.compare_updates(
       tf1, tf2, table, convert, tolerance
