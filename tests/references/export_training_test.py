@@ -7,7 +7,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tests.references.exported_test_helper import temporary_folder
+from tests.references.exported_test_helper import (
+  AdamWeightDecay,
+  temporary_folder,
+)
 from tf_equiv import compat
 from tf_equiv.references import in_process
 from tf_equiv.tf1 import errors, tensors, weights
@@ -72,33 +75,6 @@ def export(prefix, optimizer, behavior, extra=None):
     session.run(v1.global_variables_initializer())
     train.Saver().save(session, prefix, write_state=False)
     return y.name
-
-
-class AdamWeightDecay(train.Optimizer):
-  """Composes its updates of assignments, as many projects do."""
-
-  def __init__(self):
-    """Needs no argument."""
-    super().__init__(False, 'decay')
-
-  def apply_gradients(self, grads_and_vars, global_step=None, name=None):
-    """See `tf.compat.v1.train.Optimizer`."""
-    del name
-    operations = [v1.assign_add(global_step, 1)]
-    for gradient, variable in grads_and_vars:
-      scope = variable.op.name
-      m = v1.get_variable(
-        scope + '/adam_m',
-        variable.shape,
-        initializer=v1.zeros_initializer(),
-        trainable=False,
-      )
-      new = 0.9 * m + 0.1 * tf.convert_to_tensor(gradient)
-      operations += [
-        v1.assign(m, new),
-        v1.assign(variable, variable - 0.1 * (new + 0.01 * variable)),
-      ]
-    return tf.group(*operations)
 
 
 class StepsTest(parameterized.TestCase):

@@ -62,6 +62,33 @@ class Classifier(tf.keras.layers.Layer):
     return both if self.head is None else both[self.head]
 
 
+class AdamWeightDecay(v1.train.Optimizer):
+  """Composes its updates of assignments, as many projects do."""
+
+  def __init__(self):
+    """Needs no argument."""
+    super().__init__(False, 'decay')
+
+  def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+    """See `tf.compat.v1.train.Optimizer`."""
+    del name
+    operations = [v1.assign_add(global_step, 1)]
+    for gradient, variable in grads_and_vars:
+      scope = variable.op.name
+      m = v1.get_variable(
+        scope + '/adam_m',
+        variable.shape,
+        initializer=v1.zeros_initializer(),
+        trainable=False,
+      )
+      new = 0.9 * m + 0.1 * tf.convert_to_tensor(gradient)
+      operations += [
+        v1.assign(m, new),
+        v1.assign(variable, variable - 0.1 * (new + 0.01 * variable)),
+      ]
+    return tf.group(*operations)
+
+
 def temporary_folder(test):
   """Returns a new folder that lasts as long as a test."""
   folder = tempfile.TemporaryDirectory()

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tests.references.export_training_test import AdamWeightDecay
+from tests.references.exported_test_helper import AdamWeightDecay
 from tf_equiv.tf1 import errors
 
 v1 = tf.compat.v1

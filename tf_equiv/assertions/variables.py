@@ -101,9 +101,9 @@ class VariableAssertions(base.AssertionBase):
     tf1, tf2 = self._variables_of_both(plan)
     table = self._match(tf1, tf2)
     verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
+    verdict.notes += [*tf1.notes, *tf2.notes]
     circumstances.note_run(verdict, plan, tf1, tf2)
     verdict.draws = None  # It is not about values.
-    verdict.notes += [*tf1.notes, *tf2.notes]
     verdict.seconds = time.time() - start
     return self._conclude(verdict, msg)
 

@@ -11,7 +11,14 @@ from tf_equiv.references import (
   export_training,
   in_process,
 )
-from tf_equiv.tf1 import errors, graph, nest, runner, source, weights
+from tf_equiv.tf1 import (
+  errors,
+  graph,
+  nest,
+  runner,
+  source,
+  weights,
+)
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 
@@ -51,23 +58,17 @@ class Exported(base.Reference):
   def run(self, program, plan):
     """Runs a plan; see `Reference`."""
     adapter = self._adapter(program, plan)
-    found = in_process.InProcess().run(adapter.program, plan)
+    found = in_process.InProcess(share_graphs=False).run(adapter.program, plan)
     adapter.annotate(found.observation)
 
     def captured(wanted, values):
-      # Another plan needs another part of the graph.
-      again = self._adapter(program, wanted)
-      captured = found.capture
-      if plan.batches or wanted.gradients != plan.gradients:
-        captured = _Anew(again.program)
-      result = captured(wanted, values)
+      result = found.capture(wanted, values)
+      if adapter.imported.hidden:
+        raise base.CannotCaptureError(
+          '%s has loops or conditionals of TF1 without the collections that '
+          'tell what is inside of them' % adapter.loaded.export.title
+        )
       result.known_lines = _known_lines(result.graph)
-      for each in (adapter, again):
-        if each.imported is not None and each.imported.hidden:
-          raise base.CannotCaptureError(
-            '%s has loops or conditionals of TF1 without the collections that '
-            'tell what is inside of them' % each.loaded.export.title
-          )
       return result
 
     return base.Run(found.observation, captured)
@@ -88,16 +89,6 @@ def _known_lines(imported):
     return source.user_line_of_stack(stack or ())
 
   return line_of
-
-
-class _Anew:
-  """Captures a program whose graph is built anew."""
-
-  def __init__(self, program):
-    self._program = program
-
-  def __call__(self, plan, values):
-    return in_process.capture.capture(self._program, plan, values)
 
 
 class _Adapter:

@@ -20,6 +20,7 @@ class ModelFnReference(in_process.InProcess):
 
   def __init__(self, model: estimators.ModelFn):
     """Keeps the model."""
+    super().__init__(share_graphs=False)
     self.model = model
 
   def __repr__(self) -> str:
