@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -248,6 +249,5 @@ def _bare(graph):
 
 
 def _version() -> str:
-  import tf_equiv  # noqa: PLC0415  (which imports this module)
-
-  return tf_equiv.__version__
+  """Returns the version of this package, which imports this module."""
+  return sys.modules[__name__.partition('.')[0]].__version__
