@@ -11,7 +11,9 @@ from tf_equiv.compare.renames import RenameSuggestion, suggest_renames
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.guide_steps import SEED_MODES, GuideSteps
 from tf_equiv.references.exported import FrozenGraph, MetaGraph, SavedModel
+from tf_equiv.references.golden import Golden
 from tf_equiv.references.in_process import InProcess
+from tf_equiv.references.interpreter import Tf1Interpreter
 from tf_equiv.references.model_fn import from_model_fn
 from tf_equiv.report.writer import write_report
 from tf_equiv.testcase import MigrationTestCase
@@ -41,6 +43,7 @@ __all__ = (
   'EnvironmentSetupError',
   'EquivalenceError',
   'FrozenGraph',
+  'Golden',
   'GuideSteps',
   'InProcess',
   'MetaGraph',
@@ -51,6 +54,7 @@ __all__ = (
   'SavedModel',
   'SeedMode',
   'TF1Behavior',
+  'Tf1Interpreter',
   'UsageError',
   'VARIANTS',
   'VariableCreationError',

@@ -239,13 +239,24 @@ def get_seed_patched(get_seed):
   def replacement(op_seed=None):
     return get_seed(op_seed)
 
-  setattr(replacement, _PATCH_MARK, True)
   original = _random_seed.get_seed
+  setattr(replacement, _PATCH_MARK, original)
   _random_seed.get_seed = replacement
   try:
     yield
   finally:
     _random_seed.get_seed = original
+
+
+@contextlib.contextmanager
+def get_seed_unpatched():
+  """Takes the patch of `get_seed_patched` back while the context is active."""
+  patched = _random_seed.get_seed
+  _random_seed.get_seed = getattr(patched, _PATCH_MARK, patched)
+  try:
+    yield
+  finally:
+    _random_seed.get_seed = patched
 
 
 def set_global_seed(seed: int) -> None:
@@ -629,6 +640,22 @@ def set_seed_of_op(op, op_seed: int) -> None:
   op._set_attr('seed2', value)
 
 
+def op_stack(op):
+  """Returns where an op was made, as (file, line number, function).
+
+  In TF1, `op.traceback` looks up the text of each line, which takes two
+  milliseconds for an op.
+  """
+  if not tf.__version__.startswith('1.'):
+    return [(frame[0], frame[1], frame[2]) for frame in op.traceback]
+  return [
+    (frame.filename, frame.lineno, frame.name)
+    if hasattr(frame, 'filename')
+    else (frame[0], frame[1], frame[2])
+    for frame in op._traceback
+  ]
+
+
 def op_position(op) -> int:
   """Returns the position of an op in the order of creation."""
   return op._id
@@ -808,6 +835,8 @@ def op_definition(op_type):
   registry = importlib.import_module(
     'tensorflow.python.framework.op_def_registry'
   )
+  if not hasattr(registry, 'get'):  # TF1
+    return registry.get_registered_ops().get(op_type)
   return registry.get(op_type)
 
 

@@ -23,7 +23,7 @@ def network(x, training=False, fused=True):
   return v1.layers.dense(tf.reduce_mean(net, [1, 2]), 2, name='out')
 
 
-def run(build, training=False, **methods):
+def run(build, training=False, seed_mode=None, **methods):
   """Returns what a comparison of a network with itself proves."""
   case = pair.PairCase(
     pair.clean(
@@ -34,7 +34,7 @@ def run(build, training=False, **methods):
       **methods,
     )
   )
-  return case.assertForwardEquivalent(training=training)
+  return case.assertForwardEquivalent(training=training, seed_mode=seed_mode)
 
 
 class SensitivityTest(parameterized.TestCase):
@@ -43,6 +43,12 @@ class SensitivityTest(parameterized.TestCase):
     verdict = run(lambda x, training: network(x, fused=fused))
     self.assertEqual(verdict.power, 'outputs respond to 8 of 8 variables')
     self.assertLen(verdict.response.effects, 8)
+
+  def test_initial_weights(self):
+    verdict = run(
+      lambda x, training: network(x), seed_mode=tf_equiv.SeedMode.CONSTANT
+    )
+    self.assertEqual(verdict.power, 'outputs respond to 8 of 8 variables')
 
   def test_moving_statistics_of_training_are_compared_by_their_updates(self):
     verdict = run(network, training=True)
@@ -133,8 +139,6 @@ class SensitivityTest(parameterized.TestCase):
 
     self.assertEqual(run(build).power, 'outputs respond to 4 of 4 variables')
 
-
-del tf_equiv
 
 if __name__ == '__main__':
   absltest.main()

@@ -29,6 +29,9 @@ from tf_equiv.tf2 import variants as variants_lib
 __unittest = True
 
 
+_METHODS = tuple(n for n in vars(template.TemplateMethods) if n[0] != '_')
+
+
 class AssertionBase(template.TemplateMethods):
   """Base of the mixins."""
 
@@ -94,8 +97,10 @@ class AssertionBase(template.TemplateMethods):
     opened = type(self).__dict__.get('_opened_references')
     if opened is None:
       opened = type(self)._opened_references = []
-    if not any(known is reference for known in opened):
-      opened.append(reference)
+    for known in opened:
+      if known == reference:  # A property may make one at each access.
+        return known
+    opened.append(reference)
     return reference
 
   def _tf1_program(self) -> program_lib.Program:
@@ -117,6 +122,7 @@ class AssertionBase(template.TemplateMethods):
       clip_gradients=self.clip_gradients_tf1,
       update_ops=self.tf1_update_ops,
       train=self.train_tf1 if self._overrides('train_tf1') else None,
+      defined=frozenset(n for n in _METHODS if self._overrides(n)),
     )
 
   def _tf2_program(self) -> tf2_runner.Program:
@@ -168,9 +174,15 @@ class AssertionBase(template.TemplateMethods):
   def _list_variables(self):
     """Returns the variables of both sides, for `suggest_renames`."""
     plan = self._make_plan()
-    tf1 = self._reference().list_variables(self._tf1_program(), plan)
-    tf2 = tf2_runner.list_variables(self._tf2_program(), plan)
+    tf1, tf2 = self._variables_of_both(plan)
     return tf1.variables, tf2.variables
+
+  def _variables_of_both(self, plan: plan_lib.RunPlan):
+    """Returns an observation of each side that describes its variables."""
+    reference, program = self._reference(), self._tf1_program()
+    reference.prepare(program, plan)
+    tf2 = tf2_runner.list_variables(self._tf2_program(), plan)
+    return reference.list_variables(program, plan), tf2
 
   def _compare_run(
     self,
@@ -235,8 +247,9 @@ class AssertionBase(template.TemplateMethods):
     start = time.time()
     variants = variants_lib.check_variants(variants)
     run, used = self._reference().run(self._tf1_program(), plan), []
-    tf1 = run.observation
-    tf1.optimizer_variables += known
+    tf1 = run.later()
+    if known:
+      tf1.optimizer_variables += known
     verdicts = {
       variant: self._judge_variant(
         assertion, plan, judged, tolerance, allow_empty, tf1, variant, used=used
@@ -309,6 +322,7 @@ class AssertionBase(template.TemplateMethods):
       verdict.headline += '; outputs were not compared'
       verdict.conditions = plan.describe()
       circumstances.note_run(verdict, plan, tf1, here('TF2'))
+      verdict.notes += tf1.notes
       return verdict
     problem = judge.explain_missing_training(plan, tf1, tf2)
     if problem:

@@ -98,8 +98,7 @@ class VariableAssertions(base.AssertionBase):
     __tracebackhide__ = True
     start = time.time()
     plan = self._make_plan(training)
-    tf1 = self._reference().list_variables(self._tf1_program(), plan)
-    tf2 = tf2_runner.list_variables(self._tf2_program(), plan)
+    tf1, tf2 = self._variables_of_both(plan)
     table = self._match(tf1, tf2)
     verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
     verdict.notes += [*tf1.notes, *tf2.notes]

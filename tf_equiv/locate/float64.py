@@ -30,6 +30,8 @@ _READS = {
   'VariableV2': ('Identity',),
   'Variable': ('Identity',),
 }
+# Functions of Python return what they were written for.
+_OF_PYTHON = ('PyFunc', 'PyFuncStateless', 'EagerPyFunc')
 FLOAT, DOUBLE = tf.float32.as_datatype_enum, tf.float64.as_datatype_enum
 
 
@@ -257,6 +259,8 @@ def _widened(node):
 
 
 def _has_kernel(node) -> bool:
+  if node.op in _OF_PYTHON:
+    return False
   kernels = compat.cpu_kernels(node.op)
   if not kernels:  # A function, or an op of control flow.
     return True

@@ -32,12 +32,33 @@ class Run:
     [plan_lib.RunPlan, Mapping[str, np.ndarray]], capture_lib.Capture
   ]
 
+  def later(self) -> observation_lib.Observation:
+    """The observation, which is waited for only when it is looked at.
+
+    What fails on the TF1 side is then raised there.
+    """
+    return self.observation
+
 
 class Reference(abc.ABC):
   """Where the TF1 side of a test case runs.
 
   One reference serves all tests of a class, each with a program of its own.
   """
+
+  def start(self) -> None:  # noqa: B027  (most have nothing to start)
+    """Begins, without waiting, what takes time before the first run.
+
+    Called when a test class begins.
+
+    Raises:
+      EnvironmentSetupError: if that cannot be done; so would the first run.
+    """
+
+  def prepare(  # noqa: B027
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> None:
+    """Begins, without waiting, what `list_variables` will be asked for."""
 
   @abc.abstractmethod
   def list_variables(

@@ -34,7 +34,7 @@ class InProcess(base.Reference):
     self._alive = {}
 
   def __repr__(self) -> str:
-    return 'InProcess(share_graphs=%r)' % self._shares
+    return 'InProcess(%s)' % ('' if self._shares else 'share_graphs=False')
 
   def list_variables(self, program, plan):
     """Describes the variables; see `Reference`."""

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv import compat
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import nest, runner, source
 from tf_equiv.tf1 import observation as observation_lib
@@ -64,7 +65,7 @@ class Capture:
     An op of a gradient has the line of the op that it belongs to, and one of a
     Keras layer in a functional model that of the layer.
     """
-    line = self._line_that_made(op_name)
+    line = self.line_that_made(op_name)
     if not line.filename and 'gradient' in op_name:
       forward = self._forward_op(op_name)
       if forward:
@@ -77,11 +78,12 @@ class Capture:
             return self.layer_lines[name]
     return line
 
-  def _line_that_made(self, op_name: str) -> source.SourceLine:
+  def line_that_made(self, op_name: str) -> source.SourceLine:
+    """Returns the line on the stack on which the op was made."""
     if self.known_lines is not None:
       return self.known_lines(op_name)
     op = self.graph.get_operation_by_name(op_name)
-    return source.user_line_of_stack(op.traceback)
+    return source.user_line_of_stack(compat.op_stack(op))
 
   def _forward_op(self, op_name: str) -> str:
     """Returns the op that an op of a gradient belongs to, or ''."""

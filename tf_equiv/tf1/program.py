@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, FrozenSet, List, Optional
 
 import numpy as np
 
@@ -67,6 +67,7 @@ class Program:
     clip_gradients: list of gradients to list of gradients.
     update_ops: whether the default training step runs UPDATE_OPS.
     train: `train_tf1(inputs)`, a whole training step in place of the default.
+    defined: names of the template methods that the test case overrides.
     step: `step(recording)`, where `build` made a training step as well; returns
       (loss or None, operation) of it, and adds to the `updates.Recording` what
       that did not see.
@@ -80,4 +81,5 @@ class Program:
   clip_gradients: Callable[[List[Any]], List[Any]] = list
   update_ops: bool = True
   train: Optional[Callable[[Any], Any]] = None
+  defined: FrozenSet[str] = frozenset()
   step: Optional[Callable[[Any], Any]] = None

@@ -45,7 +45,7 @@ def run(
   _describe(built, observed)
   start = time.time()
   feed = built.feed(plan.inputs)
-  _log.info('TF1: %d variables, running the session', len(built.variables))
+  _log.info('TF1: running the session (%d variables)', len(built.variables))
   with program.behavior.active(), built.graph.as_default():
     with v1.Session(graph=built.graph, config=session_config()) as session:
       observed.weights = _set_weights(session, program, plan, built)

@@ -16,6 +16,7 @@ _LIBRARY_PARTS = tuple(
     os.path.join('tensorflow', 'python'),
     os.path.join('tensorflow_core', 'python'),
     os.path.join('tensorflow', '_api'),
+    os.path.join('tensorflow', 'dtensor'),
     os.path.join('tf_keras', 'src'),
     os.path.join('keras', 'src'),
     os.path.join('keras', 'engine'),
@@ -43,15 +44,19 @@ class SourceLine:
     filename: path of the file as Python knows it; empty if unknown.
     lineno: line number, counted from 1.
     function: name of the function that holds the line.
+    text: the text of the line, where the file may be out of reach.
   """
 
   filename: str = ''
   lineno: int = 0
   function: str = ''
+  text: str = dataclasses.field(default='', compare=False)
 
   @property
   def code(self) -> str:
     """The text of the line, stripped, or '' where it cannot be read."""
+    if self.text:
+      return self.text
     return linecache.getline(self.filename, self.lineno).strip()
 
   def __str__(self) -> str:
@@ -123,10 +128,9 @@ def user_line_of_stack(stack) -> SourceLine:
   """Returns the innermost line of the user's code in an op's traceback.
 
   Args:
-    stack: `tf.Operation.traceback`; its frames are tuples in TF 1.15 and
-      objects like those of `traceback.extract_stack` in TF2.
+    stack: its frames as (file, line number, function), outermost first.
   """
-  return _first_user_line([(frame[0], frame[1], frame[2]) for frame in stack])
+  return _first_user_line(list(stack))
 
 
 def _first_user_line(stack: List) -> SourceLine:

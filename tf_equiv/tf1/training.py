@@ -143,18 +143,9 @@ def run(
     UsageError: if a template method returns something unusable.
     EnvironmentSetupError, ModelCodeError: if the code cannot run here.
   """
-  observed = observation_lib.Observation(
-    'TF1', environment=runner.environment()
-  )
   if step is None:
     step = build(program, plan)
-    observed.seconds['TF1 build'] = step.seconds
-  observed.variables = step.specs
-  observed.optimizer_variables = list(step.optimizer_variables)
-  observed.depends_on_training = step.depends_on_training
-  observed.output_order = dict(step.output_order)
-  observed.draws = list(step.draws)
-  observed.structure = step.structure
+  observed = describe(step)
   start = time.time()
   with program.behavior.active(), step.graph.as_default():
     values = _initial_values(program, plan, step, observed)
@@ -174,6 +165,21 @@ def run(
   observed.outputs = observed.steps[0].outputs
   observed.losses = observed.steps[0].losses
   return observed
+
+
+def describe(step: Step):
+  """Returns an `Observation` of what is known before a session runs."""
+  return observation_lib.Observation(
+    'TF1',
+    environment=runner.environment(),
+    variables=step.specs,
+    optimizer_variables=list(step.optimizer_variables),
+    depends_on_training=step.depends_on_training,
+    output_order=dict(step.output_order),
+    draws=list(step.draws),
+    structure=step.structure,
+    seconds={'TF1 build': step.seconds},
+  )
 
 
 def _build(program, plan, graph) -> Step:

@@ -56,11 +56,7 @@ def capture(
     forward.restart = lambda: seeds.repeat(draws)
     graph, inputs, found = _traced(forward)
     feeds, variables = _captured(graph, forward, observed)
-    behind = []
-    if found['losses']:
-      behind = model_lib.variables_behind_losses(
-        forward.model, forward.variables
-      )
+    behind = forward.behind() if found['losses'] else []
   paths = dict(nest.flatten(inputs))
   feeds.update(
     (paths[path].name, value.numpy())

@@ -316,6 +316,7 @@ class _Forward:
     self.autograph = True
     # Whether the next eager call measures the effect of the variables.
     self.measures = False
+    self._behind = None
     self._program, self._plan = program, plan
     self._observed, self._created = observed, created
     observed.takes_training = program.takes_training(self.model)
@@ -360,17 +361,17 @@ class _Forward:
     """Calls the model; what is returned are tensors only."""
     program, plan = self._program, self._plan
     self.restart()
-    measures = self.measures and tf.executing_eagerly()
+    # What is created in this call cannot be watched.
+    measures = self.measures and bool(self.variables) and tf.executing_eagerly()
     self.measures = self.measures and not measures
     with _tape(plan, measures) as tape:
       effects = sensitivity.Tape(tape, measures)
       effects.watch(self.variables)
       if plan.input_gradients:
         tape.watch([x for _, x in nest.flatten(inputs) if x.dtype.is_floating])
-      with effects.watching_new():
-        outputs = call_model(
-          program, self.model, inputs, plan.training, self.autograph
-        )
+      outputs = call_model(
+        program, self.model, inputs, plan.training, self.autograph
+      )
       effects.project(outputs)
       losses = model_lib.regularization_losses(self.model)
       if plan.gradients:
@@ -431,14 +432,18 @@ class _Forward:
     observed.outputs = [
       (path, to_numpy(value)) for path, value in found['outputs'].items()
     ]
-    losses = found['losses']
-    behind = []
-    if losses:
-      behind = model_lib.variables_behind_losses(self.model, self.variables)
     observed.losses = [
       observation_lib.RegularizationLoss(names, loss.numpy())
-      for names, loss in zip(behind, losses, strict=True)
+      for names, loss in zip(self.behind(), found['losses'], strict=True)
     ]
+
+  def behind(self) -> list[tuple[str, ...]]:
+    """Names of the variables behind each regularization loss."""
+    if self._behind is None:
+      self._behind = model_lib.variables_behind_losses(
+        self.model, self.variables
+      )
+    return self._behind
 
 
 class _MirroredForward(_Forward):

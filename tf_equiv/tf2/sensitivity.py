@@ -5,7 +5,6 @@ variables. It starts at a random projection of the outputs, so that no response
 cancels.
 """
 
-import contextlib
 import logging
 from typing import Any
 
@@ -40,21 +39,6 @@ class Tape:
       for variable in model_lib.backend_variables(variables):
         if variable.dtype.is_floating:
           self._tape.watch(variable)
-
-  @contextlib.contextmanager
-  def watching_new(self):
-    """Context in which variables are watched as they are created."""
-
-    def creator(next_creator, **kwargs):
-      variable = next_creator(**kwargs)
-      self.watch([variable])
-      return variable
-
-    if not self._measures:
-      yield
-      return
-    with tf.variable_creator_scope(creator):
-      yield
 
   def project(self, outputs: Any) -> None:
     """Records a random projection of the outputs, each in its own unit."""
@@ -160,6 +144,8 @@ def complete(forward, reference) -> None:
     forward: the forward pass of TF2, after its run.
     reference: the observation of TF1, or None.
   """
+  if not forward.variables:
+    return
   if forward.measures or not can_record(reference):
     _measure_apart(forward, reference)
   effects = forward.observed.sensitivity
@@ -170,8 +156,8 @@ def complete(forward, reference) -> None:
 def _measure_apart(forward, reference) -> None:
   """Measures the effect of the variables in a run of its own.
 
-  That is for a traced run, and for one that computes more than can be recorded:
-  then for as many examples as can.
+  That is for a traced run, for one that created the variables, and for one that
+  computes more than can be recorded: then for as many examples as can.
   """
   observed, inputs = forward.observed, forward.inputs
   structure, share = observed.structure, 1.0
