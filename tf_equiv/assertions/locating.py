@@ -9,11 +9,13 @@ from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import divergence
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.locate import finder
+from tf_equiv.locate import assigned, finder
 from tf_equiv.tf1 import capture as tf1_capture
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import step_capture as tf1_step_capture
 from tf_equiv.tf2 import capture as tf2_capture
+from tf_equiv.tf2 import step_capture as tf2_step_capture
 
 _log = logging.getLogger('tf_equiv')
 # Results that can be looked into, by group of comparisons.
@@ -23,6 +25,19 @@ GROUPS = (
   tf1_capture.TOTAL,
   tf1_capture.GRADIENT,
   tf1_capture.INPUT_GRADIENT,
+)
+# What a training step makes besides, by the group in which it is compared.
+_OF_STEPS = {
+  'learning rate': tf1_step_capture.RATE,
+  'variables that are not trained': tf1_capture.UPDATED,
+  'updated variables': tf1_capture.UPDATED,
+  tf1_step_capture.AVERAGE: tf1_step_capture.AVERAGE,
+}
+# Groups whose results go by the names of variables.
+_BY_VARIABLE = (
+  tf1_capture.GRADIENT,
+  tf1_capture.UPDATED,
+  tf1_step_capture.AVERAGE,
 )
 # The share of a result that may be rounding error for it to mean something.
 _VACUOUS = 0.01
@@ -62,7 +77,8 @@ class Locator:
     """
     group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
     step, _, what = group.rpartition(': ')
-    if what not in GROUPS:
+    what = _OF_STEPS.get(what, what)
+    if what not in GROUPS and what not in _OF_STEPS.values():
       return
     names = [c.name for c in verdict.failed(group) if not c.problem]
     if not names:
@@ -96,48 +112,117 @@ class Locator:
     Returns:
       What was found.
     """
-    plan, weights = self._conditions(labels, step)
-    reusable = step is None and plan.gradients == self._plan.gradients
+    if step is not None:
+      try:
+        first, second, table = self._captured_step(step)
+      except tf1_step_capture.CannotCaptureError as error:
+        raise tf2_capture.CannotTraceError(str(error)) from error
+    else:
+      first, second, table = self._captured(labels, groups)
+    names = _tf1_name_of(table)
+    second.targets = {
+      _relabeled(label, names): t for label, t in second.targets.items()
+    }
+    second.assigned = {
+      names.get(name, name): op for name, op in second.assigned.items()
+    }
+    labels = [_relabeled(label, names) for label in labels]
+    for group, name in labels:
+      if group in (tf1_capture.UPDATED, tf1_step_capture.AVERAGE):
+        found = assigned.one_sided((first, second), name, _lines(table, name))
+        if found is not None:
+          return finder.Found(found, float('inf'), True, ({}, {}))
+    both = [label for label in first.targets if label in second.targets]
+    wanted = [
+      label
+      for label in both
+      if _is_wanted(label, labels, groups) and self._is_kept(label, table)
+    ]
+    if not wanted:
+      raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
+    found = finder.find(first, second, wanted, names)
+    if found.divergence is not None and labels:
+      if labels[0][0] in (tf1_capture.UPDATED, tf1_step_capture.AVERAGE):
+        found.divergence.differences += assigned.describe(
+          (first, second), labels[0][1]
+        )
+    return found
+
+  def _captured(self, labels, groups):
+    """Captures the forward pass, with gradients and updates where wanted."""
+    plan, weights = self._conditions(labels, groups)
+    reusable = plan.gradients == self._plan.gradients
     built = self._built[0] if self._built and reusable else None
     used = self._used[0] if self._used and reusable else None
     first = tf1_capture.capture(self._tf1_program, plan, weights, built)
     tables = []
 
     def weights_for(tf2):
-      table = self._case._match(self._tf1, tf2)
-      if table.blocks_values:
-        raise VariablesDifferError(table)
-      tables.append(table)
-      return self._case._weights_for(tf2.variables, table, weights)
+      tables.append(self._matched(tf2))
+      return self._case._weights_for(tf2.variables, tables[0], weights)
 
     second = tf2_capture.capture(
       self._case._tf2_program(), plan, weights_for, self._tf1, used
     )
-    names = _tf1_name_of(tables[0])
-    second.targets = {
-      _relabeled(label, names): t for label, t in second.targets.items()
-    }
-    both = [label for label in first.targets if label in second.targets]
-    wanted = [label for label in both if _is_wanted(label, labels, groups)]
-    if not wanted:
-      raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
-    return finder.find(first, second, wanted, names)
+    return first, second, tables[0]
 
-  def _conditions(self, labels, step):
+  def _captured_step(self, step):
+    """Captures a training step, from the state in which it started."""
     plan = dataclasses.replace(
       self._plan,
       weights=plan_lib.FIXED,
       batches=(),
-      updates=False,
-      gradients=self._plan.gradients
-      or any(g in (tf1_capture.TOTAL, tf1_capture.GRADIENT) for g, _ in labels),
+      inputs=self._plan.batches[step],
     )
-    weights = self._tf1.weight_of()
-    if step is not None:
-      plan = dataclasses.replace(plan, inputs=self._plan.batches[step])
-      if step:
-        weights = {**weights, **self._tf1.steps[step - 1].variables}
-    return plan, weights
+    weights, state, averages = self._tf1.weight_of(), {}, {}
+    if step:
+      before = self._tf1.steps[step - 1]
+      weights, state = {**weights, **before.variables}, before.state
+      averages = before.slots.get(observation_lib.MOVING_AVERAGE, {})
+    first = tf1_step_capture.capture(self._tf1_program, plan, weights, state)
+    tables = []
+
+    def state_for(tf2):
+      tables.append(self._matched(tf2))
+      return tuple(
+        variables_lib.carried(tables[0], self._case._converted, values)
+        for values in (weights, averages)
+      )
+
+    second = tf2_step_capture.capture(
+      self._case._tf2_program(), plan, step, state_for, self._tf1
+    )
+    return first, second, tables[0]
+
+  def _matched(self, tf2) -> variables_lib.VariableTable:
+    table = self._case._match(self._tf1, tf2)
+    if table.blocks_values:
+      raise VariablesDifferError(table)
+    return table
+
+  def _is_kept(self, label, table) -> bool:
+    """Tells whether a result has one layout on both sides."""
+    group, name = label
+    if group not in _BY_VARIABLE:
+      return True
+    pairs = [(a, b) for a, b in table.pairs if a.name == name]
+    if len(pairs) != 1 or len(table.tf1_names_of()[pairs[0][1].name]) != 1:
+      return False
+    value = self._tf1.weight_of()[name]
+    converted = self._case._converted(name, value, pairs[0][1].name)
+    return np.array_equal(converted, value)
+
+  def _conditions(self, labels, groups):
+    asked = {group for group, _ in labels} | set(groups)
+    plan = dataclasses.replace(
+      self._plan,
+      weights=plan_lib.FIXED,
+      batches=(),
+      updates=tf1_capture.UPDATED in asked,
+      gradients=self._plan.gradients
+      or bool(asked & {tf1_capture.TOTAL, tf1_capture.GRADIENT}),
+    )
+    return plan, self._tf1.weight_of()
 
   def _conclude(self, verdict, found, step) -> None:
     if found.divergence is not None:
@@ -252,9 +337,19 @@ def _tf1_name_of(table: variables_lib.VariableTable) -> dict[str, str]:
   }
 
 
+def _lines(table, name: str) -> tuple[str, str]:
+  """Lines that made a variable on both sides, '' where not known."""
+  for first, second in table.pairs:
+    if first.name == name:
+      return tuple(
+        str(spec.line) if spec.line.filename else '' for spec in (first, second)
+      )
+  return '', ''
+
+
 def _relabeled(label, names):
   group, name = label
-  if group == tf1_capture.GRADIENT:
+  if group in _BY_VARIABLE:
     return group, names.get(name, name)
   if group == tf1_capture.LOSS:
     return group, ', '.join(sorted(names.get(n, n) for n in name.split(', ')))
@@ -266,4 +361,8 @@ def _is_wanted(label, labels, groups) -> bool:
     return True
   # Losses and their sum go by other names in the comparison.
   others = {group for group, _ in labels}
-  return label[0] in others & {tf1_capture.LOSS, tf1_capture.TOTAL}
+  return label[0] in others & {
+    tf1_capture.LOSS,
+    tf1_capture.TOTAL,
+    tf1_step_capture.RATE,
+  }

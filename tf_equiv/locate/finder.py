@@ -265,7 +265,9 @@ def _place(found, alignment, captures, replays):
 
 
 def _at(captured, node) -> divergence.Place:
-  return divergence.Place(node.name, node.op_type, _line(captured, node.name))
+  # A helper of ours goes by the name of the op that it stands for.
+  name, op_type = captured.aliases.get(node.name, (node.name, node.op_type))
+  return divergence.Place(name, op_type, _line(captured, name))
 
 
 def _line(captured, op_name) -> str:

@@ -11,7 +11,8 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.tf1 import nest, runner, source
+from tf_equiv import compat
+from tf_equiv.tf1 import assignments, nest, runner, source
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import seeds as seeds_lib
@@ -24,6 +25,7 @@ LOSS = 'regularization losses'
 TOTAL = 'loss'
 GRADIENT = 'gradients'
 INPUT_GRADIENT = 'gradients of inputs'
+UPDATED = 'updated variables'
 
 Label = Tuple[str, str]
 
@@ -41,6 +43,9 @@ class Capture:
     variables: (name of the variable, value) by name of the op that is its
       handle: a VarHandleOp, a VariableV2, or a placeholder of a resource.
     layer_lines: line that made a Keras layer, by name of the layer.
+    assigned: (name, type) of the op that assigns a variable, by the name of the
+      variable, where assignments were asked for.
+    aliases: (name, type) of the op that a helper in the graph stands for.
   """
 
   side: str
@@ -52,6 +57,8 @@ class Capture:
   layer_lines: Dict[str, source.SourceLine] = dataclasses.field(
     default_factory=dict
   )
+  assigned: Dict[str, Tuple[str, str]] = dataclasses.field(default_factory=dict)
+  aliases: Dict[str, Tuple[str, str]] = dataclasses.field(default_factory=dict)
   _known: Set[str] = dataclasses.field(default_factory=set, repr=False)
 
   def line_of(self, op_name: str) -> source.SourceLine:
@@ -116,7 +123,7 @@ def capture(
   variables += graph.get_collection(v1.GraphKeys.LOCAL_VARIABLES)
   values = _values(graph, variables, weights)
   behind = [', '.join(runner.variables_behind(x)) for x in fetches['losses']]
-  return Capture(
+  captured = Capture(
     'TF1',
     graph,
     targets_of(fetches, specs, behind, fetches.pop('connected', None)),
@@ -124,6 +131,35 @@ def capture(
     {tensor.name: path for path, tensor in nest.flatten(built.inputs)},
     {v.op.name: (v.op.name, values[v.op.name]) for v in variables},
   )
+  if plan.updates:
+    roots = [
+      op if isinstance(op, tf.Operation) else op.op
+      for op in graph.get_collection(v1.GraphKeys.UPDATE_OPS)
+    ]
+    labels = {s.name: (UPDATED, s.name) for s in specs if not s.trainable}
+    add_assignments(captured, assignments.running(roots), labels)
+  return captured
+
+
+def add_assignments(
+  captured: Capture, ops: List[Any], labels: Dict[str, Label]
+) -> None:
+  """Adds what is assigned to variables to the targets.
+
+  Args:
+    captured: a captured graph.
+    ops: ops that run.
+    labels: label of what is assigned, by name of the variable; others are no
+      targets.
+  """
+  names = {handle: name for handle, (name, _) in captured.variables.items()}
+  ops = sorted(ops, key=compat.op_position)
+  found = assignments.find(captured.graph, ops, names)
+  captured.assigned.update(found.ops)
+  captured.aliases.update(found.aliases)
+  for name, value in found.values.items():
+    if name in labels:
+      captured.targets[labels[name]] = value
 
 
 def _build(program, plan) -> runner.Built:

@@ -72,12 +72,22 @@ class UpdateObservation:
     learning_rate: the learning rate that was used, a scalar, where known.
     step: what its step counter (TF1: the global step that it was given, TF2:
       `iterations`) has counted up to after the step, where it has one.
+    made: line of user code that made the optimizer, where known.
+    applied: line of user code that applied the gradients, where it is the
+      user's.
+    operations: (name, type) of the op that updates a variable, by its name;
+      for TF1.
   """
 
   optimizer: Any
   gradients: Dict[str, Optional[np.ndarray]]
   learning_rate: Optional[np.ndarray] = None
   step: Optional[int] = None
+  made: source.SourceLine = source.SourceLine()
+  applied: source.SourceLine = source.SourceLine()
+  operations: Dict[str, Tuple[str, str]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass
@@ -93,6 +103,8 @@ class StepObservation:
     variables: values of the model's variables after the step, by name.
     slots: for each kind of slot, its values after the step by name of the
       variable, in the terms of `tf.compat.v1.train`.
+    state: values after the step of what is no variable of the model (slots,
+      counters, averages), by name; for TF1.
   """
 
   outputs: List[Tuple[str, np.ndarray]] = dataclasses.field(
@@ -105,6 +117,7 @@ class StepObservation:
   slots: Dict[str, Dict[str, np.ndarray]] = dataclasses.field(
     default_factory=dict
   )
+  state: Dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass

@@ -15,6 +15,7 @@ from tf_equiv.tf1 import (
   errors,
   nest,
   random_values,
+  source,
   tensors,
   user_code,
   weights,
@@ -299,6 +300,7 @@ def spec_of(variable) -> observation_lib.VariableSpec:
     shape=tuple(variable.shape.as_list()),
     dtype=variable.dtype.base_dtype.name,
     trainable=bool(variable.trainable),
+    line=source.user_line_of_stack(variable.op.traceback or ()),
   )
 
 

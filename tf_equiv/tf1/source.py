@@ -29,7 +29,9 @@ _LIBRARY_PARTS = tuple(
 _PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # The user's code is called from here; what is further out is the test runner.
 _CALLERS = tuple(
-  os.path.join(_PACKAGE_FOLDER, side, 'runner.py') for side in ('tf1', 'tf2')
+  os.path.join(_PACKAGE_FOLDER, side, name)
+  for side in ('tf1', 'tf2')
+  for name in ('runner.py', 'training.py')
 )
 _STANDARD_FOLDER = os.path.dirname(os.path.abspath(os.__file__))
 

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv.tf1 import (
+  assignments,
   errors,
   nest,
   optimizers,
@@ -102,7 +103,7 @@ def run(program: runner.Program, plan: plan_lib.RunPlan):
   )
   with program.behavior.active(), seeds, graph.as_default():
     _log.info('TF1: building the training graph (%s)', plan.describe())
-    step = _build(program, plan, graph, observed)
+    step = build(program, plan, graph, observed)
     observed.draws = seeds.draws
     observed.seconds['TF1 build'] = time.time() - start
     start = time.time()
@@ -126,7 +127,15 @@ def run(program: runner.Program, plan: plan_lib.RunPlan):
   return observed
 
 
-def _build(program, plan, graph, observed) -> _Step:
+def build(program, plan, graph, observed) -> _Step:
+  """Builds a training step in the current graph.
+
+  Args:
+    program: the user's TF1 code.
+    plan: what to build.
+    graph: the current graph.
+    observed: gets the variables and what is known of the outputs.
+  """
   inputs, _ = runner.placeholders(plan.inputs)
   losses = []  # type: List[Any]
   with updates_lib.recorded() as recording:
@@ -419,7 +428,7 @@ def _merge(found: Dict[str, Any], results: Dict[str, Any]) -> None:
 def _observe(step, found, values) -> observation_lib.StepObservation:
   by_name = {v.op.name: value for v, value in zip(step.variables, values)}
   updates = [
-    _observe_update(update, gradients, rate, by_name)
+    _observe_update(update, gradients, rate, by_name, step.recording)
     for update, gradients, rate in zip(
       found['updates'], found['gradients'], found['rates']
     )
@@ -434,10 +443,15 @@ def _observe(step, found, values) -> observation_lib.StepObservation:
     updates=updates,
     variables={v.op.name: by_name[v.op.name] for v in step.model},
     slots=_slots(step, by_name),
+    state={
+      name: value
+      for name, value in by_name.items()
+      if name not in {v.op.name for v in step.model}
+    },
   )
 
 
-def _observe_update(update, gradients, rate, by_name):
+def _observe_update(update, gradients, rate, by_name, recording):
   present = iter(gradients)
   counter = update.global_step
   return observation_lib.UpdateObservation(
@@ -448,6 +462,12 @@ def _observe_update(update, gradients, rate, by_name):
     },
     learning_rate=rate[0] if rate else None,
     step=_counted(counter, by_name),
+    made=recording.line_of(update.optimizer),
+    applied=update.line,
+    operations=assignments.operations(
+      [_operation_of(update.operation)],
+      {variable.op.name: variable.op.name for variable in update.variables},
+    ),
   )
 
 
