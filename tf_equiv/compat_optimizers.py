@@ -202,6 +202,14 @@ def keras_learning_rate(optimizer):
   return rate(optimizer.iterations) if callable(rate) else rate
 
 
+def keras_schedule(optimizer):
+  """Returns the learning rate as it was given: a number, or a schedule."""
+  optimizer = inner(optimizer)
+  if is_legacy_keras(optimizer):
+    return getattr(optimizer, '_hyper', {}).get('learning_rate')
+  return getattr(optimizer, '_learning_rate', None)
+
+
 # Lists of variables that are not one slot for each variable of the model.
 _NO_SLOTS = ('_variables', '_trainable_variables')
 

@@ -124,12 +124,13 @@ class Locator:
       _relabeled(label, names): t for label, t in second.targets.items()
     }
     second.assigned = {
-      names.get(name, name): op for name, op in second.assigned.items()
+      _relabeled(label, names): op for label, op in second.assigned.items()
     }
     labels = [_relabeled(label, names) for label in labels]
-    for group, name in labels:
-      if group in (tf1_capture.UPDATED, tf1_step_capture.AVERAGE):
-        found = assigned.one_sided((first, second), name, _lines(table, name))
+    for label in labels:
+      if label[0] in (tf1_capture.UPDATED, tf1_step_capture.AVERAGE):
+        lines = _lines(table, label[1])
+        found = assigned.one_sided((first, second), label, lines)
         if found is not None:
           return finder.Found(found, float('inf'), True, ({}, {}))
     both = [label for label in first.targets if label in second.targets]
@@ -143,8 +144,8 @@ class Locator:
     found = finder.find(first, second, wanted, names)
     if found.divergence is not None and labels:
       if labels[0][0] in (tf1_capture.UPDATED, tf1_step_capture.AVERAGE):
-        found.divergence.differences += assigned.describe(
-          (first, second), labels[0][1]
+        found.divergence.differences[:0] = assigned.describe(
+          (first, second), labels[0]
         )
     return found
 
@@ -227,7 +228,9 @@ class Locator:
   def _conclude(self, verdict, found, step) -> None:
     if found.divergence is not None:
       verdict.kind = divergence.REAL
-      verdict.divergence = found.divergence
+      known, verdict.divergence = verdict.divergence, found.divergence
+      if known is not None:  # Library code makes ops without a line.
+        _fill_in(found.divergence, known)
       verdict.advice = _advice(found.divergence, verdict.advice)
       return
     if step is not None:
@@ -287,6 +290,14 @@ class Locator:
       'Both sides compute the same but for rounding: pass a tolerance that it '
       'needs (atol=%.2g), or order the operations as TF1 does.' % (2 * gap)
     ]
+
+
+def _fill_in(place, known) -> None:
+  """Fills in lines that are known from elsewhere."""
+  for side in ('tf1', 'tf2'):
+    mine, other = getattr(place, side), getattr(known, side)
+    if mine is not None and other is not None and not mine.line:
+      setattr(place, side, dataclasses.replace(mine, line=other.line))
 
 
 def _reproduced(found, tf1, gap: float) -> bool:

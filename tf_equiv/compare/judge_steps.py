@@ -1,7 +1,7 @@
 """Judges training steps: says at which step and in what the sides part."""
 
 from tf_equiv.compare import advice as advice_lib
-from tf_equiv.compare import judge, observations, steps, tolerances
+from tf_equiv.compare import judge, observations, steps, tolerances, updates
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import observation as observation_lib
@@ -68,9 +68,18 @@ def judge_training(
   parted = next((i for i, step in enumerate(found) if step.failing()), None)
   if parted is not None:
     _part(verdict, plan, tf1, tf2, found, parted)
+    group = found[parted].failing()[0]
+    verdict.divergence = updates.locate(
+      group,
+      verdict.failed('step %d: %s' % (parted + 1, group))[0].name,
+      comparer.paired(parted),
+      (tf1.steps[parted], tf2.steps[parted]),
+      table,
+    )
     if comparer.hyperparameters:
       verdict.advice = [advice_lib.HYPERPARAMETERS]
   elif comparer.hyperparameters and compare_hyperparameters:
+    verdict.divergence = _of_hyperparameters(comparer)
     verdict.headline = (
       'Optimizers differ: %s; the %d training step(s) agree within the '
       'tolerance all the same' % (_hyperparameters(comparer), len(plan.batches))
@@ -166,6 +175,15 @@ def _evidence(comparer) -> list[str]:
   if comparer.one_sided:
     lines.append('slots not compared: ' + '; '.join(comparer.one_sided))
   return lines
+
+
+def _of_hyperparameters(comparer):
+  """Says where the optimizers are made whose hyperparameters differ."""
+  first, second, _ = comparer.hyperparameters[0]
+  for pair in comparer.paired(0):
+    if (pair[0].optimizer.name, pair[1].optimizer.name) == (first, second):
+      return updates.locate_optimizers(*pair)
+  return None
 
 
 def _hyperparameters(comparer) -> str:

@@ -91,7 +91,7 @@ class StepComparer:
     """Compares step `i`, counted from 0; to be called in order."""
     first, second = self._tf1.steps[i], self._tf2.steps[i]
     tolerance = self._tolerance
-    pairs = self._paired_updates(first.updates, second.updates)
+    pairs = self.paired(i)
     # A rate depends on nothing else, so it is a cause and no effect.
     groups = {'learning rate': _compare_rates(pairs, self._tolerance)}
     others = dict(second.outputs)
@@ -131,6 +131,11 @@ class StepComparer:
     groups['step counter'] = _compare_counters(pairs)
     self._before = after
     return StepComparison({g: found for g, found in groups.items() if found})
+
+  def paired(self, i: int):
+    """Returns the updates of step `i` that correspond, [(TF1's, TF2's)]."""
+    first, second = self._tf1.steps[i], self._tf2.steps[i]
+    return self._paired_updates(first.updates, second.updates)
 
   def _carried(self, by_name):
     """Values of TF1 variables in the names and layouts of TF2."""

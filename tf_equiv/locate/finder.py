@@ -193,7 +193,8 @@ def _explain(places, alignment, captures, replays, graphs, sketches, failing):
     for found in places[:_MOST_PLACES]
   ]
   first = made[0] if made else _results_only(captures, failing[0])
-  first.differences += _stopped(graphs, alignment, captures)
+  if failing[0][0] in (capture_lib.GRADIENT, capture_lib.INPUT_GRADIENT):
+    first.differences += _stopped(graphs, alignment, captures)
   first.others = made[1:]
   first.layers = _layers(alignment, graphs, sketches)
   return first
@@ -232,10 +233,14 @@ def _unchanged(place, captures, tf1_name_of) -> list[str]:
 def _results_only(captures, label):
   """Says at least what computes a result that differs."""
   ops = [captured.targets[label].op for captured in captures]
+  names = [
+    captured.aliases.get(op.name, (op.name, op.type))
+    for op, captured in zip(ops, captures, strict=True)
+  ]
   return divergence.Divergence(
     *(
-      divergence.Place(op.name, op.type, _line(captured, op.name))
-      for op, captured in zip(ops, captures, strict=True)
+      divergence.Place(name, op_type, _line(captured, name))
+      for (name, op_type), captured in zip(names, captures, strict=True)
     ),
     note='no op before the result itself could be told apart',
   )

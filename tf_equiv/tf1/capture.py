@@ -43,8 +43,8 @@ class Capture:
     variables: (name of the variable, value) by name of the op that is its
       handle: a VarHandleOp, a VariableV2, or a placeholder of a resource.
     layer_lines: line that made a Keras layer, by name of the layer.
-    assigned: (name, type) of the op that assigns a variable, by the name of the
-      variable, where assignments were asked for.
+    assigned: (name, type) of the op that assigns a variable, by the label of
+      what it assigns, where that is a target.
     aliases: (name, type) of the op that a helper in the graph stands for.
   """
 
@@ -57,7 +57,9 @@ class Capture:
   layer_lines: Dict[str, source.SourceLine] = dataclasses.field(
     default_factory=dict
   )
-  assigned: Dict[str, Tuple[str, str]] = dataclasses.field(default_factory=dict)
+  assigned: Dict[Label, Tuple[str, str]] = dataclasses.field(
+    default_factory=dict
+  )
   aliases: Dict[str, Tuple[str, str]] = dataclasses.field(default_factory=dict)
   _known: Set[str] = dataclasses.field(default_factory=set, repr=False)
 
@@ -155,11 +157,12 @@ def add_assignments(
   names = {handle: name for handle, (name, _) in captured.variables.items()}
   ops = sorted(ops, key=compat.op_position)
   found = assignments.find(captured.graph, ops, names)
-  captured.assigned.update(found.ops)
   captured.aliases.update(found.aliases)
-  for name, value in found.values.items():
+  for name, op in found.ops.items():
     if name in labels:
-      captured.targets[labels[name]] = value
+      captured.assigned[labels[name]] = op
+      if name in found.values:
+        captured.targets[labels[name]] = found.values[name]
 
 
 def _build(program, plan) -> runner.Built:

@@ -73,6 +73,7 @@ class UpdateObservation:
     step: what its step counter (TF1: the global step that it was given, TF2:
       `iterations`) has counted up to after the step, where it has one.
     made: line of user code that made the optimizer, where known.
+    scheduled: line of user code that made its learning rate, where known.
     applied: line of user code that applied the gradients, where it is the
       user's.
     operations: (name, type) of the op that updates a variable, by its name;
@@ -84,6 +85,7 @@ class UpdateObservation:
   learning_rate: Optional[np.ndarray] = None
   step: Optional[int] = None
   made: source.SourceLine = source.SourceLine()
+  scheduled: source.SourceLine = source.SourceLine()
   applied: source.SourceLine = source.SourceLine()
   operations: Dict[str, Tuple[str, str]] = dataclasses.field(
     default_factory=dict

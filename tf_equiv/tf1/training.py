@@ -20,6 +20,7 @@ from tf_equiv.tf1 import (
   optimizers,
   random_values,
   runner,
+  source,
   tensors,
   user_code,
 )
@@ -463,12 +464,20 @@ def _observe_update(update, gradients, rate, by_name, recording):
     learning_rate=rate[0] if rate else None,
     step=_counted(counter, by_name),
     made=recording.line_of(update.optimizer),
+    scheduled=_line_of_rate(update.optimizer),
     applied=update.line,
     operations=assignments.operations(
       [_operation_of(update.operation)],
       {variable.op.name: variable.op.name for variable in update.variables},
     ),
   )
+
+
+def _line_of_rate(optimizer):
+  rate = optimizers.learning_rate_of(optimizer)
+  if not tensors.is_tensor(rate):
+    return source.SourceLine()
+  return source.user_line_of_stack(rate.op.traceback or ())
 
 
 def _counted(counter: Any, by_name) -> Optional[int]:

@@ -318,7 +318,10 @@ class Trainer:
         },
         learning_rate=_value(rate),
         step=optimizers_lib.iterations_of(update.optimizer),
-        made=self._recording.line_of(update.optimizer),
+        made=self._recording.line_of(compat_optimizers.inner(update.optimizer)),
+        scheduled=self._recording.line_of(
+          compat_optimizers.keras_schedule(update.optimizer)
+        ),
         applied=update.line,
       )
       for update, gradients, rate in zip(
