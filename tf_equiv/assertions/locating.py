@@ -6,15 +6,17 @@ import logging
 import numpy as np
 
 from tf_equiv.compare import advice as advice_lib
-from tf_equiv.compare import divergence
+from tf_equiv.compare import divergence, initializers
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.locate import assigned, finder
 from tf_equiv.tf1 import capture as tf1_capture
+from tf_equiv.tf1 import initializers as tf1_initializers
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import step_capture as tf1_step_capture
 from tf_equiv.tf2 import capture as tf2_capture
+from tf_equiv.tf2 import initializers as tf2_initializers
 from tf_equiv.tf2 import step_capture as tf2_step_capture
 
 _log = logging.getLogger('tf_equiv')
@@ -26,6 +28,7 @@ GROUPS = (
   tf1_capture.GRADIENT,
   tf1_capture.INPUT_GRADIENT,
 )
+WEIGHTS = 'weights'
 # What a training step makes besides, by the group in which it is compared.
 _OF_STEPS = {
   'learning rate': tf1_step_capture.RATE,
@@ -78,14 +81,25 @@ class Locator:
     group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
     step, _, what = group.rpartition(': ')
     what = _OF_STEPS.get(what, what)
+    if what == WEIGHTS:
+      self._guarded(verdict, lambda: self._explain_weights(verdict))
+      return
     if what not in GROUPS and what not in _OF_STEPS.values():
       return
     names = [c.name for c in verdict.failed(group) if not c.problem]
     if not names:
       return
     index = int(step.split()[1]) - 1 if step else None
+    labels = [(what, name) for name in names]
+    self._guarded(
+      verdict,
+      lambda: self._conclude(verdict, self.find(labels, index), index),
+    )
+
+  def _guarded(self, verdict, function) -> None:
+    """Explains a verdict; notes in it whatever goes wrong."""
     try:
-      found = self.find([(what, name) for name in names], index)
+      function()
     except tf2_capture.CannotTraceError as error:
       verdict.notes.append(
         'the first op that differs was not looked for, because the TF2 side '
@@ -98,8 +112,28 @@ class Locator:
         'the first op that differs could not be looked for (%s: %s)'
         % (type(error).__name__, lines[0] if lines else '')
       )
-    else:
-      self._conclude(verdict, found, index)
+
+  def _explain_weights(self, verdict) -> None:
+    """Says which initializer of TF2 differs from that of TF1."""
+    plan = dataclasses.replace(self._plan, gradients=False, batches=())
+    first = tf1_initializers.capture(self._tf1_program, plan)
+    second, tf2 = tf2_initializers.capture(self._case._tf2_program(), plan)
+    sources = self._case._match(self._tf1, tf2).tf1_names_of()
+    values = self._tf1.weight_of(), tf2.weight_of()
+    for failed in verdict.failed(WEIGHTS):
+      names = sources.get(failed.name, ())
+      if len(names) != 1 or names[0] not in first or failed.name not in second:
+        continue
+      place = initializers.compare(
+        names[0],
+        first[names[0]],
+        second[failed.name],
+        (values[0][names[0]], values[1][failed.name]),
+      )
+      if place is not None:
+        verdict.kind = divergence.REAL
+        verdict.divergence = place
+        return
 
   def find(self, labels=(), step=None, groups=()) -> finder.Found:
     """Captures both sides and finds where they part.

@@ -50,11 +50,41 @@ def locate(
   )
   second = next((u for u in steps[1].updates if name in u.gradients), None)
   if first is None and second is None:
-    return None
+    return _reordered(pairs, steps) if group in ('outputs', 'loss') else None
+  lines = []
+  for side, update, own, others in (
+    ('TF1', first, name, steps[0].updates),
+    ('TF2', second, name, steps[1].updates),
+  ):
+    if update is None:
+      lines.append('%s does not train %s' % (side, own))
+      if side == 'TF1':
+        first = next(iter(others), None)
+      else:
+        second = next(iter(others), None)
   return divergence.Divergence(
-    None if first is None else _of_variable(group, first, sources[0]),
-    None if second is None else _of_variable(group, second, name),
+    None if first is None else _of_variable(group, first, sources[:1]),
+    None if second is None else _of_variable(group, second, (name,)),
+    differences=lines,
     variables=sources or (name,),
+  )
+
+
+def _reordered(pairs, steps) -> divergence.Divergence | None:
+  """Says which updates come first where they come in another order."""
+  places = [
+    next(i for i, update in enumerate(steps[1].updates) if update is second)
+    for _, second in pairs
+  ]
+  if places == sorted(places):
+    return None
+  firsts = [side.updates[0] for side in steps]
+  return divergence.Divergence(
+    *(_of_variable('gradients', update, ()) for update in firsts),
+    differences=[
+      'order of updates: TF1 trains %s first, TF2 %s'
+      % tuple(min(update.gradients) for update in firsts)
+    ],
   )
 
 
@@ -85,11 +115,11 @@ def _of_optimizer(group, update) -> divergence.Place:
   )
 
 
-def _of_variable(group, update, name) -> divergence.Place:
+def _of_variable(group, update, names) -> divergence.Place:
   lines = [update.made, update.applied]
   if group == 'gradients':
     lines.reverse()
-  op = update.operations.get(name)
+  op = next((update.operations.get(name) for name in names), None)
   if op is None or group == 'gradients':
     op = update.optimizer.name, update.optimizer.kind
   return divergence.Place(*op, _first(lines))

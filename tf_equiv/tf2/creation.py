@@ -65,6 +65,8 @@ class CreatedVariable:
     owner: the layer that asked for it, as 'name (Class)', or ''.
     variable: the variable, or None where its creation was refused.
     initial_value: its value when created, or None where it has none yet.
+    initializer: the function that makes its initial value, None if it was
+      given a finished one.
     internal: whether it is a counter of Keras' own and no weight.
     random_state: whether it is the state of a `tf.random.Generator`, which
       every draw changes.
@@ -79,6 +81,7 @@ class CreatedVariable:
   owner: str = ''
   variable: Any = None
   initial_value: np.ndarray | None = None
+  initializer: Any = None
   internal: bool = False
   random_state: bool = False
 
@@ -115,6 +118,8 @@ def record_created_variables(seeds: Any = None):
 
   def creator(next_creator, **kwargs):
     record = _describe(kwargs)
+    if callable(kwargs.get('initial_value')):
+      record.initializer = kwargs['initial_value']
     variable = next_creator(**kwargs)
     record.variable = variable
     record.name = variable.name.split(':')[0]
