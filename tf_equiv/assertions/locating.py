@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import re
 
 import numpy as np
 
@@ -29,6 +30,8 @@ GROUPS = (
   tf1_capture.INPUT_GRADIENT,
 )
 WEIGHTS = 'weights'
+# A difference of an output's shape or dtype.
+_OUTPUT = re.compile(r'^(outputs\S*): TF1 \w+\[')
 # What a training step makes besides, by the group in which it is compared.
 _OF_STEPS = {
   'learning rate': tf1_step_capture.RATE,
@@ -81,12 +84,19 @@ class Locator:
     group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
     step, _, what = group.rpartition(': ')
     what = _OF_STEPS.get(what, what)
+    if not group:
+      self._guarded(verdict, lambda: self._explain_structure(verdict))
+      return
     if what == WEIGHTS:
       self._guarded(verdict, lambda: self._explain_weights(verdict))
       return
     if what not in GROUPS and what not in _OF_STEPS.values():
       return
     names = [c.name for c in verdict.failed(group) if not c.problem]
+    lone = [c.name for c in verdict.failed(group) if c.problem]
+    if what == tf1_capture.LOSS and lone:
+      self._guarded(verdict, lambda: self._explain_lone(verdict, lone[0]))
+      return
     if not names:
       return
     index = int(step.split()[1]) - 1 if step else None
@@ -111,6 +121,36 @@ class Locator:
       verdict.notes.append(
         'the first op that differs could not be looked for (%s: %s)'
         % (type(error).__name__, lines[0] if lines else '')
+      )
+
+  def _explain_structure(self, verdict) -> None:
+    """Says which ops make an output that has another shape or dtype."""
+    for line in verdict.evidence:
+      known = _OUTPUT.match(line)
+      if known:
+        label = (tf1_capture.OUTPUT, known.group(1))
+        captures = self._captured([label], ())[:2]
+        verdict.divergence = finder.results(captures, label)
+        return
+
+  def _explain_lone(self, verdict, name: str) -> None:
+    """Says which op makes a regularization loss that one side alone has."""
+    first, second, table = self._captured([(tf1_capture.LOSS, name)], ())
+    names = _tf1_name_of(table)
+    places = []
+    for captured in (first, second):
+      targets = {_relabeled(x, names): t for x, t in captured.targets.items()}
+      label = (tf1_capture.LOSS, name)
+      places.append(
+        finder.place(captured, targets[label].op) if label in targets else None
+      )
+    if any(places):
+      there = 'TF1' if places[0] else 'TF2'
+      verdict.kind = divergence.REAL
+      verdict.divergence = divergence.Divergence(
+        *places,
+        differences=['only %s regularizes %s' % (there, name)],
+        variables=tuple(name.split(', ')),
       )
 
   def _explain_weights(self, verdict) -> None:

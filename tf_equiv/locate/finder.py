@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tf_equiv.compare import divergence, tolerances, values
-from tf_equiv.locate import align, differences, frontier, mistakes, replay
+from tf_equiv.locate import (
+  align,
+  differences,
+  frontier,
+  mistakes,
+  recurrent,
+  replay,
+)
 from tf_equiv.locate import nodes as nodes_lib
 from tf_equiv.locate import sketches as sketches_lib
 from tf_equiv.tf1 import capture as capture_lib
@@ -107,7 +114,7 @@ def find(
       found.divergence = _explain(
         places, alignment, (tf1, tf2), replays, graphs, sketches, failing
       )
-      found.divergence.differences += _unchanged(
+      found.divergence.differences += recurrent.describe(
         found.divergence, (tf1, tf2), tf1_name_of
       )
       found.divergence.mistake = mistakes.recognize(found.divergence)
@@ -215,35 +222,25 @@ def _stopped(graphs, alignment, captures) -> list[str]:
   return lines
 
 
-def _unchanged(place, captures, tf1_name_of) -> list[str]:
-  """Says which biases of loops are the same numbers on both sides."""
-  if place.tf1 is None or 'hile' not in place.tf1.op_type:
-    return []
-  mine = {name: value for name, value in captures[0].variables.values()}
-  lines = []
-  for name, value in captures[1].variables.values():
-    first = tf1_name_of.get(name, name)
-    if first in place.variables and value.ndim == 1:
-      same = mine[first].size == value.size
-      if same and np.array_equal(np.sort(mine[first]), np.sort(value)):
-        lines.append('%s holds the same numbers in both' % first)
-  return lines
+def place(captured, op) -> divergence.Place:
+  """Returns an op of a captured graph as a place."""
+  # A helper of ours goes by the name of the op that it stands for.
+  name, op_type = captured.aliases.get(op.name, (op.name, op.type))
+  return divergence.Place(name, op_type, _line(captured, name))
+
+
+def results(captures, label) -> divergence.Divergence:
+  """Returns the ops that compute a result on both sides."""
+  return divergence.Divergence(
+    *(place(captured, captured.targets[label].op) for captured in captures)
+  )
 
 
 def _results_only(captures, label):
   """Says at least what computes a result that differs."""
-  ops = [captured.targets[label].op for captured in captures]
-  names = [
-    captured.aliases.get(op.name, (op.name, op.type))
-    for op, captured in zip(ops, captures, strict=True)
-  ]
-  return divergence.Divergence(
-    *(
-      divergence.Place(name, op_type, _line(captured, name))
-      for (name, op_type), captured in zip(names, captures, strict=True)
-    ),
-    note='no op before the result itself could be told apart',
-  )
+  found = results(captures, label)
+  found.note = 'no op before the result itself could be told apart'
+  return found
 
 
 def _place(found, alignment, captures, replays):
@@ -276,8 +273,12 @@ def _at(captured, node) -> divergence.Place:
 
 
 def _line(captured, op_name) -> str:
-  line = captured.line_of(op_name)
-  return str(line) if line.filename else ''
+  line, made = captured.line_of(op_name), captured.layer_line_of(op_name)
+  if not line.filename:
+    return ''
+  if made.filename and made != line:
+    return '%s; the layer is made at %s' % (line, made)
+  return str(line)
 
 
 def _constants(run, nodes):

@@ -75,13 +75,16 @@ class Capture:
       forward = self._forward_op(op_name)
       if forward:
         line = self.line_of(forward)
-    if not line.filename:
-      for part in reversed(op_name.split('/')):
-        # A model that is called again has scopes with a counter.
-        for name in (part, re.sub(r'_\d+$', '', part)):
-          if name in self.layer_lines:
-            return self.layer_lines[name]
-    return line
+    return line if line.filename else self.layer_line_of(op_name)
+
+  def layer_line_of(self, op_name: str) -> source.SourceLine:
+    """Returns the line that made the innermost Keras layer around an op."""
+    for part in reversed(op_name.split('/')):
+      # A model that is called again has scopes with a counter.
+      for name in (part, re.sub(r'_\d+$', '', part)):
+        if name in self.layer_lines:
+          return self.layer_lines[name]
+    return source.SourceLine()
 
   def _forward_op(self, op_name: str) -> str:
     """Returns the op that an op of a gradient belongs to, or ''."""

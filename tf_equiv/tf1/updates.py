@@ -50,7 +50,7 @@ class Recording:
 
   def note(self, made: Any) -> None:
     """Notes where an optimizer or a schedule is being made."""
-    line = source.user_line(3)
+    line = source.user_line(2, made)
     if line.filename and id(made) not in self.lines:
       self.lines[id(made)] = line
       self._made.append(made)  # As long as it lives its id is its own.

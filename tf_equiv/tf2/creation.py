@@ -139,7 +139,7 @@ def record_created_variables(seeds: Any = None):
     return variable
 
   def note(layer):
-    layers.append((layer, source.user_line(4)))
+    layers.append((layer, source.user_line(2, layer)))
 
   with contextlib.ExitStack() as stack:
     stack.enter_context(compat.keras_layers_seen(note))

@@ -290,7 +290,7 @@ def _loaded(function, forward, arguments) -> Callable:
 
 def note_layer(lines: dict[str, source.SourceLine], layer: Any) -> None:
   """Notes where a Keras layer was made, by its name."""
-  line = source.user_line(4)
+  line = source.user_line(4, layer)
   if line.filename:
     lines[layer.name] = line
 
