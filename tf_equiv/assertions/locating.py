@@ -10,7 +10,7 @@ from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import divergence, initializers
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.locate import assigned, finder
+from tf_equiv.locate import assigned, finder, mistakes
 from tf_equiv.tf1 import capture as tf1_capture
 from tf_equiv.tf1 import initializers as tf1_initializers
 from tf_equiv.tf1 import observation as observation_lib
@@ -56,6 +56,10 @@ class VariablesDifferError(Exception):
   def __init__(self, table: variables_lib.VariableTable):
     super().__init__()
     self.table = table
+
+
+class _NotOneGraphError(Exception):
+  """A training step is not made by one graph."""
 
 
 class Locator:
@@ -110,6 +114,8 @@ class Locator:
     """Explains a verdict; notes in it whatever goes wrong."""
     try:
       function()
+    except _NotOneGraphError as error:
+      verdict.notes.append('not compared op by op: %s' % error)
     except tf2_capture.CannotTraceError as error:
       verdict.notes.append(
         'the first op that differs was not looked for, because the TF2 side '
@@ -173,6 +179,8 @@ class Locator:
       if place is not None:
         verdict.kind = divergence.REAL
         verdict.divergence = place
+        if place.mistake:
+          verdict.advice.insert(0, place.mistake)
         return
 
   def find(self, labels=(), step=None, groups=()) -> finder.Found:
@@ -190,7 +198,7 @@ class Locator:
       try:
         first, second, table = self._captured_step(step)
       except tf1_step_capture.CannotCaptureError as error:
-        raise tf2_capture.CannotTraceError(str(error)) from error
+        raise _NotOneGraphError(str(error)) from error
     else:
       first, second, table = self._captured(labels, groups)
     names = _tf1_name_of(table)
@@ -206,6 +214,8 @@ class Locator:
         lines = _lines(table, label[1])
         found = assigned.one_sided((first, second), label, lines)
         if found is not None:
+          found.group = label[0]
+          found.mistake = mistakes.recognize(found)
           return finder.Found(found, float('inf'), True, ({}, {}))
     both = [label for label in first.targets if label in second.targets]
     wanted = [
@@ -221,6 +231,7 @@ class Locator:
         found.divergence.differences[:0] = assigned.describe(
           (first, second), labels[0]
         )
+        found.divergence.mistake = mistakes.recognize(found.divergence)
     return found
 
   def _captured(self, labels, groups):
@@ -397,6 +408,8 @@ def _advice(place: divergence.Divergence, advice: list[str]) -> list[str]:
   """Puts what is known of the place before, or instead of, general advice."""
   rest = [line for line in advice if line != advice_lib.LOOK_INSIDE]
   first = [place.mistake] if place.mistake else []
+  if first and place.group in (tf1_capture.UPDATED, tf1_step_capture.AVERAGE):
+    return first  # The general advice only guesses.
   return first + rest or [
     'Compare the code at the lines above: what both sides compute before them '
     'agrees.'

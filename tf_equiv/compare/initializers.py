@@ -36,7 +36,25 @@ def compare(
     return None
   lines.append('initial values of %s: %s' % (name, _describe(*values)))
   return divergence.Divergence(
-    _place(tf1), _place(tf2), differences=lines, variables=(name,)
+    _place(tf1),
+    _place(tf2),
+    differences=lines,
+    variables=(name,),
+    mistake=_mistake(name, tf1, tf2, lines),
+  )
+
+
+def _mistake(name, tf1, tf2, lines) -> str:
+  if not (tf1.kind and tf2.kind):
+    return ''
+  what = (
+    'draws %s in TF1 and %s in TF2' % (tf1.kind, tf2.kind)
+    if tf1.kind != tf2.kind
+    else 'takes other numbers (%s)' % '; '.join(lines[:-1])
+  )
+  return (
+    'The initializer of %s %s: defaults differ between libraries, so give the '
+    'one of TF1 to the layer.' % (name, what)
   )
 
 

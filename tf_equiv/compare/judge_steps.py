@@ -1,13 +1,29 @@
 """Judges training steps: says at which step and in what the sides part."""
 
 from tf_equiv.compare import advice as advice_lib
-from tf_equiv.compare import judge, observations, steps, tolerances, updates
+from tf_equiv.compare import (
+  judge,
+  moving,
+  observations,
+  steps,
+  tolerances,
+  update_mistakes,
+  updates,
+)
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 
 _MOST_NAMES = 3
+# What hyperparameters of optimizers have no part in.
+_BEFORE_OPTIMIZERS = (
+  'outputs',
+  'regularization losses',
+  'loss',
+  'gradients',
+  'variables that are not trained',
+)
 
 
 def judge_training(
@@ -76,15 +92,20 @@ def judge_training(
       (tf1.steps[parted], tf2.steps[parted]),
       table,
     )
-    if comparer.hyperparameters:
-      verdict.advice = [advice_lib.HYPERPARAMETERS]
+    if verdict.divergence is not None and verdict.divergence.mistake:
+      verdict.advice.insert(0, verdict.divergence.mistake)
+    known = _mistake(group, parted, comparer, verdict, tf1, tf2)
+    if known:
+      verdict.advice = [known]
+    if comparer.hyperparameters and group not in _BEFORE_OPTIMIZERS:
+      verdict.advice = _of_hyperparameters(comparer)
   elif comparer.hyperparameters and compare_hyperparameters:
-    verdict.divergence = _of_hyperparameters(comparer)
+    verdict.divergence = _where_made(comparer)
     verdict.headline = (
       'Optimizers differ: %s; the %d training step(s) agree within the '
       'tolerance all the same' % (_hyperparameters(comparer), len(plan.batches))
     )
-    verdict.advice = [advice_lib.HYPERPARAMETERS]
+    verdict.advice = _of_hyperparameters(comparer)
   elif not allow_empty:
     _require_something(verdict, found, comparer)
   if verdict.headline:
@@ -177,7 +198,53 @@ def _evidence(comparer) -> list[str]:
   return lines
 
 
-def _of_hyperparameters(comparer):
+def _of_hyperparameters(comparer) -> list[str]:
+  known = update_mistakes.of_hyperparameters(comparer.hyperparameters)
+  return [line for line in (known, advice_lib.HYPERPARAMETERS) if line]
+
+
+def _mistake(group, parted, comparer, verdict, tf1, tf2) -> str:
+  """Names the mistake that the numbers of the steps fit, '' if none."""
+  failed = verdict.failed('step %d: %s' % (parted + 1, group))
+  before = tf2.weight_of()
+  if parted:
+    before = comparer.carried(tf1.steps[parted - 1].variables)
+  if group == 'learning rate':
+    rates = [
+      [
+        (float(first.learning_rate), float(second.learning_rate))
+        for first, second in comparer.paired(i)
+        if 'learning rate of ' + first.optimizer.name == failed[0].name
+      ]
+      for i in range(len(tf1.steps))
+    ]
+    if all(len(of_step) == 1 for of_step in rates):
+      return update_mistakes.of_rates(*zip(*(x[0] for x in rates), strict=True))
+  if group == 'gradients':
+    gradients = comparer.single_gradients(parted)
+    names = [c.name for c in failed if not c.problem]
+    decays = [
+      u.optimizer.hyperparameters.get('weight_decay')
+      for u in tf2.steps[parted].updates
+    ]
+    return update_mistakes.of_gradients(
+      before,
+      {n: gradients[0][n] for n in names if n in gradients[0]},
+      gradients[1],
+      next((x for x in decays if x), None),
+    )
+  if group == 'variables that are not trained':
+    return moving.explain(
+      [c.name for c in failed],
+      verdict.table.tf1_names_of(),
+      before,
+      tf1.steps[parted].variables,
+      tf2.steps[parted].variables,
+    )
+  return ''
+
+
+def _where_made(comparer):
   """Says where the optimizers are made whose hyperparameters differ."""
   first, second, _ = comparer.hyperparameters[0]
   for pair in comparer.paired(0):

@@ -85,6 +85,10 @@ def _reordered(pairs, steps) -> divergence.Divergence | None:
       'order of updates: TF1 trains %s first, TF2 %s'
       % tuple(min(update.gradients) for update in firsts)
     ],
+    mistake=(
+      'The optimizers run in another order, so that the later one sees other '
+      'weights: update in the order of TF1.'
+    ),
   )
 
 

@@ -203,6 +203,7 @@ def _explain(places, alignment, captures, replays, graphs, sketches, failing):
   if failing[0][0] in (capture_lib.GRADIENT, capture_lib.INPUT_GRADIENT):
     first.differences += _stopped(graphs, alignment, captures)
   first.others = made[1:]
+  first.group = failing[0][0]
   first.layers = _layers(alignment, graphs, sketches)
   return first
 
