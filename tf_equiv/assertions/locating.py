@@ -10,7 +10,7 @@ from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import divergence, initializers
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.locate import assigned, finder, mistakes
+from tf_equiv.locate import assigned, finder, mistakes, shapes
 from tf_equiv.tf1 import capture as tf1_capture
 from tf_equiv.tf1 import initializers as tf1_initializers
 from tf_equiv.tf1 import observation as observation_lib
@@ -109,6 +109,26 @@ class Locator:
       verdict,
       lambda: self._conclude(verdict, self.find(labels, index), index),
     )
+
+  def explain_shapes(self, verdict: verdict_lib.Verdict) -> None:
+    """Adds to variables of another shape the op that makes the difference."""
+    self._guarded(verdict, lambda: self._explain_shapes(verdict))
+
+  def _explain_shapes(self, verdict) -> None:
+    plan = dataclasses.replace(self._plan, weights=plan_lib.FIXED)
+    first = tf1_capture.capture(self._tf1_program, plan, {})
+    second = tf2_capture.capture(
+      self._case._tf2_program(),
+      plan,
+      lambda tf2: [None] * len(tf2.variables),
+      self._tf1,
+    )
+    for mine, _, theirs in verdict.table.shapes:
+      verdict.divergence = shapes.locate(
+        (first, second), (mine.name, theirs.name)
+      )
+      if verdict.divergence is not None:
+        return
 
   def _guarded(self, verdict, function) -> None:
     """Explains a verdict; notes in it whatever goes wrong."""

@@ -2,9 +2,11 @@
 
 from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import (
+  divergence,
   judge,
   moving,
   observations,
+  step_power,
   steps,
   tolerances,
   update_mistakes,
@@ -37,6 +39,7 @@ def judge_training(
   compare_updates: bool = True,
   compare_hyperparameters: bool = True,
   allow_empty: bool = False,
+  allow_vacuous: bool = True,
 ) -> verdict_lib.Verdict:
   """Judges the training steps of two observations.
 
@@ -58,6 +61,7 @@ def judge_training(
     compare_hyperparameters: whether other hyperparameters are a difference
       even if all steps agree.
     allow_empty: whether comparing nothing is a pass.
+    allow_vacuous: whether agreement is a pass though it proves nothing.
 
   Returns:
     The verdict.
@@ -108,6 +112,8 @@ def judge_training(
     verdict.advice = _of_hyperparameters(comparer)
   elif not allow_empty:
     _require_something(verdict, found, comparer)
+  if not verdict.headline:
+    _require_meaning(verdict, tf1, tf2, allow_vacuous)
   if verdict.headline:
     verdict.evidence += _evidence(comparer)
   if comparer.noise and sum(comparer.noise.values()):
@@ -273,6 +279,20 @@ def _noise(noise) -> str:
     'not compared: the updates of %d element(s) whose gradients are rounding '
     'noise, in %s' % (sum(noise.values()), shown)
   )
+
+
+def _require_meaning(verdict, tf1, tf2, allow_vacuous) -> None:
+  """Fails steps whose agreement proves nothing; says what a pass proves."""
+  verdict.power = step_power.describe(tf1)
+  reason = step_power.vacuous(tf1, tf2)
+  if not reason:
+    return
+  verdict.kind = divergence.VACUOUS
+  if allow_vacuous:
+    verdict.notes.append('vacuous: ' + reason)
+    return
+  verdict.headline = 'Vacuous agreement proves nothing: ' + reason
+  verdict.advice = [advice_lib.VACUOUS_STEPS]
 
 
 def _require_something(verdict, found, comparer) -> None:

@@ -274,11 +274,11 @@ def _at(captured, node) -> divergence.Place:
 
 
 def _line(captured, op_name) -> str:
-  line, made = captured.line_of(op_name), captured.layer_line_of(op_name)
+  line, made = captured.line_of(op_name), captured.made_line_of(op_name)
   if not line.filename:
     return ''
   if made.filename and made != line:
-    return '%s; the layer is made at %s' % (line, made)
+    return '%s  (layer made at %s)' % (line, made)
   return str(line)
 
 

@@ -77,6 +77,21 @@ class Capture:
         line = self.line_of(forward)
     return line if line.filename else self.layer_line_of(op_name)
 
+  def made_line_of(self, op_name: str) -> source.SourceLine:
+    """Returns the line that made the ready-made layer that makes an op.
+
+    It is empty for an op that the user's own code makes.
+    """
+    if not self.layer_lines:
+      return source.SourceLine()
+    op = self.graph.get_operation_by_name(op_name)
+    for frame in reversed(list(op.traceback)):
+      if not source.is_library_file(frame[0]):
+        break
+      if frame[2] == 'call':
+        return self.layer_line_of(op_name)
+    return source.SourceLine()
+
   def layer_line_of(self, op_name: str) -> source.SourceLine:
     """Returns the line that made the innermost Keras layer around an op."""
     for part in reversed(op_name.split('/')):

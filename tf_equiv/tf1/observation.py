@@ -11,6 +11,8 @@ from tf_equiv.tf1 import random_values as random_lib
 
 # Kind of slot: an exponential moving average of the variable itself.
 MOVING_AVERAGE = 'moving average'
+# Key of the loss of a training step in `jitter`; no path of an output.
+LOSS = 'loss'
 
 UNDECORATED_ADVICE = (
   'get_variable or a tf.compat.v1.layers layer ran outside of the shim, where '
@@ -153,7 +155,8 @@ class Observation:
     random_values: what the random ops of TF1's forward pass drew.
     injected: whether TF2 computed with TF1's random values.
     jitter: largest change of each floating-point output, by path, when the
-      inputs move by one unit in the last place; empty where none can.
+      inputs move by one unit in the last place; empty where none can. Of
+      training steps it is that of the first, with the loss as LOSS.
     sensitivity: effect of each variable on the outputs, by name, over the
       largest output, where it was measured.
     notes: what else a reader should know of the run.

@@ -171,7 +171,7 @@ def run(
       )
       observed.random_values = random_values.observe(ops, drawn)
       same = {op.outputs[0]: value for op, value in zip(ops, drawn)}
-      observed.jitter = _jitter(session, fetches, results, feed, same)
+      observed.jitter = jitter(session, fetches, results, feed, same)
     if plan.updates:
       observed.updated = _run_updates(graph, fetches, feed, observed.weights)
     observed.seconds['TF1 run'] = time.time() - start
@@ -408,8 +408,15 @@ def _results(fetches) -> List[Any]:
   return [*fetches['outputs'].values(), *fetches['losses'], *losses]
 
 
-def _jitter(session, fetches, results, feed, draws) -> Dict[str, float]:
+def jitter(session, fetches, results, feed, draws) -> Dict[str, float]:
   """Runs again with inputs that are one unit in the last place away.
+
+  Args:
+    session: a session whose variables have their values.
+    fetches: has the output tensors by path in `outputs`.
+    results: has their values in the same way.
+    feed: what to feed, by placeholder.
+    draws: what was drawn, by tensor.
 
   Returns:
     The largest change of each floating-point output, by path; nothing where no

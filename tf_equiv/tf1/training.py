@@ -114,7 +114,10 @@ def run(program: runner.Program, plan: plan_lib.RunPlan):
       feed = _feed(step.inputs, batch)
       found = {}  # type: Dict[str, Any]
       for phase in step.phases:
+        before = values
         results, values = _run_phase(graph, step, phase, feed, values)
+        if not i and phase is step.phases[0]:
+          observed.jitter = _jitter(graph, step, phase, feed, before, results)
         _merge(found, results)
       observed.steps.append(_observe(step, found, values))
       if not i:
@@ -414,6 +417,20 @@ def _run_phase(graph, step, phase, feed, values):
     results['random ops'] = phase.random_ops
     results['updates'] = phase.updates
     return results, session.run(step.variables)
+
+
+def _jitter(graph, step, phase, feed, values, results) -> Dict[str, float]:
+  """Tells how far inputs that are one unit away move outputs and loss."""
+  fetches = {'outputs': dict(phase.fetches['outputs'])}
+  known = {'outputs': dict(results['outputs'])}
+  if phase.fetches.get('loss') is not None:
+    fetches['outputs'][observation_lib.LOSS] = phase.fetches['loss']
+    known['outputs'][observation_lib.LOSS] = results['loss']
+  draws = dict(zip(phase.fetches['draws'], results['draws']))
+  with v1.Session(graph=graph, config=runner.session_config()) as session:
+    runner.assign(session, step.variables, values)
+    session.run(step.others)
+    return runner.jitter(session, fetches, known, feed, draws)
 
 
 def _merge(found: Dict[str, Any], results: Dict[str, Any]) -> None:
