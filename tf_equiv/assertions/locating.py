@@ -245,7 +245,9 @@ class Locator:
     ]
     if not wanted:
       raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
-    found = finder.find(first, second, wanted, names)
+    found = finder.find(
+      first, second, wanted, names, converted=self._converted(table)
+    )
     if found.divergence is not None and labels:
       if labels[0][0] in (tf1_capture.UPDATED, tf1_step_capture.AVERAGE):
         found.divergence.differences[:0] = assigned.describe(
@@ -305,6 +307,16 @@ class Locator:
     if table.blocks_values:
       raise VariablesDifferError(table)
     return table
+
+  def _converted(self, table) -> set[str]:
+    """TF1 names of the variables that convert_variable changes."""
+    weights, found = self._tf1.weight_of(), set()
+    for first, second in table.pairs:
+      value = weights[first.name]
+      new = self._case._converted(first.name, value, second.name)
+      if not np.array_equal(new, value):
+        found.add(first.name)
+    return found
 
   def _is_kept(self, label, table) -> bool:
     """Tells whether a result has one layout on both sides."""

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tf_equiv.locate import (
   mistakes,
   recurrent,
   replay,
+  rounding,
 )
 from tf_equiv.locate import nodes as nodes_lib
 from tf_equiv.locate import sketches as sketches_lib
@@ -27,6 +28,9 @@ from tf_equiv.tf1 import random_values
 _TIGHT, _ROUNDED = 1e-10, 1e-7
 # With ops that only compute in float32.
 _SINGLE = 3e-6
+# Gradients so far below the largest one are zero (that of a bias before a
+# normalization or a softmax) but for rounding in float64.
+_ZERO = 1e-12
 # Values are fetched in parts of about this many bytes.
 _PART = 128 << 20
 _MOST_LONE = 8
@@ -61,6 +65,7 @@ def find(
   labels: Sequence[capture_lib.Label],
   tf1_name_of: Mapping[str, str],
   same_draws: bool = True,
+  converted: Collection[str] = (),
 ) -> Found:
   """Finds the first op in which two captured computations part.
 
@@ -71,6 +76,8 @@ def find(
     tf1_name_of: name of the TF1 variable by that of the TF2 variable.
     same_draws: whether TF2 is to compute with the random numbers of TF1 where
       draws correspond.
+    converted: TF1 names of the variables that `convert_variable` changed, and
+      may have rounded.
 
   Returns:
     What was found.
@@ -102,7 +109,17 @@ def find(
     distance = max(apart.values(), default=0.0)
     precise = not any(run.fallbacks for run in replays)
     tolerance = _tolerance(distance, precise)
-    failing = [label for label in labels if apart[label] > tolerance]
+    nothing = _nothing(labels, results[0])
+    failing = [
+      label
+      for label in labels
+      if apart[label] > tolerance and label not in nothing
+    ]
+    if failing and distance <= rounding.LARGEST:
+      floors = rounding.floors(
+        graphs, replays, (tf1, tf2), failing, converted, sketcher
+      )
+      failing = [label for label in failing if apart[label] > floors[label]]
     found = Found(None, distance, precise, results)
     if failing:
       sketches = [
@@ -123,6 +140,17 @@ def find(
   if found.divergence is not None:
     found.divergence.seconds = time.time() - start
   return found
+
+
+def _nothing(labels, results) -> set:
+  """Gradients that are zero but for rounding, beside the largest one."""
+  sizes = {
+    label: float(np.max(np.abs(results[label]), initial=0.0))
+    for label in labels
+    if label[0] == capture_lib.GRADIENT
+  }
+  largest = max(sizes.values(), default=0.0)
+  return {label for label, size in sizes.items() if size < _ZERO * largest}
 
 
 def _in_single_precision(captured, labels, double) -> dict:

@@ -18,6 +18,16 @@ from tf_equiv import compat
 from tf_equiv.locate import batch_norm
 from tf_equiv.tf1 import random_values
 
+# They have a kernel for doubles, but compute in float32 inside.
+_SINGLE_INSIDE = (
+  'ResizeBilinear',
+  'ResizeBilinearGrad',
+  'ResizeBicubic',
+  'ResizeBicubicGrad',
+  'ResizeArea',
+  'CTCLoss',
+  'CTCLossV2',
+)
 FLOAT, DOUBLE = tf.float32.as_datatype_enum, tf.float64.as_datatype_enum
 
 
@@ -145,6 +155,8 @@ class Body:
     if definition is None or not _has_floats(node, definition):
       self._new.append(node)
       return
+    if node.op in _SINGLE_INSIDE:
+      self._fallbacks.add(node.op)
     draws = bool(random_values.family_of(node.op))
     changed = _widened(node)
     if not draws and _has_kernel(changed):

@@ -1,6 +1,6 @@
 """Runs a captured graph again, and returns whatever tensors are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -97,22 +97,42 @@ class Replay:
     self.fixed.update(values)
     self._feed.update(values)
 
-  def fetch(self, names: Sequence[str], drawn: bool = False):
+  def fetch(
+    self,
+    names: Sequence[str],
+    drawn: bool = False,
+    constants: Mapping[str, np.ndarray] | None = None,
+    variables: Mapping[str, np.ndarray] | None = None,
+  ):
     """Runs the graph from its initial state.
 
     Args:
       names: names of tensors of the captured graph.
       drawn: whether random draws are fetched in the dtype in which they are
         drawn, and not as what they are cast to.
+      constants: values of tensors for this run only, by name.
+      variables: values of variables for this run only, by name of the handle.
 
     Returns:
       Their values, in one run.
     """
-    self._session.run(self._set, self._values)
+    values = self._values
+    if variables:
+      values = {
+        fed: variables.get(name, value)
+        for name, (fed, value) in zip(
+          self._captured.variables, values.items(), strict=True
+        )
+      }
+    self._session.run(self._set, values)
     wanted = list(names)
     if not drawn:
       wanted = [self._tensors.get(name, name) for name in wanted]
-    return self._session.run(wanted, self._feed)
+    feed = self._feed
+    if constants:
+      moved = {self._tensors.get(n, n): x for n, x in constants.items()}
+      feed = {**feed, **moved}
+    return self._session.run(wanted, feed)
 
 
 def _with_variables(captured: capture_lib.Capture):
