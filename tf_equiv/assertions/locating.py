@@ -248,8 +248,14 @@ class Locator:
     found = finder.find(
       first, second, wanted, names, converted=self._converted(table)
     )
-    if found.divergence is not None and labels:
-      if labels[0][0] in (tf1_capture.UPDATED, tf1_step_capture.AVERAGE):
+    is_assigned = bool(labels) and labels[0][0] in (
+      tf1_capture.UPDATED,
+      tf1_step_capture.AVERAGE,
+    )
+    if is_assigned and labels[0] in second.assigned:
+      if found.divergence is None:
+        found.assigned = assigned.places((first, second), labels[0])
+      else:
         found.divergence.differences[:0] = assigned.describe(
           (first, second), labels[0]
         )
@@ -349,6 +355,9 @@ class Locator:
       if known is not None:  # Library code makes ops without a line.
         _fill_in(found.divergence, known)
       verdict.advice = _advice(found.divergence, verdict.advice)
+      return
+    if found.assigned is not None:
+      verdict.divergence = found.assigned
       return
     if step is not None:
       verdict.notes.append(

@@ -49,6 +49,22 @@ def one_sided(
   return found
 
 
+def places(
+  captures: tuple[capture_lib.Capture, capture_lib.Capture],
+  label: capture_lib.Label,
+) -> divergence.Divergence:
+  """Returns the ops that assign a variable on both sides."""
+  return divergence.Divergence(
+    *(_place(captured, label) for captured in captures),
+    differences=[
+      'from the state in which TF1 left the step before, both assign the same: '
+      'what %s starts from differs' % label[1]
+    ],
+    variables=(label[1],),
+    group=label[0],
+  )
+
+
 def _place(captured, label) -> divergence.Place:
   op_name, op_type = captured.assigned[label]
   line = captured.line_of(op_name)

@@ -50,6 +50,7 @@ class Found:
     results: for each side, values of the results in float64 by label.
     single: where nothing was found, TF2's results as its graph gives them in
       float32.
+    assigned: where nothing was found, the ops that assign what differs.
   """
 
   divergence: divergence.Divergence | None
@@ -57,6 +58,7 @@ class Found:
   precise: bool
   results: tuple[dict, dict]
   single: dict = dataclasses.field(default_factory=dict)
+  assigned: divergence.Divergence | None = None
 
 
 def find(

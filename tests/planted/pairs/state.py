@@ -323,7 +323,8 @@ PAIRS = (
     'allow_vacuous=True',
     culprit='rounding noise',
     **_BATCH_NORM,
-    make_batch=lambda step: np.ones([4, 5], np.float32),
+    make_batch=lambda step: np.full([3, 5], 0.3 + step, np.float32),
+    compute_loss=lambda outputs, inputs: tf.reduce_mean((outputs - 1) ** 2),
     build_tf2=batch_norm_rewrite(),
   ),
   pair.faulty(
