@@ -72,7 +72,8 @@ def _decay(place) -> str:
   pair = _pair_of(place, 'decay')
   if pair is None:
     return ''
-  if 'moving_' in _reads(place):
+  names = [x for x in place.differences if ' is assigned by ' in x]
+  if any('moving_' in line.split(' ')[0] for line in names):
     return (
       'The momentum (decay) of batch normalization is %g in TF1 and %g in TF2: '
       'defaults differ (tf.compat.v1.layers and Keras 0.99, tf_slim 0.999), so '

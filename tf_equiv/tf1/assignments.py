@@ -119,8 +119,9 @@ def _value(op, aliases):
   operand, how = op.inputs[1], _ASSIGN[op.type]
   if not how:
     return operand
-  # What an assignment reads, it reads after what comes before it.
-  with tf.control_dependencies(op.control_inputs):
+  # What an assignment reads, it reads after what comes before it; the operand
+  # may be all that waits for that.
+  with tf.control_dependencies(list(op.control_inputs) + [operand.op]):
     handle = op.inputs[0]
     if handle.dtype == tf.resource:
       old = tf.raw_ops.ReadVariableOp(resource=handle, dtype=operand.dtype)
