@@ -2,49 +2,24 @@
 
 import dataclasses
 import logging
-import re
 
 import numpy as np
 
+from tf_equiv.assertions import beside, naming
 from tf_equiv.compare import advice as advice_lib
-from tf_equiv.compare import divergence, initializers
+from tf_equiv.compare import divergence
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.locate import assigned, finder, mistakes, shapes
+from tf_equiv.locate import assigned, finder, mistakes
 from tf_equiv.tf1 import capture as tf1_capture
-from tf_equiv.tf1 import initializers as tf1_initializers
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import step_capture as tf1_step_capture
 from tf_equiv.tf2 import capture as tf2_capture
-from tf_equiv.tf2 import initializers as tf2_initializers
 from tf_equiv.tf2 import step_capture as tf2_step_capture
 
 _log = logging.getLogger('tf_equiv')
-# Results that can be looked into, by group of comparisons.
-GROUPS = (
-  tf1_capture.OUTPUT,
-  tf1_capture.LOSS,
-  tf1_capture.TOTAL,
-  tf1_capture.GRADIENT,
-  tf1_capture.INPUT_GRADIENT,
-)
-WEIGHTS = 'weights'
-# A difference of an output's shape or dtype.
-_OUTPUT = re.compile(r'^(outputs\S*): TF1 \w+\[')
-# What a training step makes besides, by the group in which it is compared.
-_OF_STEPS = {
-  'learning rate': tf1_step_capture.RATE,
-  'variables that are not trained': tf1_capture.UPDATED,
-  'updated variables': tf1_capture.UPDATED,
-  tf1_step_capture.AVERAGE: tf1_step_capture.AVERAGE,
-}
-# Groups whose results go by the names of variables.
-_BY_VARIABLE = (
-  tf1_capture.GRADIENT,
-  tf1_capture.UPDATED,
-  tf1_step_capture.AVERAGE,
-)
+GROUPS = naming.GROUPS
 # The share of a result that may be rounding error for it to mean something.
 _VACUOUS = 0.01
 _MOST_SEARCH = 5
@@ -63,7 +38,14 @@ class _NotOneGraphError(Exception):
 
 
 class Locator:
-  """Captures both sides of a test case under a plan."""
+  """Captures both sides of a test case under a plan.
+
+  Attributes:
+    case: the test case.
+    plan: what was run.
+    tf1: the observation of TF1.
+    tf1_program: the TF1 side.
+  """
 
   def __init__(self, case, plan, tf1, tf1_program, built=(), used=()):
     """Takes what is needed to run both sides again.
@@ -77,8 +59,8 @@ class Locator:
       used: the forward pass of TF2, if it was kept.
     """
     self._built, self._used = list(built), list(used)
-    self._case, self._plan, self._tf1 = case, plan, tf1
-    self._tf1_program = tf1_program
+    self.case, self.plan, self.tf1 = case, plan, tf1
+    self.tf1_program = tf1_program
 
   def explain(self, verdict: verdict_lib.Verdict) -> None:
     """Adds to a failed verdict where the sides part, and if that is real.
@@ -87,19 +69,21 @@ class Locator:
     """
     group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
     step, _, what = group.rpartition(': ')
-    what = _OF_STEPS.get(what, what)
+    what = naming.OF_STEPS.get(what, what)
     if not group:
-      self._guarded(verdict, lambda: self._explain_structure(verdict))
+      self._guarded(verdict, lambda: beside.explain_structure(self, verdict))
       return
-    if what == WEIGHTS:
-      self._guarded(verdict, lambda: self._explain_weights(verdict))
+    if what == beside.WEIGHTS:
+      self._guarded(verdict, lambda: beside.explain_weights(self, verdict))
       return
-    if what not in GROUPS and what not in _OF_STEPS.values():
+    if what not in GROUPS and what not in naming.OF_STEPS.values():
       return
     names = [c.name for c in verdict.failed(group) if not c.problem]
     lone = [c.name for c in verdict.failed(group) if c.problem]
     if what == tf1_capture.LOSS and lone:
-      self._guarded(verdict, lambda: self._explain_lone(verdict, lone[0]))
+      self._guarded(
+        verdict, lambda: beside.explain_loss(self, verdict, lone[0])
+      )
       return
     if not names:
       return
@@ -112,23 +96,7 @@ class Locator:
 
   def explain_shapes(self, verdict: verdict_lib.Verdict) -> None:
     """Adds to variables of another shape the op that makes the difference."""
-    self._guarded(verdict, lambda: self._explain_shapes(verdict))
-
-  def _explain_shapes(self, verdict) -> None:
-    plan = dataclasses.replace(self._plan, weights=plan_lib.FIXED)
-    first = tf1_capture.capture(self._tf1_program, plan, {})
-    second = tf2_capture.capture(
-      self._case._tf2_program(),
-      plan,
-      lambda tf2: [None] * len(tf2.variables),
-      self._tf1,
-    )
-    for mine, _, theirs in verdict.table.shapes:
-      verdict.divergence = shapes.locate(
-        (first, second), (mine.name, theirs.name)
-      )
-      if verdict.divergence is not None:
-        return
+    self._guarded(verdict, lambda: beside.explain_shapes(self, verdict))
 
   def _guarded(self, verdict, function) -> None:
     """Explains a verdict; notes in it whatever goes wrong."""
@@ -149,60 +117,6 @@ class Locator:
         % (type(error).__name__, lines[0] if lines else '')
       )
 
-  def _explain_structure(self, verdict) -> None:
-    """Says which ops make an output that has another shape or dtype."""
-    for line in verdict.evidence:
-      known = _OUTPUT.match(line)
-      if known:
-        label = (tf1_capture.OUTPUT, known.group(1))
-        captures = self._captured([label], ())[:2]
-        verdict.divergence = finder.results(captures, label)
-        return
-
-  def _explain_lone(self, verdict, name: str) -> None:
-    """Says which op makes a regularization loss that one side alone has."""
-    first, second, table = self._captured([(tf1_capture.LOSS, name)], ())
-    names = _tf1_name_of(table)
-    places = []
-    for captured in (first, second):
-      targets = {_relabeled(x, names): t for x, t in captured.targets.items()}
-      label = (tf1_capture.LOSS, name)
-      places.append(
-        finder.place(captured, targets[label].op) if label in targets else None
-      )
-    if any(places):
-      there = 'TF1' if places[0] else 'TF2'
-      verdict.kind = divergence.REAL
-      verdict.divergence = divergence.Divergence(
-        *places,
-        differences=['only %s regularizes %s' % (there, name)],
-        variables=tuple(name.split(', ')),
-      )
-
-  def _explain_weights(self, verdict) -> None:
-    """Says which initializer of TF2 differs from that of TF1."""
-    plan = dataclasses.replace(self._plan, gradients=False, batches=())
-    first = tf1_initializers.capture(self._tf1_program, plan)
-    second, tf2 = tf2_initializers.capture(self._case._tf2_program(), plan)
-    sources = self._case._match(self._tf1, tf2).tf1_names_of()
-    values = self._tf1.weight_of(), tf2.weight_of()
-    for failed in verdict.failed(WEIGHTS):
-      names = sources.get(failed.name, ())
-      if len(names) != 1 or names[0] not in first or failed.name not in second:
-        continue
-      place = initializers.compare(
-        names[0],
-        first[names[0]],
-        second[failed.name],
-        (values[0][names[0]], values[1][failed.name]),
-      )
-      if place is not None:
-        verdict.kind = divergence.REAL
-        verdict.divergence = place
-        if place.mistake:
-          verdict.advice.insert(0, place.mistake)
-        return
-
   def find(self, labels=(), step=None, groups=()) -> finder.Found:
     """Captures both sides and finds where they part.
 
@@ -214,24 +128,22 @@ class Locator:
     Returns:
       What was found.
     """
-    if step is not None:
-      try:
-        first, second, table = self._captured_step(step)
-      except tf1_step_capture.CannotCaptureError as error:
-        raise _NotOneGraphError(str(error)) from error
+    if step is None:
+      first, second, table = self.captured(labels, groups)
     else:
-      first, second, table = self._captured(labels, groups)
-    names = _tf1_name_of(table)
+      first, second, table = self._captured_step(labels, step)
+    names = naming.tf1_name_of(table)
     second.targets = {
-      _relabeled(label, names): t for label, t in second.targets.items()
+      naming.relabeled(label, names): t for label, t in second.targets.items()
     }
     second.assigned = {
-      _relabeled(label, names): op for label, op in second.assigned.items()
+      naming.relabeled(label, names): op
+      for label, op in second.assigned.items()
     }
-    labels = [_relabeled(label, names) for label in labels]
+    labels = [naming.relabeled(label, names) for label in labels]
     for label in labels:
-      if label[0] in (tf1_capture.UPDATED, tf1_step_capture.AVERAGE):
-        lines = _lines(table, label[1])
+      if label[0] in naming.ASSIGNED:
+        lines = naming.lines_of(table, label[1])
         found = assigned.one_sided((first, second), label, lines)
         if found is not None:
           found.group = label[0]
@@ -241,17 +153,14 @@ class Locator:
     wanted = [
       label
       for label in both
-      if _is_wanted(label, labels, groups) and self._is_kept(label, table)
+      if naming.is_wanted(label, labels, groups) and self._is_kept(label, table)
     ]
     if not wanted:
       raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
     found = finder.find(
       first, second, wanted, names, converted=self._converted(table)
     )
-    is_assigned = bool(labels) and labels[0][0] in (
-      tf1_capture.UPDATED,
-      tf1_step_capture.AVERAGE,
-    )
+    is_assigned = bool(labels) and labels[0][0] in naming.ASSIGNED
     if is_assigned and labels[0] in second.assigned:
       if found.divergence is None:
         found.assigned = assigned.places((first, second), labels[0])
@@ -262,64 +171,85 @@ class Locator:
         found.divergence.mistake = mistakes.recognize(found.divergence)
     return found
 
-  def _captured(self, labels, groups):
-    """Captures the forward pass, with gradients and updates where wanted."""
-    plan, weights = self._conditions(labels, groups)
-    reusable = plan.gradients == self._plan.gradients
+  def captured(self, labels=(), groups=(), step=None):
+    """Captures the forward pass, with gradients and updates where wanted.
+
+    Args:
+      labels: results to look at.
+      groups: groups of results to look at.
+      step: number of the training step from whose state it starts.
+
+    Returns:
+      (capture of TF1, capture of TF2, table of the variables).
+    """
+    plan, weights = self._conditions(labels, groups, step)
+    reusable = step is None and plan.gradients == self.plan.gradients
     built = self._built[0] if self._built and reusable else None
     used = self._used[0] if self._used and reusable else None
-    first = tf1_capture.capture(self._tf1_program, plan, weights, built)
+    first = tf1_capture.capture(self.tf1_program, plan, weights, built)
     tables = []
 
     def weights_for(tf2):
       tables.append(self._matched(tf2))
-      return self._case._weights_for(tf2.variables, tables[0], weights)
+      return self.case._weights_for(tf2.variables, tables[0], weights)
 
     second = tf2_capture.capture(
-      self._case._tf2_program(), plan, weights_for, self._tf1, used
+      self.case._tf2_program(), plan, weights_for, self.tf1, used
     )
     return first, second, tables[0]
 
-  def _captured_step(self, step):
+  def _captured_step(self, labels, step):
+    """Captures a training step, or its forward pass if that is all there is."""
+    try:
+      return self._whole_step(step)
+    except tf1_step_capture.CannotCaptureError as error:
+      raise _NotOneGraphError(str(error)) from error
+    except tf2_capture.CannotTraceError:
+      if self.tf1_program.train or {g for g, _ in labels} - set(GROUPS):
+        raise
+      # Optimizers may do what cannot be traced.
+      return self.captured(labels, step=step)
+
+  def _whole_step(self, step):
     """Captures a training step, from the state in which it started."""
     plan = dataclasses.replace(
-      self._plan,
+      self.plan,
       weights=plan_lib.FIXED,
       batches=(),
-      inputs=self._plan.batches[step],
+      inputs=self.plan.batches[step],
     )
-    weights, state, averages = self._tf1.weight_of(), {}, {}
+    weights, state, averages = self.tf1.weight_of(), {}, {}
     if step:
-      before = self._tf1.steps[step - 1]
+      before = self.tf1.steps[step - 1]
       weights, state = {**weights, **before.variables}, before.state
       averages = before.slots.get(observation_lib.MOVING_AVERAGE, {})
-    first = tf1_step_capture.capture(self._tf1_program, plan, weights, state)
+    first = tf1_step_capture.capture(self.tf1_program, plan, weights, state)
     tables = []
 
     def state_for(tf2):
       tables.append(self._matched(tf2))
       return tuple(
-        variables_lib.carried(tables[0], self._case._converted, values)
+        variables_lib.carried(tables[0], self.case._converted, values)
         for values in (weights, averages)
       )
 
     second = tf2_step_capture.capture(
-      self._case._tf2_program(), plan, step, state_for, self._tf1
+      self.case._tf2_program(), plan, step, state_for, self.tf1
     )
     return first, second, tables[0]
 
   def _matched(self, tf2) -> variables_lib.VariableTable:
-    table = self._case._match(self._tf1, tf2)
+    table = self.case._match(self.tf1, tf2)
     if table.blocks_values:
       raise VariablesDifferError(table)
     return table
 
   def _converted(self, table) -> set[str]:
     """TF1 names of the variables that convert_variable changes."""
-    weights, found = self._tf1.weight_of(), set()
+    weights, found = self.tf1.weight_of(), set()
     for first, second in table.pairs:
       value = weights[first.name]
-      new = self._case._converted(first.name, value, second.name)
+      new = self.case._converted(first.name, value, second.name)
       if not np.array_equal(new, value):
         found.add(first.name)
     return found
@@ -327,31 +257,39 @@ class Locator:
   def _is_kept(self, label, table) -> bool:
     """Tells whether a result has one layout on both sides."""
     group, name = label
-    if group not in _BY_VARIABLE:
+    if group not in naming.BY_VARIABLE:
       return True
     pairs = [(a, b) for a, b in table.pairs if a.name == name]
     if len(pairs) != 1 or len(table.tf1_names_of()[pairs[0][1].name]) != 1:
       return False
-    value = self._tf1.weight_of()[name]
-    converted = self._case._converted(name, value, pairs[0][1].name)
+    value = self.tf1.weight_of()[name]
+    converted = self.case._converted(name, value, pairs[0][1].name)
     return np.array_equal(converted, value)
 
-  def _conditions(self, labels, groups):
+  def _conditions(self, labels, groups, step):
     asked = {group for group, _ in labels} | set(groups)
     plan = dataclasses.replace(
-      self._plan,
+      self.plan,
       weights=plan_lib.FIXED,
       batches=(),
       updates=tf1_capture.UPDATED in asked,
-      gradients=self._plan.gradients
+      gradients=self.plan.gradients
       or bool(asked & {tf1_capture.TOTAL, tf1_capture.GRADIENT}),
     )
-    return plan, self._tf1.weight_of()
+    weights = self.tf1.weight_of()
+    if step is not None:
+      plan = dataclasses.replace(plan, inputs=self.plan.batches[step])
+      if step:
+        weights = {**weights, **self.tf1.steps[step - 1].variables}
+    return plan, weights
 
   def _conclude(self, verdict, found, step) -> None:
     if found.divergence is not None:
       verdict.kind = divergence.REAL
-      known, verdict.divergence = verdict.divergence, found.divergence
+      known = verdict.divergence
+      if known is not None and found.divergence.note:
+        return  # A constant, of which the data say more.
+      verdict.divergence = found.divergence
       if known is not None:  # Library code makes ops without a line.
         _fill_in(found.divergence, known)
       verdict.advice = _advice(found.divergence, verdict.advice)
@@ -380,7 +318,7 @@ class Locator:
     """Tells rounding noise from a difference that is not in the graphs."""
     group = next(g for g in verdict.comparisons if verdict.failed(g))
     failed = {c.name: c for c in verdict.failed(group)}
-    errors, scale = _rounding(found, self._tf1), 0.0
+    errors, scale = _rounding(found, self.tf1), 0.0
     gap = max(c.difference for c in failed.values())
     for label, value in found.results[0].items():
       if label[1] in failed:
@@ -395,7 +333,7 @@ class Locator:
       )
       verdict.advice = [VACUOUS_ADVICE]
       return
-    if not _reproduced(found, self._tf1, gap):
+    if not _reproduced(found, self.tf1, gap):
       verdict.evidence.insert(
         0,
         'traced as a graph, the TF2 side agrees with TF1: the difference is '
@@ -449,7 +387,7 @@ def _advice(place: divergence.Divergence, advice: list[str]) -> list[str]:
   """Puts what is known of the place before, or instead of, general advice."""
   rest = [line for line in advice if line != advice_lib.LOOK_INSIDE]
   first = [place.mistake] if place.mistake else []
-  if first and place.group in (tf1_capture.UPDATED, tf1_step_capture.AVERAGE):
+  if first and place.group in naming.ASSIGNED:
     return first  # The general advice only guesses.
   return first + rest or [
     'Compare the code at the lines above: what both sides compute before them '
@@ -468,40 +406,3 @@ def _rounding(found, tf1: observation_lib.Observation) -> float | None:
       if mine.dtype.kind == 'f' and mine.shape == value.shape and mine.size:
         errors.append(float(np.max(np.abs(mine - value))))
   return max(errors) if errors else None
-
-
-def _tf1_name_of(table: variables_lib.VariableTable) -> dict[str, str]:
-  return {
-    second: names[0] for second, names in table.tf1_names_of().items() if names
-  }
-
-
-def _lines(table, name: str) -> tuple[str, str]:
-  """Lines that made a variable on both sides, '' where not known."""
-  for first, second in table.pairs:
-    if first.name == name:
-      return tuple(
-        str(spec.line) if spec.line.filename else '' for spec in (first, second)
-      )
-  return '', ''
-
-
-def _relabeled(label, names):
-  group, name = label
-  if group in _BY_VARIABLE:
-    return group, names.get(name, name)
-  if group == tf1_capture.LOSS:
-    return group, ', '.join(sorted(names.get(n, n) for n in name.split(', ')))
-  return label
-
-
-def _is_wanted(label, labels, groups) -> bool:
-  if label in labels or label[0] in groups:
-    return True
-  # Losses and their sum go by other names in the comparison.
-  others = {group for group, _ in labels}
-  return label[0] in others & {
-    tf1_capture.LOSS,
-    tf1_capture.TOTAL,
-    tf1_step_capture.RATE,
-  }

@@ -103,8 +103,10 @@ def judge_training(
       verdict.advice = [known]
     if comparer.hyperparameters and group not in _BEFORE_OPTIMIZERS:
       verdict.advice = _of_hyperparameters(comparer)
+      verdict.kind = divergence.REAL
   elif comparer.hyperparameters and compare_hyperparameters:
     verdict.divergence = _where_made(comparer)
+    verdict.kind = divergence.REAL
     verdict.headline = (
       'Optimizers differ: %s; the %d training step(s) agree within the '
       'tolerance all the same' % (_hyperparameters(comparer), len(plan.batches))
