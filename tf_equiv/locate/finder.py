@@ -119,7 +119,7 @@ def find(
     ]
     if failing and distance <= rounding.LARGEST:
       floors = rounding.floors(
-        graphs, replays, (tf1, tf2), failing, converted, sketcher
+        graphs, replays, (tf1, tf2), results, failing, converted, sketcher
       )
       failing = [label for label in failing if apart[label] > floors[label]]
     found = Found(None, distance, precise, results)

@@ -17,7 +17,7 @@ from tf_equiv.locate import sketches as sketches_lib
 # Largest distance that rounding can explain.
 LARGEST = 1e-5
 _HALF_UNIT = 2.0**-24
-_RUNS = 3
+_RUNS = 2
 _SLACK = 4.0
 # Of the 24 bits of a number, those that a short constant leaves empty.
 _SHORT = 2.0**-12
@@ -28,6 +28,7 @@ def floors(
   graphs,
   replays,
   captures,
+  results,
   labels: Sequence,
   converted: Collection[str],
   sketcher: sketches_lib.Sketcher,
@@ -38,7 +39,8 @@ def floors(
     graphs: the `nodes.Graph` of both sides.
     replays: both sides, running in float64.
     captures: both sides.
-    labels: the results.
+    results: values of the results of both sides, by label.
+    labels: those to look at.
     converted: TF1 names of the variables that `convert_variable` changed.
     sketcher: makes comparable sketches.
 
@@ -47,15 +49,15 @@ def floors(
   """
   found = dict.fromkeys(labels, 0.0)
   generator = np.random.default_rng(0)
-  for i, (graph, run, captured) in enumerate(
-    zip(graphs, replays, captures, strict=True)
+  for i, (graph, run, captured, values) in enumerate(
+    zip(graphs, replays, captures, results, strict=True)
   ):
     names = [captured.targets[label].name for label in labels]
     constants = _constants(graph, run)
     variables = {} if i else _variables(captured, converted)
     if not constants and not variables:
       continue
-    before = [sketcher.sketch(x) for x in run.fetch(names)]
+    before = [sketcher.sketch(values[label]) for label in labels]
     for _ in range(_RUNS):
       after = run.fetch(
         names,
