@@ -1,6 +1,7 @@
 """Runs a captured graph again, and returns whatever tensors are asked for."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -113,8 +114,11 @@ class Replay:
 
   def _set_variables(self) -> None:
     """Gives the variables their values, where they may have others."""
-    waiting = list((self._changed if self._is_set else self._setters).values())
+    self._set((self._changed if self._is_set else self._setters).values())
     self._is_set = True
+
+  def _set(self, setters) -> None:
+    waiting = list(setters)
     while waiting:
       operations, values, size = [], {}, 0
       while waiting and size <= _PART:
@@ -141,6 +145,36 @@ class Replay:
     """
     self.fixed.update(values)
     self._feed.update((n, x) for n, x in values.items() if self._has(n))
+
+  @contextlib.contextmanager
+  def moved(
+    self,
+    constants: Mapping[str, np.ndarray],
+    variables: Mapping[str, np.ndarray],
+  ):
+    """Context in which some numbers have other values.
+
+    Args:
+      constants: values of tensors by name.
+      variables: values of variables by name of the handle.
+    """
+    feed, setters, changed = self._feed, self._setters, self._changed
+    wanted = {
+      name: (*setters[name][:2], value.astype(setters[name][2].dtype))
+      for name, value in variables.items()
+      if name in setters
+    }
+    self._feed = {
+      **feed,
+      **{self._tensors.get(n, n): value for n, value in constants.items()},
+    }
+    self._set(wanted.values())
+    self._changed = {n: wanted.get(n, s) for n, s in changed.items()}
+    try:
+      yield
+    finally:
+      self._feed, self._changed = feed, changed
+      self._set([setters[name] for name in wanted])
 
   def fetch(self, names: Sequence[str], drawn: bool = False):
     """Runs the graph from its initial state.
