@@ -43,6 +43,19 @@ class LocateTest(parameterized.TestCase):
     verdict = case_of(network).locateDivergence()
     self.assertIsNone(verdict.divergence)
     self.assertIn('1 result(s) agree in float64', str(verdict))
+    self.assertRegex(
+      str(verdict), r'float32 itself errs by up to \d\S* in outp'
+    )
+    self.assertLen(verdict.noise.layers, 18)
+
+  def test_variables_that_do_not_correspond(self):
+    case = case_of(lambda x: dense(x, 3, 'a'), lambda x: dense(x, 3, 'b'))
+    with self.assertRaisesRegex(
+      tf_equiv.UsageError,
+      'locateDivergence needs variables that correspond. Variables differ: '
+      '2 missing in TF2, 2 extra in TF2. .*rename_variable',
+    ):
+      case.locateDivergence()
 
   def test_far_below_float32(self):
     case = case_of(lambda x: network(x, epsilon=1.000001e-3))
@@ -208,8 +221,6 @@ class Float64Test(absltest.TestCase):
         self.assertEqual(a.dtype, np.float64)
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
 
-
-del tf_equiv
 
 if __name__ == '__main__':
   absltest.main()

@@ -6,7 +6,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tests.report import planted_verdicts as planted
-from tf_equiv.compare import divergence, values, variables
+from tf_equiv.compare import divergence, power, values, variables
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.report import document, tables, text
 
@@ -69,6 +69,13 @@ class DocumentTest(absltest.TestCase):
     self.assertAlmostEqual(layers[2].relative, 0.05)
     self.assertAlmostEqual(layers[1].share('noise'), 1e-7)
     self.assertIsNone(layers[2].share('noise'))
+
+  def test_noise(self):
+    found = document.build(planted.noisy())
+    self.assertEqual(found.noise.place.name, 'net/sub')
+    self.assertEqual((found.noise.factor, found.noise.tolerance), (1234.5, 0.5))
+    self.assertLen(found.layers, 2)
+    self.assertIsNone(document.build(planted.full()).noise)
 
   def test_parting(self):
     parting = document.build(planted.full()).parting
@@ -147,6 +154,12 @@ class VariablesTest(absltest.TestCase):
     )
     self.assertEqual(rows[2].line, 'net.py:7')
     self.assertIsNone(rows[3].ratio)
+
+  def test_effect_on_the_outputs(self):
+    verdict = planted.full()
+    verdict.response = power.Response({'net/w': 0.25})
+    rows = {row.tf2: row.effect for row in tables.variables(verdict)}
+    self.assertEqual(rows, {'net/w': 0.25, 'net/b': None})
 
   def test_without_a_table(self):
     pairs = [planted.compare('w', np.float32([1]), np.float32([2]))]

@@ -167,6 +167,21 @@ class PageTest(parameterized.TestCase):
       with self.subTest('%s on %s' % (text, ground)):
         self.assertGreater(contrast(colors[text], colors[ground]), 4.5)
 
+  def test_noise(self):
+    _, page = render(planted.noisy())
+    self.assertIn('Where rounding grows', page.texts['h2'])
+    self.assertIn('TF1', page.texts['dt'])
+    for text in (
+      'net/sub (Sub) net.py:5 a - b',
+      '1.23e+03-fold, of the relative error',
+      'outputs: float32 errs by up to 0.25, values go up to 8',
+      'atol=0.5',
+    ):
+      self.assertIn(
+        text, [dd.replace(')net', ') net') for dd in page.texts['dd']]
+      )
+    self.assertLen(page.rows('layer-table'), 2)
+
   def test_empty(self):
     source, page = render(Verdict('assertX', summary='pass assertX'))
     self.assertEmpty(page.unbalanced)

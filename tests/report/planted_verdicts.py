@@ -42,6 +42,26 @@ def step(number, tf2_loss=1.0):
   }
 
 
+def noisy():
+  """A failure that is rounding noise."""
+  return Verdict(
+    'assertForwardEquivalent',
+    'inference, fixed weights',
+    headline='Outputs differ: 1 of 1, first outputs',
+    kind=divergence.NOISE,
+    noise=divergence.Noise(
+      'TF1',
+      'outputs',
+      0.25,
+      8.0,
+      divergence.Place('net/sub', 'Sub', 'net.py:5  a - b'),
+      1234.5,
+      0.5,
+      [layer(0, 1e-7, 1e-7), layer(1, 2e-4, 1e-4)],
+    ),
+  )
+
+
 def full(names=('net/w', 'net/b')):
   """A failure of which everything is known."""
   table = variables.match_variables(

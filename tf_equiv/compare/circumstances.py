@@ -26,7 +26,9 @@ def note_run(
   """
   verdict.settings.update(_settings(plan))
   for side in sides:
-    verdict.environments[side.side] = dict(side.environment)
+    verdict.environments[side.side] = {
+      name: str(value) for name, value in side.environment.items()
+    }
   if len(sides) == 2 and verdict.table is not None:
     _note_draws(verdict, plan, *sides)
 

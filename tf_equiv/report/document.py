@@ -77,6 +77,19 @@ class Parting:
 
 
 @dataclasses.dataclass(frozen=True)
+class Noise:
+  """Where rounding grows; see `divergence.Noise`."""
+
+  side: str
+  result: str
+  error: float
+  scale: float
+  place: Place | None
+  factor: float
+  tolerance: float
+
+
+@dataclasses.dataclass(frozen=True)
 class DrawCell:
   """A random draw of one side; `mark` says what is different about it."""
 
@@ -131,6 +144,7 @@ class Document:
     variables: variables of both sides, those that differ most first.
     layers: corresponding ops in the order of TF1's program.
     parting: the first place where the sides part.
+    noise: where rounding grows, if that is the difference.
     training: the training steps.
     draws: the aligned ledgers of random draws.
   """
@@ -159,6 +173,7 @@ class Document:
   comparisons: dict[str, list[tables.Pair]]
   variables: list[tables.Variable]
   parting: Parting | None
+  noise: Noise | None
   layers: list[Layer]
   training: list[TrainingStep]
   draws: list[DrawRow]
@@ -207,7 +222,8 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     },
     variables=tables.variables(verdict),
     parting=None if found is None else _parting(found),
-    layers=[] if found is None else _layers(found),
+    noise=None if verdict.noise is None else _noise(verdict.noise),
+    layers=_layers(found or verdict.noise),
     training=[
       _training_step(i + 1, groups) for i, groups in enumerate(verdict.steps)
     ],
@@ -215,7 +231,11 @@ def build(verdict: verdict_lib.Verdict) -> Document:
   )
 
 
-def _layers(found: divergence_lib.Divergence) -> list[Layer]:
+def _layers(
+  found: divergence_lib.Divergence | divergence_lib.Noise | None,
+) -> list[Layer]:
+  if found is None:
+    return []
   return [
     Layer(
       i,
@@ -247,6 +267,18 @@ def _parting(found: divergence_lib.Divergence) -> Parting:
     found.note,
     found.seconds,
     [_parting(other) for other in found.others],
+  )
+
+
+def _noise(found: divergence_lib.Noise) -> Noise:
+  return Noise(
+    found.side,
+    found.result,
+    found.error,
+    found.scale,
+    _place(found.place),
+    found.factor,
+    found.tolerance,
   )
 
 

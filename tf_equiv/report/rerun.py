@@ -5,8 +5,9 @@ import shlex
 import sys
 from collections.abc import Mapping
 
-# What reduces a test to a part of it and must be given again.
-_KEPT = ('TF_EQUIV_SEED_MODES',)
+# What reduces a test to a part of it, or says where TF1 runs, and must be given
+# again.
+_KEPT = ('TF_EQUIV_SEED_MODES', 'TF_EQUIV_TF1_PYTHON')
 
 
 def commands(

@@ -104,6 +104,8 @@ class Variable:
     ratio: largest `Pair.ratio` of its values; infinite where there is a
       problem; None where no value was compared.
     errors: its errors, stage by stage.
+    effect: how far the outputs move if it changes by its own size, over the
+      largest output; None where that was not measured.
     line: line that created it, where known.
   """
 
@@ -116,6 +118,7 @@ class Variable:
   problem: str
   ratio: float | None
   errors: list[StageError]
+  effect: float | None
   line: str
 
 
@@ -187,13 +190,22 @@ def is_of_gradients(group: str) -> bool:
 def variables(verdict: verdict_lib.Verdict) -> list[Variable]:
   """Returns the variables of a verdict, those that differ most first."""
   errors = _errors(verdict)
+  effects = {} if verdict.response is None else verdict.response.effects
   rows = []
   table = verdict.table
   if table is not None:
     problems = _problems(table)
     for first, second in table.pairs:
       problem = problems.get(second.name, '')
-      rows.append(_row(first, second, problem, errors.get(second.name, [])))
+      rows.append(
+        _row(
+          first,
+          second,
+          problem,
+          errors.get(second.name, []),
+          effect=effects.get(second.name),
+        )
+      )
     rows += [
       _row(first, None, 'missing in TF2', [], wanted)
       for first, wanted in table.missing
@@ -280,6 +292,7 @@ def _row(
   problem: str,
   errors: list[StageError],
   wanted: str = '',
+  effect: float | None = None,
 ) -> Variable:
   spec = first or second
   if wanted and wanted != spec.name:
@@ -295,6 +308,7 @@ def _row(
     problem,
     max(ratios, default=None),
     errors,
+    None if effect is None else float(effect),
     str(spec.line) if spec.line.filename else '',
   )
 
@@ -302,7 +316,9 @@ def _row(
 def _without_spec(name: str, errors: list[StageError]) -> Variable:
   """A variable of which only the comparison is known."""
   ratios = [error.ratio for error in errors]
-  return Variable('', name, None, None, '', None, '', max(ratios), errors, '')
+  return Variable(
+    '', name, None, None, '', None, '', max(ratios), errors, None, ''
+  )
 
 
 def _order(row: Variable):

@@ -89,6 +89,11 @@ def divergence(found: divergence_lib.Divergence) -> str:
   return '\n'.join(_divergence(found) + more)
 
 
+def noise(found: divergence_lib.Noise) -> str:
+  """Returns a text about how large rounding is, and where it grows."""
+  return '\n'.join(_noise(found))
+
+
 def _divergence(found: divergence_lib.Divergence) -> list[str]:
   lines = ['  the sides part at']
   for side, place in zip(_SIDES, (found.tf1, found.tf2), strict=True):
