@@ -70,6 +70,7 @@ class Tf1Interpreter(base.Reference):
   the class. One that crashed or was ended is replaced at the next assertion.
 
   Example:
+    >>> import os, sys, tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> with open(os.path.join(folder.name, 'legacy.py'), 'w') as file:
     ...   _ = file.write('def build_tf1(inputs, training): return inputs / 2')
