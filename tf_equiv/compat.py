@@ -343,9 +343,11 @@ def _toggles():
     'tensorflow.python.framework.tensor_shape'
   )
   tf2 = importlib.import_module('tensorflow.python.tf2')
-  resources_are_on = getattr(
-    variable_scope, 'resource_variables_enabled', None
-  ) or (lambda: variable_scope._DEFAULT_USE_RESOURCE)
+  resources_are_on = (
+    getattr(v1, 'resource_variables_enabled', None)
+    or getattr(variable_scope, 'resource_variables_enabled', None)
+    or (lambda: variable_scope._DEFAULT_USE_RESOURCE)  # TF 1.13
+  )
 
   def shapes_are_v2():
     override = getattr(tensor_shape, '_TENSORSHAPE_V2_OVERRIDE', None)

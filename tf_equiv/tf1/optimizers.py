@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv import compat_optimizers
+from tf_equiv import compat, compat_optimizers
 
 v1 = tf.compat.v1
 
