@@ -28,10 +28,14 @@ _NAMES = (
   'convert_checkpoint',
   'Draw',
   'EquivalenceError',
+  'FrozenGraph',
+  'Golden',
   'GuideSteps',
   'InProcess',
+  'MetaGraph',
   'MigrationTestCase',
   'RenameSuggestion',
+  'SavedModel',
   'SEED_MODES',
   'SeedMode',
   'VARIANTS',
@@ -42,9 +46,11 @@ _NAMES = (
   'catch_created_variables',
   'constant_weights',
   'deterministic_seeds',
+  'from_model_fn',
   'named_weights',
   'suggest_renames',
   'track_tf1_style_variables',
+  'write_report',
 )
 
 _MODULES = ('converters',)

@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import types
 import warnings
 
 LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
@@ -652,6 +653,16 @@ def is_in_control_flow(op) -> bool:
   return op._get_control_flow_context() is not None
 
 
+def set_seed_of_op(op, op_seed: int) -> None:
+  """Gives a random op of a graph another operation seed.
+
+  Sessions that ran the op before go on with the old one. A graph has no public
+  way to change an attribute, and to build it again takes seconds.
+  """
+  value = v1.AttrValue(i=op_seed)
+  op._set_attr('seed2', value)
+
+
 def op_stack(op):
   """Returns where an op was made, as (file, line number, function).
 
@@ -686,6 +697,9 @@ def op_callback(callback):
     callbacks.remove_op_callback(callback)
 
 
+_FUSED_BATCH_NORM = ('FusedBatchNorm', 'FusedBatchNormV2', 'FusedBatchNormV3')
+
+
 def converted_by_autograph(function):
   """Returns a function as `tf.function` would run it.
 
@@ -693,6 +707,46 @@ def converted_by_autograph(function):
   """
   autograph = tf.__internal__.autograph
   return autograph.tf_convert(function, autograph.control_status_ctx())
+
+
+@contextlib.contextmanager
+def batch_norm_statistics_differentiated():
+  """Context in which fused batch normalization has all of its gradients.
+
+  TensorFlow takes mean and variance for constants in inference. Private are the
+  registry of gradients, which refuses to replace one, and `_registry` in it.
+  """
+  ops = importlib.import_module('tensorflow.python.framework.ops')
+  entries = ops.gradient_registry._registry
+  names = [n for n in _FUSED_BATCH_NORM if n in entries]
+  before = {name: entries[name] for name in names}
+  for name, entry in before.items():
+    entries[name] = {**entry, 'type': _with_statistics(entry['type'])}
+  try:
+    yield
+  finally:
+    entries.update(before)
+
+
+def _with_statistics(gradient):
+  """Adds the gradients of mean and variance to those of the other inputs.
+
+  With y = scale * (x - mean) * r + offset, where r = rsqrt(variance + epsilon),
+  they are -scale * r times that of the offset, and -scale * r**2 / 2 times that
+  of the scale.
+  """
+
+  def function(op, *grads):
+    found = list(gradient(op, *grads))
+    if op.get_attr('is_training') or found[3] is not None:
+      return found
+    scale, variance = op.inputs[1], op.inputs[4]
+    rate = tf.math.rsqrt(variance + op.get_attr('epsilon'))
+    found[3] = -scale * rate * found[2]
+    found[4] = -0.5 * scale * rate * rate * found[1]
+    return found
+
+  return function
 
 
 def execution_context() -> str:
@@ -734,6 +788,24 @@ def static_shape_of(value):
   if shape is None or getattr(shape, 'rank', 0) is None:
     return None
   return static_shape_value(shape)
+
+
+@contextlib.contextmanager
+def stand_in(name, value):
+  """Context in which `tf` and `tf.compat.v1` have a package that is gone.
+
+  Does nothing where the package is there.
+  """
+  changed = []
+  for module in (tf, v1, importlib.import_module('tensorflow.compat.v1')):
+    if not hasattr(module, name):
+      setattr(module, name, value)
+      changed.append(module)
+  try:
+    yield
+  finally:
+    for module in changed:
+      delattr(module, name)
 
 
 # --- Graphs -------------------------------------------------------------------
@@ -789,6 +861,25 @@ def op_definition(op_type):
   if not hasattr(registry, 'get'):  # TF1
     return registry.get_registered_ops().get(op_type)
   return registry.get(op_type)
+
+
+def export_messages():
+  """Returns the classes of messages in exported graphs that `tf` leaves out.
+
+  The modules of protocol buffers are no part of the public API.
+  """
+  names = (
+    ('core.protobuf.saved_model_pb2', 'SavedModel'),
+    ('core.framework.variable_pb2', 'VariableDef'),
+    ('core.protobuf.control_flow_pb2', 'CondContextDef'),
+    ('core.protobuf.control_flow_pb2', 'WhileContextDef'),
+  )
+  return types.SimpleNamespace(
+    **{
+      name: getattr(importlib.import_module('tensorflow.' + module), name)
+      for module, name in names
+    }
+  )
 
 
 @functools.lru_cache(maxsize=None)  # What is registered does not change.

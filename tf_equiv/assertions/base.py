@@ -9,13 +9,15 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import template
-from tf_equiv.assertions import locating
-from tf_equiv.compare import judge, tolerances
+from tf_equiv.assertions import locating, reporting
+from tf_equiv.compare import circumstances, judge, tolerances
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.references import base as references
 from tf_equiv.report import text
-from tf_equiv.tf1 import errors, seeds, user_code
+from tf_equiv.tf1 import environment as environment_lib
+from tf_equiv.tf1 import errors, seeds, user_code, weights
+from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf2 import model as model_lib
@@ -32,6 +34,11 @@ _METHODS = tuple(n for n in vars(template.TemplateMethods) if n[0] != '_')
 
 class AssertionBase(template.TemplateMethods):
   """Base of the mixins."""
+
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, **kwargs)
+    # What ran in the current test.
+    self._ran: list[verdict_lib.Step] = []
 
   def _make_plan(
     self,
@@ -104,7 +111,11 @@ class AssertionBase(template.TemplateMethods):
       )
     return program_lib.Program(
       build=self.build_tf1,
-      reset_weights=self.reset_weights,
+      reset_weights=(
+        self.reset_weights
+        if self._overrides('reset_weights')
+        else weights.named_weights
+      ),
       compute_loss=self.compute_loss_tf1,
       behavior=behavior,
       build_optimizer=self.build_tf1_optimizer,
@@ -157,6 +168,7 @@ class AssertionBase(template.TemplateMethods):
       untracked=tf2.untracked,
       others=tf1.optimizer_variables,
       convert=self._converted,
+      flags=observation_lib.TRAINABLE not in tf1.unknown,
     )
 
   def _list_variables(self):
@@ -253,6 +265,7 @@ class AssertionBase(template.TemplateMethods):
       locator = locating.Locator(self, plan, run, used)
       locator.explain(verdict)
     verdict.seconds = time.time() - start
+    verdict.settings['variants'] = ', '.join(variants)
     return verdict
 
   def _grappler_pass(self, *arguments) -> str:
@@ -308,17 +321,18 @@ class AssertionBase(template.TemplateMethods):
       verdict = judge.judge_variables(error.table, assertion, allow_empty)
       verdict.headline += '; outputs were not compared'
       verdict.conditions = plan.describe()
+      circumstances.note_run(verdict, plan, tf1, here('TF2'))
+      verdict.notes += tf1.notes
       return verdict
     problem = judge.explain_missing_training(plan, tf1, tf2)
     if problem:
       raise errors.UsageError(problem)
     slack = variants_lib.SLACK.get(variant, 1.0)
-    return judged(
-      tf1,
-      tf2,
-      self._match(tf1, tf2),
-      dataclasses.replace(tolerance, slack=tolerance.slack * slack),
-    )
+    tolerance = dataclasses.replace(tolerance, slack=tolerance.slack * slack)
+    verdict = judged(tf1, tf2, self._match(tf1, tf2), tolerance)
+    circumstances.note_run(verdict, plan, tf1, tf2)
+    circumstances.note_tolerance(verdict, tolerance)
+    return verdict
 
   def _weights_for(self, tf2_specs, table, weight_of):
     """Values of the TF2 variables, None for those without a counterpart."""
@@ -329,15 +343,31 @@ class AssertionBase(template.TemplateMethods):
     self, verdict: verdict_lib.Verdict, msg: str | None
   ) -> verdict_lib.Verdict:
     verdict.summary = text.summary(verdict)
+    report = self._report(verdict)
     if verdict.passed:
       return verdict
-    raise self.failureException(self._formatMessage(msg, text.failure(verdict)))
+    message = self._formatMessage(msg, text.failure(verdict))
+    raise self.failureException(
+      '\n'.join([message, report]) if report else message
+    )
+
+  def _report(self, verdict: verdict_lib.Verdict) -> str:
+    """Writes a report if one is wanted; returns a line that says where."""
+    reporting.note_test(self, verdict, self._ran)
+    return reporting.write(verdict)
 
 
 def _only_grappler_fails(verdicts) -> bool:
   return [n for n, v in verdicts.items() if not v.passed] == [
     variants_lib.GRAPPLER
   ]
+
+
+def here(side: str) -> observation_lib.Observation:
+  """Returns an observation that holds nothing but this environment."""
+  return observation_lib.Observation(
+    side, environment=environment_lib.describe()
+  )
 
 
 def _numpy_dtype(name: str):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tf_equiv.assertions import base
 from tf_equiv.compare import checkpoints as contents_lib
-from tf_equiv.compare import judge_checkpoint, tolerances
+from tf_equiv.compare import circumstances, judge_checkpoint, tolerances
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
@@ -108,6 +108,7 @@ class CheckpointAssertions(base.AssertionBase):
     )
     verdict = judge_checkpoint.judge_fit(assertion, checkpoint.prefix, fit)
     if not verdict.passed:
+      circumstances.note_run(verdict, plan, tf1, base.here('TF2'))
       return verdict
     tf1.optimizer_variables = [
       *tf1.optimizer_variables,

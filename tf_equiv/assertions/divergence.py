@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from tf_equiv.assertions import base, locating
+from tf_equiv.compare import circumstances, judge
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.references import base as references
@@ -40,7 +41,8 @@ class DivergenceMethods(base.AssertionBase):
 
     Returns:
       A verdict. Its `divergence` is the first place where the sides part, None
-      if they agree; `str()` gives it as text. It never fails.
+      if they agree; then `noise` says where rounding to float32 grows. `str()`
+      gives it as text. It never fails.
 
     Raises:
       UsageError: for an unusable template method or argument, and where the
@@ -57,9 +59,11 @@ class DivergenceMethods(base.AssertionBase):
         groups=locating.GROUPS if gradients else locating.GROUPS[:2]
       )
     except locating.VariablesDifferError as error:
+      table = judge.judge_variables(error.table, verdict.assertion, True)
       raise errors.UsageError(
-        'locateDivergence needs variables that correspond; '
-        'assertVariablesMatch says which do not.'
+        'locateDivergence needs variables that correspond. %s. '
+        'assertVariablesMatch lists them; give their names to rename_variable.'
+        % table.headline
       ) from error
     except references.CannotCaptureError as error:
       raise errors.UsageError(
@@ -73,13 +77,18 @@ class DivergenceMethods(base.AssertionBase):
     verdict.seconds = time.time() - start
     verdict.divergence = found.divergence
     verdict.compared['results'] = len(found.results[0])
-    verdict.summary = 'locateDivergence (%s): ' % verdict.conditions
+    circumstances.note_run(verdict, plan, run.observation, base.here('TF2'))
+    verdict.summary = 'locateDivergence (%s):' % verdict.conditions
     if found.divergence is None:
+      verdict.noise = found.noise
       verdict.summary += (
-        '%d result(s) agree in float64 (%.1g of the values)'
+        ' %d result(s) agree in float64 (they are %.1g of the values apart)'
         % (len(found.results[0]), found.distance)
       )
+      if found.noise is not None:
+        verdict.summary += '\n' + text.noise(found.noise)
     else:
       verdict.kind = divergence_lib.REAL
       verdict.summary += '\n' + text.divergence(found.divergence)
+    self._report(verdict)
     return verdict

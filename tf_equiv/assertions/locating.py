@@ -6,13 +6,13 @@ import logging
 import numpy as np
 
 from tf_equiv.compare import advice as advice_lib
-from tf_equiv.compare import divergence
+from tf_equiv.compare import divergence, power
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.locate import finder
 from tf_equiv.references import base as references
+from tf_equiv.report import text
 from tf_equiv.tf1 import capture as tf1_capture
-from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf2 import capture as tf2_capture
 
@@ -27,7 +27,8 @@ GROUPS = (
 )
 # The share of a result that may be rounding error for it to mean something.
 _VACUOUS = 0.01
-_MOST_SEARCH = 5
+# What the tolerance that is named allows, over the difference that was seen.
+_MARGIN = 1.1
 
 
 class VariablesDifferError(Exception):
@@ -58,16 +59,11 @@ class Locator:
 
     Whatever goes wrong is noted in the verdict, and does not hide it.
     """
-    group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
-    step, _, what = group.rpartition(': ')
-    if what not in GROUPS:
+    labels, index = _labels(verdict, self._tf1)
+    if not labels:
       return
-    names = [c.name for c in verdict.failed(group) if not c.problem]
-    if not names:
-      return
-    index = int(step.split()[1]) - 1 if step else None
     try:
-      found = self.find([(what, name) for name in names], index)
+      found = self.find(labels, index)
     except references.CannotCaptureError as error:
       verdict.notes.append(
         'the first op that differs was not looked for: %s' % error
@@ -85,7 +81,10 @@ class Locator:
         % (type(error).__name__, lines[0] if lines else '')
       )
     else:
-      self._conclude(verdict, found, index)
+      if verdict.kind == divergence.VACUOUS:
+        verdict.noise = found.noise
+      else:
+        self._conclude(verdict, found, index)
 
   def find(self, labels=(), step=None, groups=()) -> finder.Found:
     """Captures both sides and finds where they part.
@@ -166,23 +165,19 @@ class Locator:
   def _conclude_noise(self, verdict, found) -> None:
     """Tells rounding noise from a difference that is not in the graphs."""
     group = next(g for g in verdict.comparisons if verdict.failed(g))
-    failed = {c.name: c for c in verdict.failed(group)}
-    errors, scale = _rounding(found, self._tf1), 0.0
-    gap = max(c.difference for c in failed.values())
-    for label, value in found.results[0].items():
-      if label[1] in failed:
-        scale = max(scale, float(np.max(np.abs(value), initial=0.0)))
-    if errors is not None and errors > _VACUOUS * max(scale, 1e-300):
-      own = 'all' if errors > scale else '%.0f %%' % (100 * errors / scale)
+    gap = max(c.difference for c in verdict.failed(group))
+    noise = found.noise
+    verdict.noise = noise
+    if noise is not None and noise.error > _VACUOUS * (noise.scale or 1e-300):
       verdict.kind = divergence.VACUOUS
-      verdict.evidence.insert(
-        0,
-        'vacuous: in float64 the sides agree, and %s of what TF1 computes is '
-        'rounding noise' % own,
-      )
+      verdict.evidence[:0] = [
+        'vacuous: in float64 the sides agree, and %s of %s is rounding noise'
+        % (noise.share, noise.result)
+      ]
       verdict.advice = [VACUOUS_ADVICE]
       return
     if not _reproduced(found, self._tf1, gap):
+      verdict.noise = None
       verdict.evidence.insert(
         0,
         'traced as a graph, the TF2 side agrees with TF1: the difference is '
@@ -199,16 +194,33 @@ class Locator:
       'noise: the difference vanishes in float64 (%.1g of the values)'
       % found.distance,
     )
-    verdict.advice = [
-      'Both sides compute the same but for rounding: pass a tolerance that it '
-      'needs (atol=%.2g), or order the operations as TF1 does.' % (2 * gap)
-    ]
+    advice = 'Both sides compute the same but for rounding: '
+    if noise is not None:
+      noise.tolerance = max(noise.tolerance, _MARGIN * gap)
+      advice += 'pass atol=%s, or order' % text.rounded_up(noise.tolerance)
+    else:
+      advice += 'order'
+    verdict.advice = [advice + ' the operations as TF1 does.']
+
+
+def _labels(verdict, tf1):
+  """Returns (labels of the results to look at, number of the step or None)."""
+  if verdict.kind == divergence.VACUOUS:
+    noisy = power.noisy(tf1)
+    return [(tf1_capture.OUTPUT, 'outputs' + path) for path in noisy], None
+  group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
+  step, _, what = group.rpartition(': ')
+  if what not in GROUPS:
+    return [], None
+  names = [c.name for c in verdict.failed(group) if not c.problem]
+  index = int(step.split()[1]) - 1 if step else None
+  return [(what, name) for name in names], index
 
 
 def _reproduced(found, tf1, gap: float) -> bool:
   """Tells whether TF2's graph is as far from TF1 in float32 as observed."""
   observed = dict(tf1.outputs)
-  for (group, name), value in found.single.items():
+  for (group, name), value in found.single[1].items():
     path = name[len(tf1_capture.OUTPUT) :]
     if group != tf1_capture.OUTPUT or path not in observed:
       return True  # Only outputs are kept in a form that can be compared.
@@ -232,19 +244,6 @@ def _advice(place: divergence.Divergence, advice: list[str]) -> list[str]:
     'Compare the code at the lines above: what both sides compute before them '
     'agrees.'
   ]
-
-
-def _rounding(found, tf1: observation_lib.Observation) -> float | None:
-  """Largest error of TF1's observed outputs against float64."""
-  observed = dict(tf1.outputs)
-  errors = []
-  for (group, name), value in found.results[0].items():
-    path = name[len(tf1_capture.OUTPUT) :]
-    if group == tf1_capture.OUTPUT and path in observed:
-      mine = np.asarray(observed[path])
-      if mine.dtype.kind == 'f' and mine.shape == value.shape and mine.size:
-        errors.append(float(np.max(np.abs(mine - value))))
-  return max(errors) if errors else None
 
 
 def _tf1_name_of(table: variables_lib.VariableTable) -> dict[str, str]:

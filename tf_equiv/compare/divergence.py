@@ -38,10 +38,12 @@ class LayerError:
     tf2: name of the op in TF2.
     op_type: type of the op in TF1.
     shape: shape of its output.
-    difference: largest absolute difference, over all elements.
-    allowed: largest difference that is allowed, at the same scale.
+    difference: root mean square of the difference of the values, in float64
+      where the difference is real, else in float32.
+    allowed: the difference that is allowed, at the same scale.
     scale: largest magnitude of the values in TF1.
-    noise: largest rounding error in TF1 against float64, where it is known.
+    noise: root mean square of the rounding error of float32 in TF1, where it
+      was measured.
   """
 
   tf1: str
@@ -57,6 +59,41 @@ class LayerError:
   def differs(self) -> bool:
     """Whether the pair is further apart than allowed."""
     return not self.difference <= self.allowed
+
+
+@dataclasses.dataclass
+class Noise:
+  """How much of some results is rounding, and where that grows.
+
+  Attributes:
+    side: 'TF1' or 'TF2', whose result is less certain.
+    result: name of the result that is least certain, e.g. "outputs['logits']".
+    error: largest error of float32 against float64 in an element of it.
+    scale: its largest magnitude.
+    place: the op that amplifies rounding most on the way to this result, None
+      if nothing is in between.
+    factor: by how much: the relative error of what the op computes over the
+      largest one of what it reads.
+    tolerance: the `atol` that would be fair: twice the largest error of a
+      result on either side, because both sides may err by so much.
+    layers: the corresponding ops in the order of TF1's program.
+  """
+
+  side: str
+  result: str
+  error: float
+  scale: float
+  place: Place | None
+  factor: float
+  tolerance: float
+  layers: list[LayerError] = dataclasses.field(default_factory=list)
+
+  @property
+  def share(self) -> str:
+    """How much of the result is noise, in words."""
+    if self.error >= self.scale:
+      return 'all'
+    return '%.2g %%' % (100 * self.error / self.scale)
 
 
 @dataclasses.dataclass

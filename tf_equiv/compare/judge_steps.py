@@ -1,7 +1,7 @@
 """Judges training steps: says at which step and in what the sides part."""
 
 from tf_equiv.compare import advice as advice_lib
-from tf_equiv.compare import judge, observations, steps, tolerances
+from tf_equiv.compare import judge, observations, power, steps, tolerances
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import observation as observation_lib
@@ -65,6 +65,7 @@ def judge_training(
   )
   found = [comparer.compare(i) for i in range(len(plan.batches))]
   _count(verdict, found)
+  verdict.steps = [step.groups for step in found]
   parted = next((i for i, step in enumerate(found) if step.failing()), None)
   if parted is not None:
     _part(verdict, plan, tf1, tf2, found, parted)
@@ -78,6 +79,8 @@ def judge_training(
     verdict.advice = [advice_lib.HYPERPARAMETERS]
   elif not allow_empty:
     _require_something(verdict, found, comparer)
+  if verdict.passed:
+    verdict.power = power.describe_steps(tf1)
   if verdict.headline:
     verdict.evidence += _evidence(comparer)
   if comparer.noise and sum(comparer.noise.values()):

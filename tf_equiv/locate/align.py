@@ -9,6 +9,8 @@ name.
 import re
 from collections import defaultdict
 
+import numpy as np
+
 from tf_equiv.locate import nodes as nodes_lib
 from tf_equiv.locate import sketches as sketches_lib
 
@@ -121,45 +123,74 @@ class Alignment:
     return a.kind != nodes_lib.CONSTANT and a.key == b.key
 
   def _by_value(self) -> None:
-    by_shape = defaultdict(list)
+    groups = defaultdict(list)
     for name, found in self._sketches[1].items():
       if found:
-        by_shape[found[0].shape].append((name, found))
+        groups[found[0].shape].append((name, found[0]))
+    by_shape = {shape: _Group(group) for shape, group in groups.items()}
     for name, mine in self._sketches[0].items():
-      if not mine:
+      if not mine or mine[0].shape not in by_shape:
         continue
       node = self._tf1.nodes[name]
       best, best_score = None, -1.0
-      for other, theirs in by_shape[mine[0].shape]:
+      weak = mine[0].is_constant or mine[0].size < _FEW
+      for other in by_shape[mine[0].shape].near(mine[0], self.tolerance):
         if other in self.inverse:
           continue
-        gap = sketches_lib.distance(mine[0], theirs[0])
-        if not gap <= self.tolerance:
-          continue
         score = self._score(node, self._tf2.nodes[other])
-        weak = mine[0].is_constant or mine[0].size < _FEW
         if score > best_score and not (weak and score < _LEAST):
           best, best_score = other, score
       if best is not None:
         self._add(name, best)
 
   def _by_structure(self) -> None:
-    by_family = defaultdict(list)
-    for name, node in self._tf2.nodes.items():
+    by_trait = defaultdict(list)
+    for i, (name, node) in enumerate(self._tf2.nodes.items()):
       if name not in self.inverse:
-        by_family[node.family].append(node)
+        for trait in self._traits(node, second=True):
+          by_trait[trait].append((-i, name))
     for name, node in self._tf1.nodes.items():
       if name in self.pairs:
         continue
+      others = {
+        (-i, other)
+        for trait in self._traits(node)
+        for i, other in by_trait.get(trait, ())
+        if other not in self.inverse
+        and self._tf2.nodes[other].nested == node.nested
+      }
       scored = [
-        (self._score(node, other), -i, other.name)
-        for i, other in enumerate(by_family[node.family])
-        if other.name not in self.inverse and other.nested == node.nested
+        (self._score(node, self._tf2.nodes[other]), -i, other)
+        for i, other in others
       ]
       if scored:
         score, _, other = max(scored)
         if score >= _LEAST:
           self._add(name, other)
+
+  def _traits(self, node, second: bool = False):
+    """What two nodes of a family may have in common that speaks for a pair.
+
+    Args:
+      node: the node.
+      second: whether it is of TF2; of TF1 it is translated.
+    """
+    family = node.family
+    parts = node.name.split('/')
+    traits = [(family, _COUNTER.sub('', parts[-1]), *parts[-2:-1])]
+    if node.variables:
+      traits.append((family, node.variables))
+    for o in node.operands:
+      key = o.key
+      if o.kind == nodes_lib.CONSTANT:
+        continue
+      if not second and o.kind == nodes_lib.NODE:
+        key = self.pairs.get(key)
+      elif not second and o.kind == nodes_lib.RANDOM:
+        key = self.draws.get(key)
+      if key is not None:
+        traits.append((family, o.kind, key, o.output))
+    return traits
 
   def _score(self, a, b) -> float:
     """Weighs what speaks for a pair of nodes."""
@@ -174,6 +205,20 @@ class Alignment:
       score += _OPERANDS * found / len(known)
     score += min(_common_suffix(a.name, b.name), 3)
     return score + (0.5 if a.shape == b.shape else 0.0)
+
+
+class _Group:
+  """Sketches of one shape."""
+
+  def __init__(self, named):
+    self._names = [name for name, _ in named]
+    self._scales = np.array([sketch.scale for _, sketch in named])
+    self._projections = np.array([sketch.projections for _, sketch in named])
+
+  def near(self, sketch, tolerance: float) -> list[str]:
+    """Returns the names of those that are equal to a sketch."""
+    apart = sketches_lib.distances(sketch, self._projections, self._scales)
+    return [self._names[i] for i in np.flatnonzero(apart <= tolerance)]
 
 
 def _common_suffix(first: str, second: str) -> float:

@@ -9,8 +9,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tf_equiv.compare import divergence, tolerances, values
-from tf_equiv.locate import align, differences, frontier, mistakes, replay
+from tf_equiv.locate import (
+  align,
+  differences,
+  frontier,
+  mistakes,
+  replay,
+  rounding,
+)
 from tf_equiv.locate import nodes as nodes_lib
+from tf_equiv.locate import places as places_lib
 from tf_equiv.locate import sketches as sketches_lib
 from tf_equiv.tf1 import capture as capture_lib
 from tf_equiv.tf1 import random_values
@@ -20,8 +28,8 @@ from tf_equiv.tf1 import random_values
 _TIGHT, _ROUNDED = 1e-10, 1e-7
 # With ops that only compute in float32.
 _SINGLE = 3e-6
-# Values are fetched in parts of about this many bytes.
-_PART = 128 << 20
+# Bytes of values up to which the rounding of float32 is measured as well.
+_MOST_FOR_NOISE = 4 << 30
 _MOST_LONE = 8
 _MOST_PLACES = 5
 _LARGEST_CONSTANT = 64
@@ -37,15 +45,36 @@ class Found:
     distance: largest distance of the results in float64.
     precise: whether all ops computed in float64.
     results: for each side, values of the results in float64 by label.
-    single: where nothing was found, TF2's results as its graph gives them in
-      float32.
+    single: where nothing was found, for each side its results as its graph
+      gives them in float32.
+    noise: where nothing was found, where rounding grows.
   """
 
   divergence: divergence.Divergence | None
   distance: float
   precise: bool
   results: tuple[dict, dict]
-  single: dict = dataclasses.field(default_factory=dict)
+  single: tuple[dict, dict] = ({}, {})
+  noise: divergence.Noise | None = None
+
+
+@dataclasses.dataclass
+class _Side:
+  """One side while it is looked into.
+
+  Attributes:
+    captured: its graph, as it was captured.
+    graph: the same as nodes.
+    run: runs it in float64.
+    sketches: of the outputs of each node in float64.
+    results: values of the results in float64, by label.
+  """
+
+  captured: capture_lib.Capture
+  graph: nodes_lib.Graph
+  run: replay.Replay
+  sketches: dict[str, list] = dataclasses.field(default_factory=dict)
+  results: dict = dataclasses.field(default_factory=dict)
 
 
 def find(
@@ -69,23 +98,24 @@ def find(
     What was found.
   """
   start = time.time()
-  graphs = (
-    nodes_lib.read(tf1, labels, {}),
-    nodes_lib.read(tf2, labels, tf1_name_of),
-  )
   with contextlib.ExitStack() as stack:
-    replays = [
-      stack.enter_context(replay.Replay(captured, double=True))
-      for captured in (tf1, tf2)
-    ]
-    draws = _share_draws(graphs, replays, same_draws)
-    results = tuple(
-      dict(
-        zip(labels, run.fetch([c.targets[x].name for x in labels]), strict=True)
+    sides = [
+      _Side(
+        captured,
+        nodes_lib.read(captured, labels, names),
+        stack.enter_context(
+          replay.Replay(captured, True, _names(captured, labels))
+        ),
       )
-      for run, c in zip(replays, (tf1, tf2), strict=True)
-    )
+      for captured, names in ((tf1, {}), (tf2, tf1_name_of))
+    ]
+    draws = _share_draws(sides, same_draws)
     sketcher = sketches_lib.Sketcher()
+    for side in sides:
+      side.sketches, side.results = sketches_lib.of_run(
+        side.run, side.captured, side.graph, labels, sketcher
+      )
+    results = sides[0].results, sides[1].results
     apart = {
       label: sketches_lib.distance(
         *(sketcher.sketch(side[label]) for side in results)
@@ -93,37 +123,32 @@ def find(
       for label in labels
     }
     distance = max(apart.values(), default=0.0)
-    precise = not any(run.fallbacks for run in replays)
+    precise = not any(side.run.fallbacks for side in sides)
     tolerance = _tolerance(distance, precise)
     failing = [label for label in labels if apart[label] > tolerance]
     found = Found(None, distance, precise, results)
+    alignment = align.Alignment(
+      *(side.graph for side in sides),
+      [side.sketches for side in sides],
+      draws,
+      tolerance,
+      failing,
+    )
     if failing:
-      sketches = [
-        _sketches(graph, run, sketcher)
-        for graph, run in zip(graphs, replays, strict=True)
-      ]
-      alignment = align.Alignment(*graphs, sketches, draws, tolerance, failing)
-      places = frontier.find(*graphs, alignment, failing)
-      found.divergence = _explain(
-        places, alignment, (tf1, tf2), replays, graphs, sketches, failing
-      )
-      found.divergence.differences += _unchanged(
-        found.divergence, (tf1, tf2), tf1_name_of
-      )
-      found.divergence.mistake = mistakes.recognize(found.divergence)
+      place = _explain(sides, alignment, labels, failing, sketcher)
+      place.differences += _unchanged(place, (tf1, tf2), tf1_name_of)
+      place.mistake = mistakes.recognize(place)
+      place.seconds = time.time() - start
+      found.divergence = place
     else:
-      found.single = _in_single_precision(tf2, labels, replays[1])
-  if found.divergence is not None:
-    found.divergence.seconds = time.time() - start
+      roundings = [rounding.measure(side, labels, sketcher) for side in sides]
+      found.single = tuple(each.results for each in roundings)
+      found.noise = rounding.explain(sides, roundings, alignment.pairs)
   return found
 
 
-def _in_single_precision(captured, labels, double) -> dict:
-  """Results with the draws of the run in float64."""
-  with replay.Replay(captured, double=False) as run:
-    run.fix(double.fixed)
-    names = [captured.targets[label].name for label in labels]
-    return dict(zip(labels, run.fetch(names), strict=True))
+def _names(captured, labels) -> list[str]:
+  return [captured.targets[label].name for label in labels]
 
 
 def _tolerance(distance: float, precise: bool) -> float:
@@ -133,18 +158,24 @@ def _tolerance(distance: float, precise: bool) -> float:
   return float(np.clip(distance * 1e-3, _TIGHT, _ROUNDED))
 
 
-def _share_draws(graphs, replays, same_draws) -> dict[str, str]:
+def _share_draws(sides, same_draws) -> dict[str, str]:
   """Pairs the draws, and makes them repeatable and equal."""
   drawn = [
-    dict(zip(graph.draws, run.fetch(graph.draws, drawn=True), strict=True))
-    for graph, run in zip(graphs, replays, strict=True)
+    dict(
+      zip(
+        side.graph.draws,
+        side.run.fetch(side.graph.draws, drawn=True),
+        strict=True,
+      )
+    )
+    for side in sides
   ]
   waiting = defaultdict(deque)
   for name, value in drawn[1].items():
-    waiting[_kind(graphs[1], name, value)].append(name)
+    waiting[_kind(sides[1].graph, name, value)].append(name)
   pairs = {}
   for name, value in drawn[0].items():
-    same = waiting[_kind(graphs[0], name, value)]
+    same = waiting[_kind(sides[0].graph, name, value)]
     if same:
       pairs[name] = same.popleft()
   if same_draws:
@@ -152,8 +183,8 @@ def _share_draws(graphs, replays, same_draws) -> dict[str, str]:
       if drawn[0][first].dtype.kind not in 'fV':
         continue  # The range of integers may be what differs.
       drawn[1][second] = drawn[0][first]
-  for run, given in zip(replays, drawn, strict=True):
-    run.fix(given)
+  for side, given in zip(sides, drawn, strict=True):
+    side.run.fix(given)
   return pairs
 
 
@@ -162,54 +193,38 @@ def _kind(graph, tensor, value):
   return family, value.dtype.name, value.shape
 
 
-def _sketches(graph, run, sketcher):
-  """Sketches of the outputs of each node, in parts of bounded memory."""
-  found = {name: [] for name in graph.nodes}
-  for part in _parts(graph):
-    arrays = run.fetch([tensor for _, tensor in part])
-    for (name, _), array in zip(part, arrays, strict=True):
-      found[name].append(sketcher.sketch(array))
-  return found
-
-
-def _parts(graph):
-  part, size = [], 0
-  for name, node in graph.nodes.items():
-    elements = int(np.prod([d or 1 for d in node.shape or ()]))
-    for tensor in node.outputs:
-      part.append((name, tensor))
-    size += 8 * elements * len(node.outputs)
-    if size > _PART:
-      yield part
-      part, size = [], 0
-  if part:
-    yield part
-
-
-def _explain(places, alignment, captures, replays, graphs, sketches, failing):
-  """Turns places into what a reader needs to know of them."""
-  made = [
-    _place(found, alignment, captures, replays)
-    for found in places[:_MOST_PLACES]
+def _explain(sides, alignment, labels, failing, sketcher):
+  """Finds the places, and turns them into what a reader needs to know."""
+  places = frontier.find(sides[0].graph, sides[1].graph, alignment, failing)[
+    :_MOST_PLACES
   ]
-  first = made[0] if made else _results_only(captures, failing[0])
-  first.differences += _stopped(graphs, alignment, captures)
+  constants = _constants(sides, places)
+  outputs = _outputs(sides, places)
+  made = [
+    _place(found, sides, alignment, constants, outputs) for found in places
+  ]
+  first = made[0] if made else _results_only(sides, failing[0])
+  first.differences += _stopped(sides, alignment)
   first.others = made[1:]
-  first.layers = _layers(alignment, graphs, sketches)
+  floor = {}
+  computed = sum(s.size for found in sides[0].sketches.values() for s in found)
+  if 8 * computed <= _MOST_FOR_NOISE:
+    floor = rounding.measure(sides[0], labels, sketcher).errors
+  first.layers = _layers(alignment, sides, floor)
   return first
 
 
-def _stopped(graphs, alignment, captures) -> list[str]:
+def _stopped(sides, alignment) -> list[str]:
   """Says which gradients are stopped on one side only."""
   lines = []
-  for i, side in enumerate(('TF1', 'TF2')):
+  for i, side in enumerate(sides):
     paired = alignment.pairs if i == 0 else alignment.inverse
-    for read, name in graphs[i].stopped.items():
-      others = graphs[1 - i].stopped
+    for read, name in side.graph.stopped.items():
+      others = sides[1 - i].graph.stopped
       if not others or (read in paired and paired[read] not in others):
         lines.append(
           'only %s stops the gradient of %s: %s at %s'
-          % (side, read, name, captures[i].line_of(name))
+          % (side.captured.side, read, name, side.captured.line_of(name))
         )
   return lines
 
@@ -229,91 +244,100 @@ def _unchanged(place, captures, tf1_name_of) -> list[str]:
   return lines
 
 
-def _results_only(captures, label):
+def _results_only(sides, label):
   """Says at least what computes a result that differs."""
-  ops = [captured.targets[label].op for captured in captures]
   return divergence.Divergence(
     *(
-      divergence.Place(op.name, op.type, _line(captured, op.name))
-      for op, captured in zip(ops, captures, strict=True)
+      places_lib.place_of(side.captured, op.name, op.type)
+      for side in sides
+      for op in [side.captured.targets[label].op]
     ),
     note='no op before the result itself could be told apart',
   )
 
 
-def _place(found, alignment, captures, replays):
-  values_of = tuple(
-    _constants(run, (node, *lone))
-    for run, node, lone in zip(
-      replays,
-      (found.tf1, found.tf2),
-      (found.only_tf1, found.only_tf2),
-      strict=True,
-    )
-  )
+def _place(found, sides, alignment, constants, outputs):
   nodes = found.tf1, *found.only_tf1
   variables = sorted(set().union(*(n.variables for n in nodes)))
+  first, second = (side.captured for side in sides)
   return divergence.Divergence(
-    _at(captures[0], found.tf1),
-    _at(captures[1], found.tf2),
-    _compare(found, replays),
-    differences.describe(found, alignment, values_of),
-    [_at(captures[0], n) for n in found.only_tf1[:_MOST_LONE]],
-    [_at(captures[1], n) for n in found.only_tf2[:_MOST_LONE]],
+    _at(first, found.tf1),
+    _at(second, found.tf2),
+    _compare(found, outputs),
+    differences.describe(found, alignment, constants),
+    [_at(first, n) for n in found.only_tf1[:_MOST_LONE]],
+    [_at(second, n) for n in found.only_tf2[:_MOST_LONE]],
     tuple(variables),
   )
 
 
 def _at(captured, node) -> divergence.Place:
-  return divergence.Place(node.name, node.op_type, _line(captured, node.name))
+  return places_lib.place_of(captured, node.name, node.op_type)
 
 
-def _line(captured, op_name) -> str:
-  line = captured.line_of(op_name)
-  return str(line) if line.filename else ''
-
-
-def _constants(run, nodes):
-  """Returns a function that gives the values of the constants of nodes."""
-  names = sorted(
-    {
+def _constants(sides, places):
+  """Returns for each side a function that gives the value of a constant."""
+  found = []
+  for i, side in enumerate(sides):
+    names = {
       o.key
-      for node in nodes
+      for place in places
+      for node in _nodes_of(place)[i]
       for o in node.operands
-      if o.kind == nodes_lib.CONSTANT and run.is_small(o.key, _LARGEST_CONSTANT)
+      if o.kind == nodes_lib.CONSTANT
+      and side.run.is_small(o.key, _LARGEST_CONSTANT)
     }
-  )
-  return dict(zip(names, run.fetch(names), strict=True)).get
+    found.append(_fetched(side, sorted(names)).get)
+  return tuple(found)
 
 
-def _compare(found, replays):
+def _outputs(sides, places):
+  """Returns for each side the values of the ops that differ."""
+  return [
+    _fetched(
+      side, [t for place in places for t in (place.tf1, place.tf2)[i].outputs]
+    )
+    for i, side in enumerate(sides)
+  ]
+
+
+def _nodes_of(place):
+  return (place.tf1, *place.only_tf1), (place.tf2, *place.only_tf2)
+
+
+def _fetched(side, names):
+  return dict(zip(names, side.run.fetch(names), strict=True))
+
+
+def _compare(found, outputs):
   """Compares the first output that differs, if there is one."""
   a, b = found.tf1, found.tf2
   compared = None
   for mine, theirs in zip(a.outputs, b.outputs, strict=False):
-    arrays = replays[0].fetch([mine])[0], replays[1].fetch([theirs])[0]
+    arrays = outputs[0][mine], outputs[1][theirs]
     compared = values.compare_arrays(a.name, *arrays, tolerances.Tolerance())
     if not compared.passed:
       return dataclasses.replace(compared, dtype=a.dtype)
   return None
 
 
-def _layers(alignment, graphs, sketches):
+def _layers(alignment, sides, floor):
   layers = []
-  for name, node in graphs[0].nodes.items():
+  for name, node in sides[0].graph.nodes.items():
     distance = alignment.distance(name)
-    if distance is None or not sketches[0][name]:
+    if distance is None or not sides[0].sketches[name]:
       continue
-    scale = sketches[0][name][0].magnitude
+    sketch = sides[0].sketches[name][0]
     layers.append(
       divergence.LayerError(
         name,
         alignment.pairs[name],
         node.op_type,
-        sketches[0][name][0].shape,
-        distance * scale,
-        alignment.tolerance * scale,
-        scale,
+        sketch.shape,
+        distance * sketch.magnitude,
+        alignment.tolerance * sketch.magnitude,
+        sketch.magnitude,
+        floor[name] * sketch.magnitude if name in floor else None,
       )
     )
   return layers

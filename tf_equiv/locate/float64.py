@@ -10,6 +10,7 @@ computes in float32 between two casts, and is listed in `fallbacks`.
 """
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,19 @@ from tf_equiv import compat
 from tf_equiv.locate import batch_norm
 from tf_equiv.tf1 import random_values
 
+# What only reads a variable, by the type of its handle.
+_READS = {
+  'VarHandleOp': (
+    'ReadVariableOp',
+    'ResourceGather',
+    'VariableShape',
+    'VarIsInitializedOp',
+  ),
+  'VariableV2': ('Identity',),
+  'Variable': ('Identity',),
+}
+# Functions of Python return what they were written for.
+_OF_PYTHON = ('PyFunc', 'PyFuncStateless', 'EagerPyFunc')
 FLOAT, DOUBLE = tf.float32.as_datatype_enum, tf.float64.as_datatype_enum
 
 
@@ -37,11 +51,30 @@ class Rewritten:
   fallbacks: set[str]
 
 
-def rewrite(graph_def: tf.compat.v1.GraphDef) -> Rewritten:
+def unchanged_variables(graph_def: tf.compat.v1.GraphDef) -> set[str]:
+  """Returns the names of the variables that nothing but reads them."""
+  variables = {
+    node.name: _READS[node.op] for node in graph_def.node if node.op in _READS
+  }
+  changed = set()
+  for node in graph_def.node:
+    for ref in node.input:
+      name = ref.split(':')[0]
+      if name in variables and node.op not in variables[name]:
+        changed.add(name)
+  return set(variables) - changed
+
+
+def rewrite(
+  graph_def: tf.compat.v1.GraphDef, unchanged: Collection[str] = ()
+) -> Rewritten:
   """Rewrites a graph and the functions that it calls.
 
   Args:
     graph_def: the graph; it is not changed.
+    unchanged: names of the variables that nothing but reads them. They stay
+      float32, and what is read is cast, so that no wide copy of all variables
+      is in memory.
 
   Returns:
     The rewritten graph.
@@ -62,7 +95,9 @@ def rewrite(graph_def: tf.compat.v1.GraphDef) -> Rewritten:
     function.node_def.extend(nodes)
     for key, ref in function.ret.items():
       function.ret[key] = body.now(ref)
-  body = Body(graph_def.node, functions, fallbacks, is_function=False)
+  body = Body(
+    graph_def.node, functions, fallbacks, is_function=False, narrow=unchanged
+  )
   result.node.extend(body.rewritten())
   tensors = {ref: body.now(ref) for ref in body.moved}
   return Rewritten(result, tensors, fallbacks)
@@ -75,7 +110,8 @@ class Body:
     moved: reference to what a tensor became, where it is another.
   """
 
-  def __init__(self, nodes, functions, fallbacks, is_function):
+  def __init__(self, nodes, functions, fallbacks, is_function, narrow=()):
+    self._narrow = narrow
     self._nodes, self._functions = nodes, functions
     self._fallbacks, self._is_function = fallbacks, is_function
     self._new = []
@@ -144,6 +180,12 @@ class Body:
     definition = self._functions.get(node.op) or compat.op_definition(node.op)
     if definition is None or not _has_floats(node, definition):
       self._new.append(node)
+      return
+    if node.name in self._narrow:
+      self._new.append(node)
+      return
+    if node.input and node.input[0].split(':')[0] in self._narrow:
+      self._keep(node, [], _types(definition.output_arg, node))
       return
     draws = bool(random_values.family_of(node.op))
     changed = _widened(node)
@@ -217,6 +259,8 @@ def _widened(node):
 
 
 def _has_kernel(node) -> bool:
+  if node.op in _OF_PYTHON:
+    return False
   kernels = compat.cpu_kernels(node.op)
   if not kernels:  # A function, or an op of control flow.
     return True

@@ -1,17 +1,20 @@
 """Runs a captured graph again, and returns whatever tensors are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.locate import float64
+from tf_equiv import compat
+from tf_equiv.locate import float64, parts
 from tf_equiv.tf1 import capture as capture_lib
 from tf_equiv.tf1 import runner
 
 v1 = tf.compat.v1
 
-_VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
+# Values are fetched, and variables are set, in parts of about so many bytes.
+_PART = 96 << 20
+_MOST_KEPT = 512 << 20
 
 
 class Replay:
@@ -23,31 +26,49 @@ class Replay:
       was asked for.
   """
 
-  def __init__(self, captured: capture_lib.Capture, double: bool):
+  def __init__(
+    self,
+    captured: capture_lib.Capture,
+    double: bool,
+    results: Sequence[str] = (),
+  ):
     """Prepares the graph.
 
     Args:
       captured: what to run.
       double: whether it computes in float64.
+      results: names of the tensors that the rest serves; what they do not
+        depend on cannot be fetched. Without them everything can be.
     """
     graph_def = _with_variables(captured)
+    if results:
+      graph_def = _pruned(graph_def, [name.split(':')[0] for name in results])
+    self._captured, self._double = captured, double
+    self._original = {node.name for node in graph_def.node}
+    unchanged = float64.unchanged_variables(graph_def)
     self._tensors = {}
     self.fallbacks = set()
     if double:
-      rewritten = float64.rewrite(graph_def)
+      rewritten = float64.rewrite(graph_def, unchanged)
       graph_def = rewritten.graph_def
       self._tensors, self.fallbacks = rewritten.tensors, rewritten.fallbacks
     self.fixed: dict[str, np.ndarray] = {}
-    self._captured, self._double = captured, double
     self._graph = tf.Graph()
     with self._graph.as_default():
       tf.import_graph_def(graph_def, name='')
-    self._set, self._values = self._setters()
-    config = runner.session_config()
-    self._session = v1.Session(graph=self._graph, config=config)
-    self._feed = {
-      name: self._wide(value) for name, value in captured.feeds.items()
+    self._setters = self._make_setters()
+    self._changed = {
+      n: s for n, s in self._setters.items() if n not in unchanged
     }
+    self._is_set = False
+    config = runner.session_config()
+    # A graph that runs once is not optimized in vain.
+    config.graph_options.optimizer_options.opt_level = -1
+    self._session = v1.Session(graph=self._graph, config=config)
+    self._feed = {}
+    for name, value in captured.feeds.items():
+      if self._has(name):
+        self._feed[name] = self._wide(value)
 
   def __enter__(self) -> 'Replay':
     return self
@@ -55,29 +76,53 @@ class Replay:
   def __exit__(self, *exc_info) -> None:
     self._session.close()
 
+  def _has(self, name: str) -> bool:
+    try:
+      self._graph.get_tensor_by_name(name)
+    except KeyError:
+      return False
+    return True
+
   def _wide(self, value: np.ndarray) -> np.ndarray:
     if self._double and value.dtype == np.float32:
       return value.astype(np.float64)
     return value
 
-  def _setters(self):
-    operations, values = [], {}
-    with self._graph.as_default():
+  def _make_setters(self):
+    """Returns (op that sets it, placeholder, value) of each variable."""
+    setters = {}
+    with self._graph.as_default(), v1.name_scope('tf_equiv_set'):
       for name, (_, value) in self._captured.variables.items():
-        op = self._graph.get_operation_by_name(name)
-        fed = v1.placeholder(value.dtype, value.shape)
-        # Cast inside, so that no wide copy of all variables is kept.
-        given = fed
-        if self._double and value.dtype == np.float32:
-          given = tf.cast(fed, tf.float64)
+        try:
+          op = self._graph.get_operation_by_name(name)
+        except KeyError:
+          continue  # Nothing that is wanted reads it.
+        given = fed = v1.placeholder(value.dtype, value.shape)
+        dtype = tf.as_dtype(op.get_attr('dtype'))
+        if dtype != given.dtype:
+          # Inside, so that no wide copy of all variables is kept.
+          given = tf.cast(fed, dtype)
         if op.type == 'VarHandleOp':
-          operations.append(
-            tf.raw_ops.AssignVariableOp(resource=op.outputs[0], value=given)
+          setter = tf.raw_ops.AssignVariableOp(
+            resource=op.outputs[0], value=given
           )
         else:
-          operations.append(v1.assign(op.outputs[0], given).op)
+          setter = v1.assign(op.outputs[0], given).op
+        setters[name] = setter, fed, value
+    return setters
+
+  def _set_variables(self) -> None:
+    """Gives the variables their values, where they may have others."""
+    waiting = list((self._changed if self._is_set else self._setters).values())
+    self._is_set = True
+    while waiting:
+      operations, values, size = [], {}, 0
+      while waiting and size <= _PART:
+        operation, fed, value = waiting.pop()
+        operations.append(operation)
         values[fed] = value
-    return operations, values
+        size += value.nbytes
+      self._session.run(operations, values)
 
   def is_small(self, name: str, most: int) -> bool:
     """Tells whether a tensor has a known shape of few elements."""
@@ -95,7 +140,7 @@ class Replay:
         they are drawn.
     """
     self.fixed.update(values)
-    self._feed.update(values)
+    self._feed.update((n, x) for n, x in values.items() if self._has(n))
 
   def fetch(self, names: Sequence[str], drawn: bool = False):
     """Runs the graph from its initial state.
@@ -106,20 +151,63 @@ class Replay:
         drawn, and not as what they are cast to.
 
     Returns:
-      Their values, in one run.
+      Their values.
     """
-    self._session.run(self._set, self._values)
-    wanted = list(names)
-    if not drawn:
-      wanted = [self._tensors.get(name, name) for name in wanted]
-    return self._session.run(wanted, self._feed)
+    if drawn:
+      if not names:
+        return []
+      self._set_variables()
+      return self._session.run(list(names), self._feed)
+    found = dict(self.stream(names))
+    return [found[name] for name in names]
+
+  def stream(self, names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Runs the graph from its initial state, in parts of bounded memory.
+
+    Args:
+      names: names of tensors of the captured graph.
+
+    Yields:
+      (name, value) of each; those of one part in no particular order.
+    """
+    asked = {}
+    for name in dict.fromkeys(names):
+      asked.setdefault(self._tensors.get(name, name), []).append(name)
+    if not asked:
+      return
+    divided = parts.divide(
+      self._graph, list(asked), self._feed, self._is_nested, _PART, _MOST_KEPT
+    )
+    handed_on = {}
+    for part in divided:
+      tensors = [*part.wanted, *part.kept]
+      if tensors:
+        self._set_variables()
+        values = self._session.run(tensors, {**self._feed, **handed_on})
+        handed_on.update(
+          zip(part.kept, values[len(part.wanted) :], strict=True)
+        )
+        del values[len(part.wanted) :]
+        for name in reversed(part.wanted):
+          value = values.pop()
+          for each in asked[name]:
+            yield each, value
+          del value
+      for name in part.done:
+        handed_on.pop(name, None)
+
+  def _is_nested(self, name: str) -> bool:
+    if name not in self._original:
+      name = name.split('/tf_equiv_')[0]  # One that the rewriting added.
+    op = self._captured.graph.get_operation_by_name(name)
+    return compat.is_in_control_flow(op) and op.type != 'Exit'
 
 
 def _with_variables(captured: capture_lib.Capture):
   """Returns the graph with a variable for each resource from outside."""
   graph_def = captured.graph.as_graph_def()
   for node in graph_def.node:
-    if node.name not in captured.variables or node.op in _VARIABLES:
+    if node.name not in captured.variables or node.op in parts.VARIABLES:
       continue
     value = captured.variables[node.name][1]
     handle = v1.NodeDef(name=node.name, op='VarHandleOp')
@@ -128,3 +216,24 @@ def _with_variables(captured: capture_lib.Capture):
     handle.attr['shared_name'].s = node.name.encode()
     node.CopyFrom(handle)
   return graph_def
+
+
+def _pruned(graph_def, roots: Sequence[str]):
+  """Returns the part of a graph that some ops depend on."""
+  nodes = {node.name: node for node in graph_def.node}
+  seen, pending = set(roots), list(roots)
+  while pending:
+    for ref in nodes[pending.pop()].input:
+      name = ref.lstrip('^').split(':')[0]
+      if name not in seen:
+        seen.add(name)
+        pending.append(name)
+  pruned = v1.GraphDef()
+  pruned.versions.CopyFrom(graph_def.versions)
+  pruned.library.CopyFrom(graph_def.library)
+  for node in graph_def.node:
+    if node.name in seen:
+      kept = pruned.node.add()
+      kept.CopyFrom(node)
+      kept.attr.pop('_class', None)  # It may name what is left out.
+  return pruned

@@ -6,11 +6,14 @@ J. Lindenstrauss, 1984): a few of them estimate how far apart two arrays are.
 """
 
 import dataclasses
+import functools
+import math
 
 import numpy as np
 
 _PROJECTIONS = 6
-_BLOCK = 1 << 15
+# Small enough for the fastest cache, and for one thread to be enough.
+_BLOCK = 1 << 13
 # Arrays with larger numbers are compared on a logarithmic scale, so that a mask
 # of -1e9 does not hide what is beside it.
 _LARGE = 1e5
@@ -41,10 +44,10 @@ class Sketch:
   is_constant: bool
   is_finite: bool
 
-  @property
+  @functools.cached_property
   def size(self) -> int:
     """Number of elements."""
-    return int(np.prod(self.shape))
+    return math.prod(self.shape)
 
 
 class Sketcher:
@@ -52,36 +55,78 @@ class Sketcher:
 
   def __init__(self):
     generator = np.random.default_rng(20260101)
-    self._signs = generator.choice([-1.0, 1.0], (_BLOCK, _PROJECTIONS))
-    self._of_blocks = generator.choice([-1.0, 1.0], 1 << 20)
+    self._signs = generator.choice([-1.0, 1.0], (_PROJECTIONS, _BLOCK))
+    self._of_blocks = generator.choice(np.array([-1, 1], np.int8), 1 << 20)
 
   def sketch(self, array: np.ndarray) -> Sketch:
     """Returns the sketch of a numeric array."""
     array = np.asarray(array)
-    flat = array.reshape(-1).astype(np.float64, copy=False)
-    finite = bool(np.isfinite(flat).all())
+    flat = array.reshape(-1)
+    low, high = (
+      (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+    )
+    finite = bool(np.isfinite(low) and np.isfinite(high))
     if not finite:
+      flat = flat.astype(np.float64)
       flat = np.nan_to_num(flat, nan=1.25e19, posinf=2.5e19, neginf=-2.5e19)
-    low, high = (flat.min(), flat.max()) if flat.size else (0.0, 0.0)
-    magnitude = float(max(abs(low), abs(high)))
-    scale = magnitude
-    if magnitude > _LARGE:
-      flat = np.arcsinh(flat)
-      scale = float(np.arcsinh(magnitude))
-    projections = np.zeros(_PROJECTIONS)
+      low, high = float(flat.min()), float(flat.max())
+    magnitude = max(abs(low), abs(high))
+    is_large = magnitude > _LARGE
+    projections, total, squares = np.zeros(_PROJECTIONS), 0.0, 0.0
+    # Block by block, so that each is read but once.
     for i, start in enumerate(range(0, flat.size, _BLOCK)):
-      part = flat[start : start + _BLOCK]
-      projections += self._of_blocks[i] * (part @ self._signs[: part.size])
+      part = flat[start : start + _BLOCK].astype(np.float64, copy=False)
+      if is_large:
+        part = np.arcsinh(part)
+      projections += self._of_blocks[i] * np.array(
+        [signs[: part.size] @ part for signs in self._signs]
+      )
+      total += float(part.sum())
+      squares += float(part @ part)
     return Sketch(
       array.shape,
       magnitude,
-      scale,
+      float(np.arcsinh(magnitude)) if is_large else magnitude,
       projections,
-      float(flat.sum()),
-      float(flat @ flat),
-      bool(low == high),
+      total,
+      squares,
+      low == high,
       finite,
     )
+
+
+def of_run(run, captured, graph, labels, sketcher):
+  """Runs a captured graph once, and summarizes what it computes.
+
+  Args:
+    run: a `replay.Replay` of the graph.
+    captured: the graph.
+    graph: the same as `nodes.Graph`.
+    labels: results whose values are kept.
+    sketcher: makes the sketches.
+
+  Returns:
+    (sketches of the outputs of each node by its name, results by label).
+  """
+  found = {
+    name: [None] * len(node.outputs) for name, node in graph.nodes.items()
+  }
+  places = {
+    tensor: (name, i)
+    for name, node in graph.nodes.items()
+    for i, tensor in enumerate(node.outputs)
+  }
+  wanted = {}
+  for label in labels:
+    wanted.setdefault(captured.targets[label].name, []).append(label)
+  results = {}
+  for tensor, array in run.stream([*places, *wanted]):
+    if tensor in places:
+      name, i = places[tensor]
+      found[name][i] = sketcher.sketch(array)
+    for label in wanted.get(tensor, ()):
+      results[label] = array
+  return found, results
 
 
 def distance(a: Sketch, b: Sketch) -> float:
@@ -92,11 +137,26 @@ def distance(a: Sketch, b: Sketch) -> float:
   """
   if a.shape != b.shape:
     return float('inf')
-  scale = max(a.scale, b.scale)
-  if not a.size or not scale:
-    return 0.0
-  gap = (a.projections - b.projections) / scale
-  return float(np.sqrt(np.mean(gap * gap) / a.size))
+  return float(distances(a, b.projections[np.newaxis], np.array([b.scale]))[0])
+
+
+def distances(
+  a: Sketch, projections: np.ndarray, scales: np.ndarray
+) -> np.ndarray:
+  """Estimates how far an array is from each of several of its shape.
+
+  Args:
+    a: sketch of the array.
+    projections: of the others, a row each.
+    scales: of the others.
+
+  Returns:
+    The distance from each; see `distance`.
+  """
+  scale = np.maximum(a.scale, scales)
+  scale = np.where(scale == 0, 1.0, scale)
+  gap = (projections - a.projections) / scale[:, np.newaxis]
+  return np.sqrt(np.sum(gap * gap, 1) / (_PROJECTIONS * max(a.size, 1)))
 
 
 def rearranged(a: Sketch, b: Sketch, tolerance: float) -> bool:

@@ -24,6 +24,8 @@ _MOST_RENAMES = 12
 _MOST_HINTS = 3
 _MOST_DIFFERENCES = 5
 _MOST_LONE = 3
+# By so much the relative error must grow in an op for it to be named.
+_LEAST_GROWTH = 4.0
 _ROUND_UP = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
 
@@ -39,6 +41,8 @@ def failure(verdict: verdict_lib.Verdict) -> str:
   most = _MOST_BESIDE_OTHERS if verdict.comparisons else _MOST_ITEMS
   lines += ['  ' + line for line in verdict.evidence[:most]]
   lines += _more(verdict.evidence, most, indent='  ')
+  if verdict.noise is not None:
+    lines += _noise(verdict.noise)
   most = _MOST_BESIDE_OTHERS if verdict.divergence else _MOST_ITEMS
   if verdict.ledger is not None:
     lines += _ledger(verdict.ledger)
@@ -85,6 +89,11 @@ def divergence(found: divergence_lib.Divergence) -> str:
   return '\n'.join(_divergence(found) + more)
 
 
+def noise(found: divergence_lib.Noise) -> str:
+  """Returns a text about how large rounding is, and where it grows."""
+  return '\n'.join(_noise(found))
+
+
 def _divergence(found: divergence_lib.Divergence) -> list[str]:
   lines = ['  the sides part at']
   for side, place in zip(_SIDES, (found.tf1, found.tf2), strict=True):
@@ -124,6 +133,27 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
       '    also at %s'
       % ', '.join(str(other.tf1) for other in found.others[:_MOST_LONE])
     )
+  return lines
+
+
+def _noise(found: divergence_lib.Noise) -> list[str]:
+  lines = []
+  if found.place is not None and found.factor >= _LEAST_GROWTH:
+    lines.append(
+      '  rounding grows %s-fold in %s at %s%s'
+      % (
+        '%.3g' % found.factor if found.factor < 1e3 else '%.0e' % found.factor,
+        found.side,
+        found.place,
+        _of_line(found.place),
+      )
+    )
+  else:
+    lines.append('  rounding adds up over many ops; none makes it grow alone')
+  lines.append(
+    '  float32 itself errs by up to %s in %s, whose values go up to %s'
+    % (_number(found.error), found.result, _number(found.scale))
+  )
   return lines
 
 
@@ -168,7 +198,7 @@ def _comparison(c: values.ValueComparison, sides=_SIDES) -> list[str]:
       _number(c.allowed),
     )
     if np.isfinite(c.needed_atol):
-      line += '; would pass with atol=%s' % _number_up(c.needed_atol)
+      line += '; would pass with atol=%s' % number_up(c.needed_atol)
   elif c.dtype not in ('string', 'bool'):
     line += '; must be equal'
   return lines + [line] + (['  ' + c.note] if c.note else [])
@@ -312,7 +342,13 @@ def _number(value: float) -> str:
   return '%.3g' % value
 
 
-def _number_up(value: float) -> str:
+def rounded_up(value: float) -> str:
+  """Returns a number that is not less than a value, in two digits."""
+  context = decimal.Context(prec=2, rounding=decimal.ROUND_CEILING)
+  return '%.2g' % context.create_decimal_from_float(float(value))
+
+
+def number_up(value: float) -> str:
   """Rounds up to three digits, so that the printed number really passes."""
   return '%.3g' % _ROUND_UP.create_decimal_from_float(float(value))
 

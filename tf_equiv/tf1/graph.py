@@ -32,6 +32,7 @@ class Built:
   Attributes:
     graph: the graph.
     inputs: nest of placeholders.
+    outputs: nest of the output tensors.
     fetches: results by kind.
     variables: the global variables.
     specs: their descriptions.
@@ -44,11 +45,13 @@ class Built:
     depends_on_training: see `Observation`.
     output_order: see `Observation`.
     draws: ledger of the draws.
+    activations: see `Observation`.
     seconds: wall time of the build.
   """
 
   graph: Any
   inputs: Any
+  outputs: Any
   fetches: Dict[str, Any]
   variables: List[Any]
   specs: List[observation_lib.VariableSpec]
@@ -60,7 +63,8 @@ class Built:
   depends_on_training: bool
   output_order: Dict[str, int]
   draws: List[draws_lib.Draw]
-  seconds: float
+  activations: int = 0
+  seconds: float = 0.0
 
   def feed(self, inputs: Any) -> Dict[Any, np.ndarray]:
     """Returns what to feed for the inputs of a plan, by placeholder."""
@@ -93,10 +97,17 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
     inputs = placeholders(plan.inputs)
     outputs = build_outputs(program, inputs, plan, graph)
     variables = list(v1.global_variables())
-    fetches = fetches_of(program, plan, outputs, inputs, variables)
-    return Built(
+    fetches = {
+      'outputs': dict(
+        (path, leaf if tensors.is_tensor(leaf) else tf.constant(leaf))
+        for path, leaf in nest.flatten(outputs)
+      ),
+      'losses': list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)),
+    }
+    built = Built(
       graph=graph,
       inputs=inputs,
+      outputs=outputs,
       fetches=fetches,
       variables=variables,
       specs=[spec_of(variable) for variable in variables],
@@ -104,15 +115,60 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
       losses=[variables_behind(loss) for loss in fetches['losses']],
       updates=list(v1.get_collection(v1.GraphKeys.UPDATE_OPS)),
       random_ops=random_values.random_ops([t.op for t in results_of(fetches)]),
-      initializers=(
-        v1.global_variables_initializer(),
-        [v1.local_variables_initializer(), v1.tables_initializer()],
-      ),
+      initializers=_initializers(),
       depends_on_training=plan.training and is_stochastic_or_updates(outputs),
       output_order=order_of(graph, fetches['outputs']),
       draws=seeds.draws,
-      seconds=time.time() - start,
+      activations=tensors.bytes_computed(results_of(fetches)),
     )
+  built.seconds = time.time() - start
+  return with_gradients(built, program, plan) if plan.gradients else built
+
+
+def with_gradients(
+  built: Built, program: program_lib.Program, plan: plan_lib.RunPlan
+) -> Built:
+  """Adds the loss of a plan and its gradients to the graph of a forward pass.
+
+  Args:
+    built: the forward pass, which stays usable by itself.
+    program: the user's TF1 code.
+    plan: what to build, in the seed mode of the forward pass.
+
+  Returns:
+    The same graph with more results.
+
+  Raises:
+    UsageError: if `compute_loss` returns something unusable.
+  """
+  start = time.time()
+  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
+  with program.behavior.active(), seeds, built.graph.as_default():
+    # A loss may draw random numbers, too.
+    if plan.seed_mode is seeds_lib.SeedMode.NUM_RANDOM_OPS:
+      seeds.operation_seed = len(built.draws)
+    found = _gradients(program, plan, built.outputs, built.inputs, built)
+    initializers = _initializers()  # A loss may create variables, too.
+    drawn = [
+      dataclasses.replace(draw, index=draw.index + len(built.draws))
+      for draw in seeds.draws
+    ]
+  fetches = dict(built.fetches, **found)
+  return dataclasses.replace(
+    built,
+    fetches=fetches,
+    random_ops=random_values.random_ops([t.op for t in results_of(fetches)]),
+    initializers=initializers,
+    draws=built.draws + drawn,
+    seconds=built.seconds + time.time() - start,
+  )
+
+
+def _initializers() -> Tuple[Any, List[Any]]:
+  return (
+    v1.global_variables_initializer(),
+    [v1.local_variables_initializer(), v1.tables_initializer()],
+  )
 
 
 def results_of(fetches: Dict[str, Any]) -> List[Any]:
@@ -197,24 +253,10 @@ def spec_of(variable) -> observation_lib.VariableSpec:
   )
 
 
-def fetches_of(program, plan, outputs, inputs, variables):
-  """Returns what a run of the forward pass fetches."""
-  fetches = {
-    'outputs': dict(
-      (path, leaf if tensors.is_tensor(leaf) else tf.constant(leaf))
-      for path, leaf in nest.flatten(outputs)
-    ),
-    'losses': list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)),
-  }
-  if plan.gradients:
-    fetches.update(_gradients(program, plan, outputs, inputs, variables))
-  return fetches
-
-
-def _gradients(program, plan, outputs, inputs, variables):
+def _gradients(program, plan, outputs, inputs, built):
   """Builds the loss and its gradients for each trainable variable."""
   parts, loss = losses_lib.total_loss(program, outputs, inputs)
-  trainable = [v for v in variables if v.trainable]
+  trainable = [v for v in built.variables if v.trainable]
   watched = dict(nest.flatten(inputs)) if plan.input_gradients else {}
   watched = {path: x for path, x in watched.items() if x.dtype.is_floating}
   targets = trainable + list(watched.values())

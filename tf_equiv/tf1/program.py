@@ -68,6 +68,9 @@ class Program:
     update_ops: whether the default training step runs UPDATE_OPS.
     train: `train_tf1(inputs)`, a whole training step in place of the default.
     defined: names of the template methods that the test case overrides.
+    step: `step(recording)`, where `build` made a training step as well; returns
+      (loss or None, operation) of it, and adds to the `updates.Recording` what
+      that did not see.
   """
 
   build: Callable[..., Any]
@@ -79,3 +82,4 @@ class Program:
   update_ops: bool = True
   train: Optional[Callable[[Any], Any]] = None
   defined: FrozenSet[str] = frozenset()
+  step: Optional[Callable[[Any], Any]] = None

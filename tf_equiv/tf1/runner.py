@@ -1,18 +1,18 @@
 """Runs the TF1 side: a `tf.Graph`, one session, one observation."""
 
 import logging
-import sys
 import time
 from typing import Any, Dict, List, Optional
 
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv.tf1 import environment as environment_lib
 from tf_equiv.tf1 import graph as graph_lib
+from tf_equiv.tf1 import jitter, random_values, user_code, weights
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import random_values, user_code, weights
 
 v1 = tf.compat.v1
 _log = logging.getLogger('tf_equiv')
@@ -55,7 +55,15 @@ def run(
       )
       observed.random_values = random_values.observe(ops, drawn)
       same = {op.outputs[0]: value for op, value in zip(ops, drawn)}
-      observed.jitter = _jitter(session, built.fetches, results, feed, same)
+      observed.jitter = jitter.measure(
+        session,
+        built.fetches,
+        results,
+        feed,
+        same,
+        observed.weights,
+        lambda values: assign(session, built.variables, values),
+      )
     if plan.updates:
       observed.updated = _run_updates(built, feed, observed.weights)
   observed.seconds['TF1 run'] = time.time() - start
@@ -103,16 +111,13 @@ def _describe(built, observed) -> None:
   observed.structure = built.structure
   observed.depends_on_training = built.depends_on_training
   observed.draws = list(built.draws)
+  observed.activations = built.activations
   observed.output_order = dict(built.output_order)
 
 
 def environment() -> Dict[str, str]:
-  """Returns the versions that a result may depend on."""
-  return {
-    'python': '%d.%d.%d' % sys.version_info[:3],
-    'tensorflow': tf.__version__,
-    'numpy': np.__version__,
-  }
+  """Returns the versions and switches that a result may depend on."""
+  return environment_lib.describe()
 
 
 def _restore_missing(results) -> List[Any]:
@@ -175,50 +180,6 @@ def assign(session, variables, values) -> None:
     fed.add(source.name)
   if operations:
     session.run(operations, feed)
-
-
-def _jitter(session, fetches, results, feed, draws) -> Dict[str, float]:
-  """Runs again with inputs that are one unit in the last place away.
-
-  Returns:
-    The largest change of each floating-point output, by path; nothing where no
-    input is a floating-point number.
-  """
-  generator, moved = np.random.RandomState(0), dict(feed)
-  for tensor, array in feed.items():
-    if tensor.dtype.is_floating and array.dtype.kind == 'f':
-      signs = generator.choice([-1, 1], array.shape)
-      moved[tensor] = np.nextafter(array, (signs * np.inf).astype(array.dtype))
-  outputs = {
-    path: tensor
-    for path, tensor in fetches['outputs'].items()
-    if tensor.dtype.is_floating
-  }
-  if not outputs or all(moved[tensor] is feed[tensor] for tensor in feed):
-    return {}
-  moved.update(draws)
-  found = _changes(session.run(outputs, moved), results['outputs'])
-  if any(found.values()):
-    # Random numbers inside of loops cannot be held.
-    again = session.run(outputs, {**feed, **draws})
-    if any(_changes(again, results['outputs']).values()):
-      return {}
-  return found
-
-
-def _changes(values, before) -> Dict[str, float]:
-  """Largest change of each array."""
-  return {
-    path: float(
-      np.max(
-        np.abs(
-          np.asarray(value, np.float64) - np.asarray(before[path], np.float64)
-        ),
-        initial=0.0,
-      )
-    )
-    for path, value in values.items()
-  }
 
 
 def _run_updates(built, feed, values) -> Dict[str, np.ndarray]:

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from typing import Any, Dict, List
 
 import numpy as np
-import tensorflow as tf
 
 from tf_equiv.tf1 import (
   draws,
@@ -252,5 +251,7 @@ def _decode_text(data: bytes, entry: Dict) -> np.ndarray:
 
 def _decode_extension(data: bytes, entry: Dict) -> np.ndarray:
   """Decodes a dtype that NumPy does not have, bfloat16 above all."""
+  import tensorflow as tf  # noqa: PLC0415  (seldom needed, and slow)
+
   dtype = np.dtype(tf.as_dtype(entry['dtype']).as_numpy_dtype)
   return np.frombuffer(data, dtype=dtype).reshape(entry['shape']).copy()

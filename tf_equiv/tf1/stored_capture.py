@@ -65,7 +65,7 @@ def dump(
     UsageError: if the graph is larger than what a `GraphDef` can hold (2 GB).
   """
   try:
-    data = captured.graph.as_graph_def().SerializeToString()
+    data = captured.graph.as_graph_def().SerializeToString(deterministic=True)
   except Exception as error:  # ValueError, EncodeError, or of TensorFlow.
     raise errors.UsageError(
       'the graph cannot be stored, probably because its constants take more '

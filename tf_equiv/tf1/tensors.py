@@ -1,6 +1,6 @@
 """Helpers for tensors that serve graphs and eager execution alike."""
 
-from typing import Any
+from typing import Any, List
 
 import tensorflow as tf
 
@@ -71,3 +71,19 @@ def default_loss(outputs: Any, unused_inputs: Any) -> tf.Tensor:
     magnitude = tf.abs(leaf) if leaf.dtype.is_complex else leaf
     means.append(tf.reduce_mean(tf.square(tf.cast(magnitude, dtype))))
   return tf.add_n(means) / len(means)
+
+
+def bytes_computed(results: List[Any]) -> int:
+  """Returns the bytes of all floating-point tensors behind those of a graph."""
+  seen, pending, total = set(), [tensor.op for tensor in results], 0
+  while pending:
+    op = pending.pop()
+    if op.name in seen:
+      continue
+    seen.add(op.name)
+    pending.extend(tensor.op for tensor in op.inputs)
+    for tensor in op.outputs:
+      count = tensor.shape.num_elements()
+      if op.inputs and tensor.dtype.is_floating and count:
+        total += count * tensor.dtype.size
+  return total

@@ -190,7 +190,12 @@ def _build(program, plan, graph) -> Step:
       outputs = graph_lib.build_outputs(program, inputs, plan, graph)
       losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
       depends = graph_lib.is_stochastic_or_updates(outputs)
-      fetches, operation = _default_step(program, outputs, inputs, losses)
+      fetches = _fetched(outputs, losses)
+      if program.step is None:
+        operation = _default_step(program, outputs, inputs, fetches)
+      else:
+        loss, operation = program.step(recording)
+        fetches.update({} if loss is None else {'loss': loss})
       phases = [_Phase(fetches, [operation], recording.updates)]
       structure = nest.describe(outputs)
       order = graph_lib.order_of(graph, fetches['outputs'])
@@ -200,7 +205,7 @@ def _build(program, plan, graph) -> Step:
     _fetch_updates(phase)
     _fetch_draws(phase)
   variables = list(v1.global_variables())
-  owned = _owned_by_optimizers(recording, variables)
+  owned = owned_by_optimizers(recording, variables)
   rest = [v for v in variables if v.op.name in owned]
   return Step(
     graph=graph,
@@ -222,17 +227,21 @@ def _build(program, plan, graph) -> Step:
   )
 
 
-def _default_step(program, outputs, inputs, losses):
-  """Builds loss, gradients and their application, as TF1 code does."""
-  _, loss = losses_lib.total_loss(program, outputs, inputs)
-  fetches = {
+def _fetched(outputs, losses):
+  return {
     'outputs': {
       path: leaf if tensors.is_tensor(leaf) else tf.constant(leaf)
       for path, leaf in nest.flatten(outputs)
     },
     'losses': losses,
-    'loss': loss,
   }
+
+
+def _default_step(program, outputs, inputs, fetches):
+  """Builds loss, gradients and their application, as TF1 code does."""
+  _, loss = losses_lib.total_loss(program, outputs, inputs)
+  fetches['loss'] = loss
+  losses = fetches['losses']
   with user_code.running('TF1', 'build_tf1_optimizer'):
     optimizer = program.build_optimizer()
   if not optimizers.is_v1_optimizer(optimizer):
@@ -261,10 +270,9 @@ def _default_step(program, outputs, inputs, losses):
     before += v1.get_collection(v1.GraphKeys.UPDATE_OPS)
   # What is fetched is computed before the update overwrites the variables.
   with tf.control_dependencies(before):
-    operation = optimizer.apply_gradients(
+    return optimizer.apply_gradients(
       pairs, global_step=v1.train.get_or_create_global_step()
     )
-  return fetches, operation
 
 
 def check_clipped(clipped: Any, count: int, side: str) -> List[Any]:
@@ -412,9 +420,17 @@ def _fetch_draws(phase: _Phase) -> None:
   phase.fetches['draws'] = [op.outputs[0] for op in phase.random_ops]
 
 
-def _owned_by_optimizers(recording, variables):
-  """Names of slots, counters and moving averages: no part of the model."""
-  owned = set()
+def owned_by_optimizers(recording, variables):
+  """Returns names of variables that are no part of the model.
+
+  Args:
+    recording: what the optimizers did.
+    variables: all variables, of which some may have moving averages.
+
+  Returns:
+    Names of slots, counters and moving averages.
+  """
+  owned = set(recording.owned)
   for update in recording.updates:
     for variable in update.variables:
       slots = optimizers.all_variables_of(update.optimizer, variable)

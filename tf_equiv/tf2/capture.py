@@ -1,7 +1,9 @@
 """Captures the TF2 side as a graph, by tracing it."""
 
+import logging
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
@@ -11,6 +13,8 @@ from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import runner
+
+_log = logging.getLogger('tf_equiv')
 
 
 class CannotTraceError(Exception):
@@ -50,21 +54,9 @@ def capture(
       forward, observed, draws = used, used.observed, used.observed.draws
       forward.set(weights_for(observed))
     forward.restart = lambda: seeds.repeat(draws)
-    try:
-      graph, inputs, found = compat.traced_graph(forward, forward.inputs)
-    except errors.EquivalenceError:
-      raise
-    except Exception as error:
-      lines = str(error).strip().splitlines()
-      raise CannotTraceError(
-        '%s: %s' % (type(error).__name__, lines[0] if lines else '')
-      ) from error
+    graph, inputs, found = _traced(forward)
     feeds, variables = _captured(graph, forward, observed)
-    behind = []
-    if found['losses']:
-      behind = model_lib.variables_behind_losses(
-        forward.model, forward.variables
-      )
+    behind = forward.behind() if found['losses'] else []
   paths = dict(nest.flatten(inputs))
   feeds.update(
     (paths[path].name, value.numpy())
@@ -81,6 +73,27 @@ def capture(
     variables,
     forward.layer_lines,
   )
+
+
+def _traced(forward):
+  """Traces the forward pass; see `compat.traced_graph`.
+
+  Converting Python control flow takes longer than all the rest, and most models
+  have none that depends on tensors. Without the conversion that raises.
+  """
+  for forward.autograph in (False, True):
+    try:
+      return compat.traced_graph(forward, forward.inputs)
+    except Exception as error:
+      if not forward.autograph:
+        _log.info('tracing again, with AutoGraph', exc_info=True)
+        continue
+      if isinstance(error, errors.EquivalenceError):
+        raise
+      lines = str(error).strip().splitlines()
+      raise CannotTraceError(
+        '%s: %s' % (type(error).__name__, lines[0] if lines else '')
+      ) from error
 
 
 def _captured(graph, forward, observed):
@@ -106,5 +119,6 @@ def _captured(graph, forward, observed):
         'iterator, a generator)'
       )
     name = names.get(id(variable), variable.name.split(':')[0])
-    variables[inside.op.name] = (name, variable.numpy())
+    # Without a copy: what assigns to the variable later makes one.
+    variables[inside.op.name] = (name, np.asarray(variable.read_value()))
   return feeds, variables

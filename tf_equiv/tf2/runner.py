@@ -85,8 +85,22 @@ def input_tensors(inputs: Any) -> Any:
   return nest.map_leaves(lambda _, array: tf.constant(array), inputs)
 
 
-def call_model(program: Program, model: Any, inputs: Any, training: bool):
+def call_model(
+  program: Program,
+  model: Any,
+  inputs: Any,
+  training: bool,
+  autograph: bool = True,
+):
   """Calls the model; returns its outputs with composites expanded.
+
+  Args:
+    program: the user's TF2 code.
+    model: the model.
+    inputs: a nest of tensors.
+    training: the training flag.
+    autograph: whether a graph that is traced converts Python control flow on
+      tensors.
 
   Raises:
     UsageError: if it returns None, or something that is no eager tensor.
@@ -94,7 +108,10 @@ def call_model(program: Program, model: Any, inputs: Any, training: bool):
   _log.info('TF2: calling the model (training=%s)', training)
   call = program.call
   if not tf.executing_eagerly():
-    call = compat.converted_by_autograph(call)
+    if autograph:
+      call = compat.converted_by_autograph(call)
+    else:
+      call = tf.autograph.experimental.do_not_convert(call)
   with user_code.running('TF2', 'call_tf2'):
     outputs = call(model, inputs, training)
   if outputs is None:
@@ -191,6 +208,9 @@ def run(
       forward = _MirroredForward(program, plan, observed, created)
     else:
       forward = _Forward(program, plan, observed, created)
+      forward.measures = variant == variants.EAGER and sensitivity.can_record(
+        reference
+      )
       if used is not None:
         used.append(forward)
     if plan.weights == plan_lib.FIXED or variant != variants.EAGER:
@@ -212,13 +232,7 @@ def run(
       observed.weights = initial_values(forward.variables, created)
     forward.observe(found)
     if variant == variants.EAGER:
-      observed.sensitivity = sensitivity.measure(
-        lambda: call_model(
-          program, forward.model, forward.inputs, plan.training
-        ),
-        forward.variables,
-        observed.variables,
-      )
+      sensitivity.complete(forward, reference)
   observed.seconds['TF2'] = time.time() - start
   return observed
 
@@ -299,6 +313,10 @@ class _Forward:
     self.variables = []
     # Lets the draws of a call, which may be traced twice, begin anew.
     self.restart = lambda: None
+    self.autograph = True
+    # Whether the next eager call measures the effect of the variables.
+    self.measures = False
+    self._behind = None
     self._program, self._plan = program, plan
     self._observed, self._created = observed, created
     observed.takes_training = program.takes_training(self.model)
@@ -343,10 +361,18 @@ class _Forward:
     """Calls the model; what is returned are tensors only."""
     program, plan = self._program, self._plan
     self.restart()
-    with _tape(plan) as tape:
+    # What is created in this call cannot be watched.
+    measures = self.measures and bool(self.variables) and tf.executing_eagerly()
+    self.measures = self.measures and not measures
+    with _tape(plan, measures) as tape:
+      effects = sensitivity.Tape(tape, measures)
+      effects.watch(self.variables)
       if plan.input_gradients:
         tape.watch([x for _, x in nest.flatten(inputs) if x.dtype.is_floating])
-      outputs = call_model(program, self.model, inputs, plan.training)
+      outputs = call_model(
+        program, self.model, inputs, plan.training, self.autograph
+      )
+      effects.project(outputs)
       losses = model_lib.regularization_losses(self.model)
       if plan.gradients:
         parts = user_losses(program, outputs, inputs)
@@ -354,6 +380,10 @@ class _Forward:
     if not self.variables:
       self.variables = describe_variables(
         self._observed, self.model, self._created
+      )
+    if measures:
+      self._observed.sensitivity = effects.effects(
+        self.variables, self._observed.variables
       )
     self._observed.structure = nest.describe(outputs)
     found = {
@@ -402,14 +432,18 @@ class _Forward:
     observed.outputs = [
       (path, to_numpy(value)) for path, value in found['outputs'].items()
     ]
-    losses = found['losses']
-    behind = []
-    if losses:
-      behind = model_lib.variables_behind_losses(self.model, self.variables)
     observed.losses = [
       observation_lib.RegularizationLoss(names, loss.numpy())
-      for names, loss in zip(behind, losses, strict=True)
+      for names, loss in zip(self.behind(), found['losses'], strict=True)
     ]
+
+  def behind(self) -> list[tuple[str, ...]]:
+    """Names of the variables behind each regularization loss."""
+    if self._behind is None:
+      self._behind = model_lib.variables_behind_losses(
+        self.model, self.variables
+      )
+    return self._behind
 
 
 class _MirroredForward(_Forward):
@@ -462,8 +496,12 @@ def _check_mirrored(plan, reference) -> None:
     )
 
 
-def _tape(plan):
-  return tf.GradientTape() if plan.gradients else contextlib.nullcontext()
+def _tape(plan, measures):
+  if plan.gradients:
+    return tf.GradientTape(persistent=measures)
+  if measures:
+    return tf.GradientTape(watch_accessed_variables=False)
+  return contextlib.nullcontext()
 
 
 def describe_variables(observed, model, created) -> list[Any]:

@@ -1,0 +1,71 @@
+"""Runs a graph again with inputs a hair away: what is noise then moves."""
+
+from typing import Any, Callable, Dict, List
+
+import numpy as np
+
+
+def measure(
+  session,
+  fetches: Dict[str, Any],
+  results: Dict[str, Any],
+  feed: Dict[Any, np.ndarray],
+  draws: Dict[Any, np.ndarray],
+  values: List[np.ndarray],
+  assign: Callable[[List[np.ndarray]], None],
+) -> Dict[str, float]:
+  """Moves the inputs, or the weights, by one unit in the last place.
+
+  Args:
+    session: the session in which the graph ran.
+    fetches: results by kind; of them the outputs count.
+    results: what they were.
+    feed: the inputs, by placeholder. Where none of them is a floating-point
+      number (token ids), the weights are moved instead.
+    draws: values of the random draws.
+    values: the weights.
+    assign: sets the weights of the session. They are not restored.
+
+  Returns:
+    By how much each floating-point output moves, by path: the median of the
+    elements that are not zero, so that a few that jump (`round`, `argmax`)
+    do not count.
+  """
+  generator, moved = np.random.RandomState(0), {**feed, **draws}
+  outputs = {
+    path: tensor
+    for path, tensor in fetches['outputs'].items()
+    if tensor.dtype.is_floating
+  }
+  inputs = [tensor for tensor, array in feed.items() if _can_move(array)]
+  if not outputs or not (inputs or any(_can_move(x) for x in values)):
+    return {}
+  moved.update((tensor, _moved(feed[tensor], generator)) for tensor in inputs)
+  if not inputs:
+    assign([_moved(x, generator) if _can_move(x) else x for x in values])
+  found = session.run(outputs, moved)
+  before = results['outputs']
+  changes = {path: _change(x, before[path]) for path, x in found.items()}
+  if any(changes.values()):
+    # Random numbers inside of loops cannot be held.
+    if not inputs:
+      assign(values)
+    again = session.run(outputs, {**feed, **draws})
+    if any(not np.array_equal(x, before[p]) for p, x in again.items()):
+      return {}
+  return changes
+
+
+def _can_move(array) -> bool:
+  return np.asarray(array).dtype.kind == 'f'
+
+
+def _moved(array, generator):
+  signs = generator.choice([-1, 1], np.shape(array))
+  return np.nextafter(array, (signs * np.inf).astype(array.dtype))
+
+
+def _change(value, before) -> float:
+  value, before = np.asarray(value, np.float64), np.asarray(before, np.float64)
+  changes = np.abs(value - before)[(value != 0) | (before != 0)]
+  return float(np.median(changes)) if changes.size else 0.0
