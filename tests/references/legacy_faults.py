@@ -63,7 +63,7 @@ class ExitsHard(Good):
 class Hangs(Good):
   def build_tf1(self, inputs, training):
     # Processes that it starts must not outlive it.
-    subprocess.Popen(['sleep', '1000'])
+    subprocess.Popen(['sleep', '1000.%d' % os.getppid()])
     while True:
       time.sleep(1)  # here it hangs
 

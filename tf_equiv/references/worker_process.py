@@ -344,6 +344,7 @@ class _Output:
   def __init__(self, descriptor: int):
     self._descriptor = descriptor
     self._parts: collections.deque[bytes] = collections.deque()
+    self._lock = threading.Lock()
     self._thread = threading.Thread(
       target=self._read, name='tf_equiv output', daemon=True
     )
@@ -353,17 +354,19 @@ class _Output:
     size = 0
     with os.fdopen(self._descriptor, 'rb', buffering=0) as stream:
       while data := stream.read(4096):
-        self._parts.append(data)
-        size += len(data)
-        while size - len(self._parts[0]) > _OUTPUT_BYTES:
-          size -= len(self._parts.popleft())
+        with self._lock:
+          self._parts.append(data)
+          size += len(data)
+          while size - len(self._parts[0]) > _OUTPUT_BYTES:
+            size -= len(self._parts.popleft())
 
   def close(self) -> None:
     # A process that left the session may keep the pipe open.
     self._thread.join(1.0)
 
   def text(self) -> str:
-    return b''.join(list(self._parts)).decode('utf-8', 'replace')
+    with self._lock:
+      return b''.join(self._parts).decode('utf-8', 'replace')
 
 
 def _pipe(stack):

@@ -231,7 +231,7 @@ def targets_of(
     targets[TOTAL, TOTAL] = fetches['loss']
     names = [spec.name for spec in specs if spec.trainable]
     if connected is not None:
-      present = tf.get_static_value(connected)
+      present = compat.get_static_value(connected)
       names = [name for name, ok in zip(names, present) if ok]
     for name, tensor in zip(names, fetches['gradients']):
       if tensor is not None:

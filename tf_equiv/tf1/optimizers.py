@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv import compat_optimizers
+from tf_equiv import compat, compat_optimizers
 
 v1 = tf.compat.v1
 
@@ -118,8 +118,8 @@ def plain(value: Any) -> Any:
   """Returns a number or flag as Python has it, None for what is neither."""
   if hasattr(value, 'numpy') and tf.executing_eagerly():
     value = value.numpy()  # A tensor or a variable.
-  elif tf.is_tensor(value):
-    value = tf.get_static_value(value)
+  elif compat.is_tensor(value):
+    value = compat.get_static_value(value)
   if isinstance(value, (bool, np.bool_)):
     return bool(value)
   if isinstance(value, (int, float, np.number)):

@@ -137,9 +137,11 @@ def user_line_of_stack(stack) -> SourceLine:
   """Returns the innermost line of the user's code in an op's traceback.
 
   Args:
-    stack: its frames as (file, line number, function), outermost first.
+    stack: frames that begin with file, line number and function, outermost
+      first; None where there are none, as in an imported graph.
   """
-  return _first_user_line(list(stack))
+  frames = stack or ()
+  return _first_user_line([(frame[0], frame[1], frame[2]) for frame in frames])
 
 
 def _first_user_line(stack: List) -> SourceLine:

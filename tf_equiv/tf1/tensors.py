@@ -4,6 +4,7 @@ from typing import Any, List
 
 import tensorflow as tf
 
+from tf_equiv import compat
 from tf_equiv.tf1 import errors, nest
 
 
@@ -31,7 +32,7 @@ def _expand(unused_path: str, leaf: Any) -> Any:
 
 def is_tensor(leaf: Any) -> bool:
   """Tells whether a leaf is a tensor or a variable of any kind."""
-  return tf.is_tensor(leaf) or isinstance(leaf, tf.Variable)
+  return compat.is_tensor(leaf) or isinstance(leaf, tf.Variable)
 
 
 def default_loss(outputs: Any, unused_inputs: Any) -> tf.Tensor:
