@@ -13,12 +13,24 @@ BAZEL_ARGS ?=
 BUILDIFIER ?= $(firstword $(wildcard .tools/node_modules/.bin/buildifier) \
 	$(shell command -v buildifier))
 
+# The Python 3.7 to make .tf115 from; if empty, the first one that is found.
+TF1_PYTHON_BASE ?=
+
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 # Newer than setup.cfg when all that setup.cfg asks for is installed.
 INSTALLED := $(VENV)/.installed
 # Exists from the start of the first installation to its successful end.
 INSTALLING := $(VENV)/.installing
+
+# An environment with real TensorFlow 1.15, for tf_equiv.Tf1Interpreter.
+TF115 := .tf115
+TF115_INSTALLED := $(TF115)/.installed
+# TensorFlow 1.15 needs NumPy and protobuf of its time, and Python 3.7 their pip.
+TF115_PACKAGES := tensorflow==1.15.5 'protobuf<3.21' 'numpy<1.19' tf-slim==1.1.0
+# What tests are told, unless the caller names another interpreter.
+TF_EQUIV_TF1_PYTHON ?= $(addprefix $(CURDIR)/,$(patsubst \
+	%/.installed,%/bin/python,$(wildcard $(TF115_INSTALLED))))
 
 FIND_BAZEL_FILES := find . \
 	\( -name '.?*' -o -name 'bazel-*' -o -name node_modules \) -prune -o \
@@ -111,11 +123,44 @@ rm -f $(INSTALLING)
 touch $(INSTALLED)
 endef
 
+# Prints a Python 3.7 that has venv, or says on stderr that there is none.
+define FIND_PYTHON_3_7
+if [ -n "$$TF1_PYTHON_BASE" ]; then set -- "$$TF1_PYTHON_BASE"; else
+  set -- python3.7 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.7.*/bin/python3.7
+fi
+for python; do
+  if command -v "$$python" >/dev/null 2>&1 && "$$python" -c '
+import ensurepip, sys, venv
+sys.exit(sys.version_info[:2] != (3, 7))' >/dev/null 2>&1; then
+    echo "$$python"
+    exit
+  fi
+done
+echo "No Python 3.7 with the modules venv and ensurepip, which TensorFlow 1.15
+needs. Tried: $$*
+Install one (pyenv install 3.7), or name one: make tf115 TF1_PYTHON_BASE=/path" >&2
+exit 1
+endef
+
+# Makes .tf115, all of it or nothing.
+define INSTALL_TF115
+set -eu
+python=$$(sh -c "$$FIND_PYTHON_3_7")
+echo "Making $(TF115) from $$python."
+rm -rf $(TF115)
+"$$python" -m venv $(TF115)
+$(TF115)/bin/python -m pip install --disable-pip-version-check 'pip<24.1'
+$(TF115)/bin/python -m pip install --disable-pip-version-check $(TF115_PACKAGES)
+$(TF115)/bin/python -c 'import tensorflow, tf_slim' 2>/dev/null
+touch $(TF115_INSTALLED)
+endef
+
 export BAZEL BUILDIFIER CHECK_VENV FIND_PYTHON INSTALL PROBE PYTHON
+export FIND_PYTHON_3_7 INSTALL_TF115 TF1_PYTHON_BASE TF_EQUIV_TF1_PYTHON
 
 .PHONY: help
 help:  ## Lists the targets.
-	@sed -n 's/^\([a-z-]*\):.*##  */\1:	/p' Makefile
+	@sed -n 's/^\([a-z0-9-]*\):.*##  */\1:	/p' Makefile
 
 .PHONY: demo
 demo: venv  ## Compares the two sides of Inception-ResNet-v2.
@@ -152,6 +197,16 @@ bazel: venv  ## Runs all tests with Bazel.
 	PYTHON_BIN_PATH='$(CURDIR)/$(VENV_PYTHON)' \
 	  "$$BAZEL" test $(BAZEL_ARGS) //...
 
+.PHONY: tf115
+tf115: $(TF115_INSTALLED)  ## Makes .tf115, with TensorFlow 1.15 for tests.
+
+$(TF115_INSTALLED):
+	@sh -c "$$INSTALL_TF115"
+
+.PHONY: check-tf115
+check-tf115:
+	@sh -c "$$FIND_PYTHON_3_7"
+
 .PHONY: dist
 dist: venv  ## Builds the wheel and the source distribution into dist/.
 	rm -rf dist
@@ -170,13 +225,14 @@ check-venv:
 
 # Where file names ignore case, `rm -rf build` would remove the file BUILD.
 .PHONY: clean
-clean:  ## Removes what the other targets made, except .venv.
+clean:  ## Removes what the other targets made, except .venv and .tf115.
 	if [ -L bazel-out ]; then "$$BAZEL" clean; fi
 	if [ -d build ]; then rm -rf build; fi
 	rm -rf dist *.egg-info .pytest_cache .ruff_cache
-	find . -path './$(VENV)' -prune -o -name __pycache__ -prune \
+	find . \( -path './$(VENV)' -o -path './$(TF115)' \) -prune \
+	  -o -name __pycache__ -prune \
 	  -exec rm -rf {} +
 
 .PHONY: clean-venv
-clean-venv:  ## Removes .venv.
-	rm -rf $(VENV)
+clean-venv:  ## Removes .venv and .tf115.
+	rm -rf $(VENV) $(TF115)

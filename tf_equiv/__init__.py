@@ -10,6 +10,12 @@ from tf_equiv.checkpoints import ConvertedCheckpoint, convert_checkpoint
 from tf_equiv.compare.renames import RenameSuggestion, suggest_renames
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.guide_steps import SEED_MODES, GuideSteps
+from tf_equiv.references.exported import FrozenGraph, MetaGraph, SavedModel
+from tf_equiv.references.golden import Golden
+from tf_equiv.references.in_process import InProcess
+from tf_equiv.references.interpreter import Tf1Interpreter
+from tf_equiv.references.model_fn import from_model_fn
+from tf_equiv.report.writer import write_report
 from tf_equiv.testcase import MigrationTestCase
 from tf_equiv.tf1.draws import Draw
 from tf_equiv.tf1.errors import (
@@ -19,7 +25,7 @@ from tf_equiv.tf1.errors import (
   UsageError,
   VariableCreationError,
 )
-from tf_equiv.tf1.runner import TF1Behavior
+from tf_equiv.tf1.program import TF1Behavior
 from tf_equiv.tf1.seeds import SeedMode, deterministic_seeds
 from tf_equiv.tf1.weights import constant_weights, named_weights
 from tf_equiv.tf2.creation import (
@@ -36,13 +42,19 @@ __all__ = (
   'Draw',
   'EnvironmentSetupError',
   'EquivalenceError',
+  'FrozenGraph',
+  'Golden',
   'GuideSteps',
+  'InProcess',
+  'MetaGraph',
   'MigrationTestCase',
   'ModelCodeError',
   'RenameSuggestion',
   'SEED_MODES',
+  'SavedModel',
   'SeedMode',
   'TF1Behavior',
+  'Tf1Interpreter',
   'UsageError',
   'VARIANTS',
   'VariableCreationError',
@@ -53,7 +65,9 @@ __all__ = (
   'convert_checkpoint',
   'converters',
   'deterministic_seeds',
+  'from_model_fn',
   'named_weights',
   'suggest_renames',
   'track_tf1_style_variables',
+  'write_report',
 )

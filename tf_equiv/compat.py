@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import types
 import warnings
 
 LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
@@ -238,13 +239,24 @@ def get_seed_patched(get_seed):
   def replacement(op_seed=None):
     return get_seed(op_seed)
 
-  setattr(replacement, _PATCH_MARK, True)
   original = _random_seed.get_seed
+  setattr(replacement, _PATCH_MARK, original)
   _random_seed.get_seed = replacement
   try:
     yield
   finally:
     _random_seed.get_seed = original
+
+
+@contextlib.contextmanager
+def get_seed_unpatched():
+  """Takes the patch of `get_seed_patched` back while the context is active."""
+  patched = _random_seed.get_seed
+  _random_seed.get_seed = getattr(patched, _PATCH_MARK, patched)
+  try:
+    yield
+  finally:
+    _random_seed.get_seed = patched
 
 
 def set_global_seed(seed: int) -> None:
@@ -618,6 +630,32 @@ def is_in_control_flow(op) -> bool:
   return op._get_control_flow_context() is not None
 
 
+def set_seed_of_op(op, op_seed: int) -> None:
+  """Gives a random op of a graph another operation seed.
+
+  Sessions that ran the op before go on with the old one. A graph has no public
+  way to change an attribute, and to build it again takes seconds.
+  """
+  value = v1.AttrValue(i=op_seed)
+  op._set_attr('seed2', value)
+
+
+def op_stack(op):
+  """Returns where an op was made, as (file, line number, function).
+
+  In TF1, `op.traceback` looks up the text of each line, which takes two
+  milliseconds for an op.
+  """
+  if not tf.__version__.startswith('1.'):
+    return [(frame[0], frame[1], frame[2]) for frame in op.traceback]
+  return [
+    (frame.filename, frame.lineno, frame.name)
+    if hasattr(frame, 'filename')
+    else (frame[0], frame[1], frame[2])
+    for frame in op._traceback
+  ]
+
+
 def op_position(op) -> int:
   """Returns the position of an op in the order of creation."""
   return op._id
@@ -729,6 +767,24 @@ def static_shape_of(value):
   return static_shape_value(shape)
 
 
+@contextlib.contextmanager
+def stand_in(name, value):
+  """Context in which `tf` and `tf.compat.v1` have a package that is gone.
+
+  Does nothing where the package is there.
+  """
+  changed = []
+  for module in (tf, v1, importlib.import_module('tensorflow.compat.v1')):
+    if not hasattr(module, name):
+      setattr(module, name, value)
+      changed.append(module)
+  try:
+    yield
+  finally:
+    for module in changed:
+      delattr(module, name)
+
+
 # --- Graphs -------------------------------------------------------------------
 
 
@@ -779,7 +835,28 @@ def op_definition(op_type):
   registry = importlib.import_module(
     'tensorflow.python.framework.op_def_registry'
   )
+  if not hasattr(registry, 'get'):  # TF1
+    return registry.get_registered_ops().get(op_type)
   return registry.get(op_type)
+
+
+def export_messages():
+  """Returns the classes of messages in exported graphs that `tf` leaves out.
+
+  The modules of protocol buffers are no part of the public API.
+  """
+  names = (
+    ('core.protobuf.saved_model_pb2', 'SavedModel'),
+    ('core.framework.variable_pb2', 'VariableDef'),
+    ('core.protobuf.control_flow_pb2', 'CondContextDef'),
+    ('core.protobuf.control_flow_pb2', 'WhileContextDef'),
+  )
+  return types.SimpleNamespace(
+    **{
+      name: getattr(importlib.import_module('tensorflow.' + module), name)
+      for module, name in names
+    }
+  )
 
 
 @functools.lru_cache(maxsize=None)  # What is registered does not change.

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from tf_equiv.references import base as references
+from tf_equiv.references import in_process
 from tf_equiv.tf1 import errors, tensors, weights
-from tf_equiv.tf1 import runner as tf1_runner
+from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf2 import model as model_lib
 
 
@@ -15,7 +17,8 @@ class TemplateMethods:
 
   ignored_variables: tuple[str, ...] = ()
   tf1_update_ops: bool = True
-  tf1_behavior = tf1_runner.TF1Behavior()
+  tf1_behavior = program_lib.TF1Behavior()
+  tf1_reference: references.Reference = in_process.InProcess()
 
   def make_inputs(self) -> Any:
     """Returns the inputs of the model, which are fed to both sides.

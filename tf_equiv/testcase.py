@@ -32,6 +32,8 @@ from tf_equiv.assertions import (
   gradients,
   variables,
 )
+from tf_equiv.references import base as references
+from tf_equiv.tf1 import errors
 
 __unittest = True
 
@@ -68,4 +70,25 @@ class MigrationTestCase(
       is an error.
     tf1_update_ops: whether the default training step of TF1 runs UPDATE_OPS.
     tf1_behavior: TF2 behaviours that are on while `build_tf1` runs.
+    tf1_reference: where the TF1 side runs; in this process by default.
   """
+
+  @classmethod
+  def setUpClass(cls):
+    """Starts the reference of the class, without waiting for it."""
+    super().setUpClass()
+    reference = cls.tf1_reference  # Of each test case if it is a property.
+    if isinstance(reference, references.Reference):
+      cls._opened_references = [reference]
+      try:
+        reference.start()
+      except errors.EquivalenceError:
+        pass  # The first assertion that needs it will say so.
+
+  @classmethod
+  def tearDownClass(cls):
+    """Releases what the references of the class keep."""
+    for reference in cls.__dict__.get('_opened_references', ()):
+      reference.close()
+    cls._opened_references = []
+    super().tearDownClass()

@@ -3,11 +3,10 @@
 import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
 import tensorflow as tf
-import tf_slim as slim
 
-from examples.inception_resnet_v2 import migrated, network
+from examples.inception_resnet_v2 import legacy, migrated, network
 
-NUM_CLASSES = 1000
+NUM_CLASSES = legacy.NUM_CLASSES
 NUM_VARIABLES = 1114
 
 
@@ -15,23 +14,14 @@ class Migration(tf_equiv.MigrationTestCase):
   """The two sides; subclasses say with which inputs."""
 
   def build_tf1(self, inputs, training):
-    with slim.arg_scope(network.arg_scope()):
-      return network.inception_resnet_v2(
-        inputs, NUM_CLASSES, is_training=training
-      )
+    return legacy.build_tf1(inputs, training)
 
   def build_tf2(self):
     return migrated.InceptionResnetV2(NUM_CLASSES)
 
   def compute_loss(self, outputs, inputs):
     """Cross entropy, with the auxiliary classifier counting 0.4."""
-    logits, end_points = outputs
-    labels = tf.range(inputs.shape[0], dtype=tf.int32)
-    losses = [
-      tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=x)
-      for x in (logits, end_points['AuxLogits'])
-    ]
-    return tf.reduce_mean(losses[0] + 0.4 * losses[1])
+    return legacy.compute_loss(outputs, inputs)
 
 
 class OnesMigration(Migration):

@@ -46,3 +46,15 @@ def lenet(inputs, is_training):
       net, NUM_CLASSES, kernel_regularizer=l2, name='logits'
     )
     return {'logits': logits, 'probabilities': tf.nn.softmax(logits)}
+
+
+class Lenet:
+  """What `tf_equiv.Tf1Interpreter` runs in TensorFlow 1.x."""
+
+  def build_tf1(self, inputs, training):
+    """Builds the network."""
+    return lenet(inputs, is_training=training)
+
+  def build_tf1_optimizer(self):
+    """Returns the optimizer."""
+    return v1.train.AdamOptimizer(0.001)

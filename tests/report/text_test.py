@@ -389,14 +389,14 @@ class NumberUpTest(parameterized.TestCase):
     (5e-324, '4.94e-324'),
   )
   def test_examples(self, value, shown):
-    self.assertEqual(text._number_up(value), shown)
+    self.assertEqual(text.number_up(value), shown)
 
   def test_never_below(self):
     generator = np.random.default_rng(0)
     numbers = 10.0 ** generator.uniform(-300, 300, 2000)
     rounded = np.array([float('%.3g' % v) for v in numbers])
     for value in (*numbers, *rounded, *np.nextafter(rounded, np.inf)):
-      shown = float(text._number_up(value))
+      shown = float(text.number_up(value))
       self.assertGreaterEqual(shown, value)
       self.assertLessEqual(shown, value * 1.0101)
 

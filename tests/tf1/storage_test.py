@@ -1,6 +1,7 @@
 import collections
 import os
 import tempfile
+import types
 
 import tf_equiv  # isort: skip (before tensorflow)
 import ml_dtypes
@@ -10,6 +11,7 @@ from absl.testing import absltest, parameterized
 
 from tf_equiv.compare import judge, tolerances, variables
 from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import runner, seeds, storage
 
 v1 = tf.compat.v1
@@ -59,14 +61,14 @@ class StorageTest(parameterized.TestCase):
     plan = a_plan()
     loaded = self._round_trip(plan)
     self.assertEqual(loaded.seed_mode, plan.seed_mode)
-    program = runner.Program(build)
+    program = program_lib.Program(build)
     first, second = runner.run(program, plan), runner.run(program, loaded)
     for (_, a), (_, b) in zip(first.outputs, second.outputs, strict=True):
       np.testing.assert_array_equal(a, b)
 
   def test_a_loaded_observation_compares_as_the_original(self):
     plan = a_plan()
-    original = runner.run(runner.Program(build), plan)
+    original = runner.run(program_lib.Program(build), plan)
     loaded = self._round_trip(original)
     self.assertEqual(loaded.variables, original.variables)
     self.assertEqual(loaded.draws, original.draws)
@@ -103,6 +105,25 @@ class StorageTest(parameterized.TestCase):
     self.assertEqual(loaded, value)
     self.assertIsInstance(loaded['ordered'], collections.OrderedDict)
     self.assertTrue(np.isnan(self._round_trip([float('nan')])[0]))
+
+  def test_named_tuples_keep_their_fields(self):
+    pair = collections.namedtuple('Pair', ['image', 'label'])
+    loaded = self._round_trip({'in': pair(np.ones(2), [pair(1, 2)])})['in']
+    self.assertEqual(type(loaded).__name__, 'Pair')
+    np.testing.assert_array_equal(loaded.image, np.ones(2))
+    self.assertEqual(loaded.label[0].label, 2)
+
+  def test_any_mapping_becomes_a_dict(self):
+    value = types.MappingProxyType({'a': 1})
+    self.assertEqual(self._round_trip([value]), [{'a': 1}])
+
+  def test_without_compression(self):
+    value = {'a': np.zeros(10000)}
+    storage.save(self.path, value)
+    small = os.path.getsize(self.path)
+    storage.save(self.path, value, compress=False)
+    self.assertGreater(os.path.getsize(self.path), 10 * small)
+    np.testing.assert_array_equal(storage.load(self.path)['a'], value['a'])
 
   def test_what_cannot_be_saved_leaves_nothing_behind(self):
     storage.save(self.path, [1])

@@ -9,15 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import template
-from tf_equiv.assertions import locating
-from tf_equiv.compare import judge, tolerances
+from tf_equiv.assertions import locating, reporting
+from tf_equiv.compare import circumstances, judge, tolerances
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.references import base as references
 from tf_equiv.report import text
-from tf_equiv.tf1 import errors, seeds, user_code
+from tf_equiv.tf1 import environment as environment_lib
+from tf_equiv.tf1 import errors, seeds, user_code, weights
+from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
-from tf_equiv.tf1 import runner as tf1_runner
-from tf_equiv.tf1 import training as tf1_training
+from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import runner as tf2_runner
 from tf_equiv.tf2 import training as tf2_training
@@ -27,8 +29,16 @@ from tf_equiv.tf2 import variants as variants_lib
 __unittest = True
 
 
+_METHODS = tuple(n for n in vars(template.TemplateMethods) if n[0] != '_')
+
+
 class AssertionBase(template.TemplateMethods):
   """Base of the mixins."""
+
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, **kwargs)
+    # What ran in the current test.
+    self._ran: list[verdict_lib.Step] = []
 
   def _make_plan(
     self,
@@ -76,21 +86,43 @@ class AssertionBase(template.TemplateMethods):
     function = getattr(getattr(self, name), '__func__', None)
     return function is not getattr(template.TemplateMethods, name)
 
-  def _tf1_program(self) -> tf1_runner.Program:
+  def _reference(self) -> references.Reference:
+    reference = self.tf1_reference
+    if not isinstance(reference, references.Reference):
+      raise errors.UsageError(
+        'tf1_reference is %r; expected where the TF1 side runs, '
+        'tf_equiv.InProcess() for example.' % (reference,)
+      )
+    # Kept by the class itself, not by one that it inherits from.
+    opened = type(self).__dict__.get('_opened_references')
+    if opened is None:
+      opened = type(self)._opened_references = []
+    for known in opened:
+      if known == reference:  # A property may make one at each access.
+        return known
+    opened.append(reference)
+    return reference
+
+  def _tf1_program(self) -> program_lib.Program:
     behavior = self.tf1_behavior
-    if not isinstance(behavior, tf1_runner.TF1Behavior):
+    if not isinstance(behavior, program_lib.TF1Behavior):
       raise errors.UsageError(
         'tf1_behavior is %r; expected a tf_equiv.TF1Behavior.' % (behavior,)
       )
-    return tf1_runner.Program(
+    return program_lib.Program(
       build=self.build_tf1,
-      reset_weights=self.reset_weights,
+      reset_weights=(
+        self.reset_weights
+        if self._overrides('reset_weights')
+        else weights.named_weights
+      ),
       compute_loss=self.compute_loss_tf1,
       behavior=behavior,
       build_optimizer=self.build_tf1_optimizer,
       clip_gradients=self.clip_gradients_tf1,
       update_ops=self.tf1_update_ops,
       train=self.train_tf1 if self._overrides('train_tf1') else None,
+      defined=frozenset(n for n in _METHODS if self._overrides(n)),
     )
 
   def _tf2_program(self) -> tf2_runner.Program:
@@ -136,14 +168,21 @@ class AssertionBase(template.TemplateMethods):
       untracked=tf2.untracked,
       others=tf1.optimizer_variables,
       convert=self._converted,
+      flags=observation_lib.TRAINABLE not in tf1.unknown,
     )
 
   def _list_variables(self):
     """Returns the variables of both sides, for `suggest_renames`."""
     plan = self._make_plan()
-    tf1 = tf1_runner.list_variables(self._tf1_program(), plan)
-    tf2 = tf2_runner.list_variables(self._tf2_program(), plan)
+    tf1, tf2 = self._variables_of_both(plan)
     return tf1.variables, tf2.variables
+
+  def _variables_of_both(self, plan: plan_lib.RunPlan):
+    """Returns an observation of each side that describes its variables."""
+    reference, program = self._reference(), self._tf1_program()
+    reference.prepare(program, plan)
+    tf2 = tf2_runner.list_variables(self._tf2_program(), plan)
+    return reference.list_variables(program, plan), tf2
 
   def _compare_run(
     self,
@@ -188,7 +227,6 @@ class AssertionBase(template.TemplateMethods):
     tolerance: tolerances.Tolerance,
     allow_empty: bool,
     variants: Any = variants_lib.EAGER,
-    tf1_program: tf1_runner.Program | None = None,
     known: Sequence[str] = (),
   ) -> verdict_lib.Verdict:
     """Runs a plan, TF1 once and TF2 in each variant, and judges.
@@ -200,7 +238,6 @@ class AssertionBase(template.TemplateMethods):
       tolerance: what may differ.
       allow_empty: whether comparing nothing is a pass.
       variants: how the TF2 side runs.
-      tf1_program: the TF1 side, where it is not the test's own.
       known: names that a pattern of `ignored_variables` may match besides those
         of the variables.
 
@@ -209,13 +246,10 @@ class AssertionBase(template.TemplateMethods):
     """
     start = time.time()
     variants = variants_lib.check_variants(variants)
-    tf1_program = tf1_program or self._tf1_program()
-    built, used = [], []
-    if plan.batches:
-      tf1 = tf1_training.run(tf1_program, plan)
-    else:
-      tf1 = tf1_runner.run(tf1_program, plan, built)
-    tf1.optimizer_variables += known
+    run, used = self._reference().run(self._tf1_program(), plan), []
+    tf1 = run.later()
+    if known:
+      tf1.optimizer_variables += known
     verdicts = {
       variant: self._judge_variant(
         assertion, plan, judged, tolerance, allow_empty, tf1, variant, used=used
@@ -228,9 +262,10 @@ class AssertionBase(template.TemplateMethods):
       )
     verdict = judge.judge_variants(verdicts)
     if not any(each.passed for each in verdicts.values()):
-      locator = locating.Locator(self, plan, tf1, tf1_program, built, used)
+      locator = locating.Locator(self, plan, run, used)
       locator.explain(verdict)
     verdict.seconds = time.time() - start
+    verdict.settings['variants'] = ', '.join(variants)
     return verdict
 
   def _grappler_pass(self, *arguments) -> str:
@@ -286,17 +321,18 @@ class AssertionBase(template.TemplateMethods):
       verdict = judge.judge_variables(error.table, assertion, allow_empty)
       verdict.headline += '; outputs were not compared'
       verdict.conditions = plan.describe()
+      circumstances.note_run(verdict, plan, tf1, here('TF2'))
+      verdict.notes += tf1.notes
       return verdict
     problem = judge.explain_missing_training(plan, tf1, tf2)
     if problem:
       raise errors.UsageError(problem)
     slack = variants_lib.SLACK.get(variant, 1.0)
-    return judged(
-      tf1,
-      tf2,
-      self._match(tf1, tf2),
-      dataclasses.replace(tolerance, slack=tolerance.slack * slack),
-    )
+    tolerance = dataclasses.replace(tolerance, slack=tolerance.slack * slack)
+    verdict = judged(tf1, tf2, self._match(tf1, tf2), tolerance)
+    circumstances.note_run(verdict, plan, tf1, tf2)
+    circumstances.note_tolerance(verdict, tolerance)
+    return verdict
 
   def _weights_for(self, tf2_specs, table, weight_of):
     """Values of the TF2 variables, None for those without a counterpart."""
@@ -307,15 +343,31 @@ class AssertionBase(template.TemplateMethods):
     self, verdict: verdict_lib.Verdict, msg: str | None
   ) -> verdict_lib.Verdict:
     verdict.summary = text.summary(verdict)
+    report = self._report(verdict)
     if verdict.passed:
       return verdict
-    raise self.failureException(self._formatMessage(msg, text.failure(verdict)))
+    message = self._formatMessage(msg, text.failure(verdict))
+    raise self.failureException(
+      '\n'.join([message, report]) if report else message
+    )
+
+  def _report(self, verdict: verdict_lib.Verdict) -> str:
+    """Writes a report if one is wanted; returns a line that says where."""
+    reporting.note_test(self, verdict, self._ran)
+    return reporting.write(verdict)
 
 
 def _only_grappler_fails(verdicts) -> bool:
   return [n for n, v in verdicts.items() if not v.passed] == [
     variants_lib.GRAPPLER
   ]
+
+
+def here(side: str) -> observation_lib.Observation:
+  """Returns an observation that holds nothing but this environment."""
+  return observation_lib.Observation(
+    side, environment=environment_lib.describe()
+  )
 
 
 def _numpy_dtype(name: str):

@@ -11,11 +11,10 @@ import tensorflow as tf
 
 from tf_equiv.assertions import base
 from tf_equiv.compare import checkpoints as contents_lib
-from tf_equiv.compare import judge_checkpoint, tolerances
+from tf_equiv.compare import circumstances, judge_checkpoint, tolerances
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
-from tf_equiv.tf1 import runner as tf1_runner
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import runner as tf2_runner
@@ -99,9 +98,8 @@ class CheckpointAssertions(base.AssertionBase):
     """Takes the steps one after another, up to the first that fails."""
     assertion = 'assertCheckpointEquivalent'
     weights = _Weights(checkpoint, moving_averages, self.reset_weights)
-    tf1 = tf1_runner.run(
-      dataclasses.replace(self._tf1_program(), reset_weights=weights), plan
-    )
+    program = dataclasses.replace(self._tf1_program(), reset_weights=weights)
+    tf1 = self._reference().run(program, plan).observation
     contents = contents_lib.sort_entries(
       checkpoint.entries, [spec.name for spec in tf1.variables]
     )
@@ -110,6 +108,7 @@ class CheckpointAssertions(base.AssertionBase):
     )
     verdict = judge_checkpoint.judge_fit(assertion, checkpoint.prefix, fit)
     if not verdict.passed:
+      circumstances.note_run(verdict, plan, tf1, base.here('TF2'))
       return verdict
     tf1.optimizer_variables = [
       *tf1.optimizer_variables,

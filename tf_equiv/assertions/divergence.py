@@ -4,12 +4,12 @@ import time
 from typing import Any
 
 from tf_equiv.assertions import base, locating
+from tf_equiv.compare import circumstances, judge
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import judge
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.references import base as references
 from tf_equiv.report import text
 from tf_equiv.tf1 import errors
-from tf_equiv.tf1 import runner as tf1_runner
 from tf_equiv.tf2 import capture as tf2_capture
 
 __unittest = True
@@ -52,11 +52,10 @@ class DivergenceMethods(base.AssertionBase):
     """
     start = time.time()
     plan = self._make_plan(training, weights, seed_mode, gradients=gradients)
-    program = self._tf1_program()
-    tf1 = tf1_runner.run(program, plan)
+    run = self._reference().run(self._tf1_program(), plan)
     verdict = verdict_lib.Verdict('locateDivergence', plan.describe())
     try:
-      found = locating.Locator(self, plan, tf1, program).find(
+      found = locating.Locator(self, plan, run).find(
         groups=locating.GROUPS if gradients else locating.GROUPS[:2]
       )
     except locating.VariablesDifferError as error:
@@ -66,6 +65,10 @@ class DivergenceMethods(base.AssertionBase):
         'assertVariablesMatch lists them; give their names to rename_variable.'
         % table.headline
       ) from error
+    except references.CannotCaptureError as error:
+      raise errors.UsageError(
+        'locateDivergence needs the graph of the TF1 side: %s' % error
+      ) from error
     except tf2_capture.CannotTraceError as error:
       raise errors.UsageError(
         'locateDivergence needs to trace the TF2 side as a graph, which is not '
@@ -74,6 +77,7 @@ class DivergenceMethods(base.AssertionBase):
     verdict.seconds = time.time() - start
     verdict.divergence = found.divergence
     verdict.compared['results'] = len(found.results[0])
+    circumstances.note_run(verdict, plan, run.observation, base.here('TF2'))
     verdict.summary = 'locateDivergence (%s):' % verdict.conditions
     if found.divergence is None:
       verdict.noise = found.noise
@@ -86,4 +90,5 @@ class DivergenceMethods(base.AssertionBase):
     else:
       verdict.kind = divergence_lib.REAL
       verdict.summary += '\n' + text.divergence(found.divergence)
+    self._report(verdict)
     return verdict

@@ -160,13 +160,8 @@ class ForwardAssertions(base.AssertionBase):
       raise errors.UsageError(
         'steps must be an int that is not negative, got %r.' % (steps,)
       )
-    own = [n for n in ('train_tf1', 'train_tf2') if self._overrides(n)]
-    if steps and len(own) == 1:
-      raise errors.UsageError(
-        '%s defines %s only; define train_tf1 and train_tf2 together, or '
-        'neither for the default step on both sides.'
-        % (type(self).__name__, own[0])
-      )
+    if steps:
+      self._check_own_steps()
     plan = self._make_plan(
       True, weights, seed_mode, compare_updates=compare_updates, steps=steps
     )
@@ -199,3 +194,16 @@ class ForwardAssertions(base.AssertionBase):
       'assertTrainingEquivalent', plan, judged, tolerance, allow_empty, variants
     )
     return self._conclude(verdict, msg)
+
+  def _check_own_steps(self) -> None:
+    reference = self._reference()
+    first, second = reference.defines('train_tf1'), self._overrides('train_tf2')
+    where = '' if first is None else ' (TF1: %r)' % reference
+    if first is None:
+      first = self._overrides('train_tf1')
+    if first != second:
+      raise errors.UsageError(
+        '%s%s defines %s only; define train_tf1 and train_tf2 together, or '
+        'neither for the default step on both sides.'
+        % (type(self).__name__, where, 'train_tf1' if first else 'train_tf2')
+      )

@@ -10,6 +10,7 @@ from tf_equiv.compare import divergence, power
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.locate import finder
+from tf_equiv.references import base as references
 from tf_equiv.report import text
 from tf_equiv.tf1 import capture as tf1_capture
 from tf_equiv.tf1 import plan as plan_lib
@@ -41,20 +42,17 @@ class VariablesDifferError(Exception):
 class Locator:
   """Captures both sides of a test case under a plan."""
 
-  def __init__(self, case, plan, tf1, tf1_program, built=(), used=()):
+  def __init__(self, case, plan, run, used=()):
     """Takes what is needed to run both sides again.
 
     Args:
       case: the test case.
       plan: what was run.
-      tf1: the observation of TF1.
-      tf1_program: the TF1 side.
-      built: the TF1 graph, if it was kept.
+      run: the run of TF1.
       used: the forward pass of TF2, if it was kept.
     """
-    self._built, self._used = list(built), list(used)
-    self._case, self._plan, self._tf1 = case, plan, tf1
-    self._tf1_program = tf1_program
+    self._case, self._plan, self._used = case, plan, list(used)
+    self._run, self._tf1 = run, run.observation
 
   def explain(self, verdict: verdict_lib.Verdict) -> None:
     """Adds to a failed verdict where the sides part, and if that is real.
@@ -66,6 +64,10 @@ class Locator:
       return
     try:
       found = self.find(labels, index)
+    except references.CannotCaptureError as error:
+      verdict.notes.append(
+        'the first op that differs was not looked for: %s' % error
+      )
     except tf2_capture.CannotTraceError as error:
       verdict.notes.append(
         'the first op that differs was not looked for, because the TF2 side '
@@ -97,9 +99,8 @@ class Locator:
     """
     plan, weights = self._conditions(labels, step)
     reusable = step is None and plan.gradients == self._plan.gradients
-    built = self._built[0] if self._built and reusable else None
     used = self._used[0] if self._used and reusable else None
-    first = tf1_capture.capture(self._tf1_program, plan, weights, built)
+    first = self._run.capture(plan, weights)
     tables = []
 
     def weights_for(tf2):

@@ -3,9 +3,8 @@
 import time
 
 from tf_equiv.assertions import base
-from tf_equiv.compare import judge, tolerances, values
+from tf_equiv.compare import circumstances, judge, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.tf1 import runner as tf1_runner
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import runner as tf2_runner
 
@@ -63,6 +62,7 @@ class VariableAssertions(base.AssertionBase):
     verdict = judge.judge_creations(
       'assertNoNewVariables', new, changed, len(calls), total, allow_empty
     )
+    circumstances.note_run(verdict, plan, base.here('TF2'))
     verdict.seconds = time.time() - start
     return self._conclude(verdict, msg)
 
@@ -98,10 +98,12 @@ class VariableAssertions(base.AssertionBase):
     __tracebackhide__ = True
     start = time.time()
     plan = self._make_plan(training)
-    tf1 = tf1_runner.list_variables(self._tf1_program(), plan)
-    tf2 = tf2_runner.list_variables(self._tf2_program(), plan)
+    tf1, tf2 = self._variables_of_both(plan)
     table = self._match(tf1, tf2)
     verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
+    verdict.notes += [*tf1.notes, *tf2.notes]
+    circumstances.note_run(verdict, plan, tf1, tf2)
+    verdict.draws = None  # It is not about values.
     verdict.seconds = time.time() - start
     return self._conclude(verdict, msg)
 

@@ -1,6 +1,5 @@
 """Judges two observations: earlier steps first, later ones only on them."""
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -91,9 +90,10 @@ def judge_run(
   verdict.comparisons['outputs'] = observations.compare_outputs(
     tf1, tf2, tolerance
   )
-  verdict.comparisons['regularization losses'] = losses_lib.compare_losses(
-    tf1.losses, tf2.losses, table.tf1_names_of(), tolerance
-  )
+  if observation_lib.LOSSES not in tf1.unknown:
+    verdict.comparisons['regularization losses'] = losses_lib.compare_losses(
+      tf1.losses, tf2.losses, table.tf1_names_of(), tolerance
+    )
   if plan.updates:
     verdict.comparisons['updated variables'] = observations.compare_updates(
       tf1, tf2, table, convert, tolerance
@@ -146,7 +146,7 @@ def judge_comparable(
     verdict.headline += '; outputs were not compared'
     return verdict
   verdict = verdict_lib.Verdict(
-    assertion, conditions, table=table, notes=list(tf2.notes)
+    assertion, conditions, table=table, notes=[*tf1.notes, *tf2.notes]
   )
   verdict.compared['variables'] = len(table.pairs)
   forgotten = tf2.recreated or [
@@ -230,24 +230,13 @@ def _forward_keys(side):
 
 def _ledgers(plan, tf1, tf2, table):
   """Difference of the draws that matter, with the names of TF1."""
-  if plan.weights == plan_lib.FIXED:
-    # Initial values are drawn, but not used.
-    kept = [[d for d in side.draws if not d.variable] for side in (tf1, tf2)]
-    return ledgers.compare_ledgers(
-      *[
-        [dataclasses.replace(d, index=i) for i, d in enumerate(draws)]
-        for draws in kept
-      ]
-    )
-  tf1_names_of = table.tf1_names_of()
   return ledgers.compare_ledgers(
-    tf1.draws,
-    [
-      dataclasses.replace(
-        d, variable=tf1_names_of.get(d.variable, (d.variable,))[0]
-      )
-      for d in tf2.draws
-    ],
+    *ledgers.relevant_draws(
+      tf1.draws,
+      tf2.draws,
+      table.tf1_names_of(),
+      initial=plan.weights == plan_lib.SEEDED,
+    )
   )
 
 

@@ -65,6 +65,7 @@ def judge_training(
   )
   found = [comparer.compare(i) for i in range(len(plan.batches))]
   _count(verdict, found)
+  verdict.steps = [step.groups for step in found]
   parted = next((i for i, step in enumerate(found) if step.failing()), None)
   if parted is not None:
     _part(verdict, plan, tf1, tf2, found, parted)

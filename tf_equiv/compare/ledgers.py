@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tf_equiv.tf1.draws import Draw
 
@@ -49,6 +49,40 @@ class LedgerDifference:
     places = [min(a.index, b.index) for a, b in self.moved + self.replaced]
     places += [d.index for d in self.only_tf1 + self.only_tf2]
     return min(places) if places else None
+
+
+def relevant_draws(
+  tf1: Sequence[Draw],
+  tf2: Sequence[Draw],
+  tf1_names_of: Mapping[str, Sequence[str]],
+  initial: bool,
+) -> tuple[list[Draw], list[Draw]]:
+  """Returns the draws of both sides that matter, with the names of TF1.
+
+  Args:
+    tf1: draws of the reference in program order.
+    tf2: draws of the candidate in program order.
+    tf1_names_of: names of the TF1 variables by that of the TF2 variable.
+    initial: whether initial values are used; if not, the draws of the
+      initializers are left out, and the others counted anew.
+
+  Returns:
+    The draws of TF1 and of TF2.
+  """
+  if initial:
+    return list(tf1), [
+      dataclasses.replace(
+        d, variable=tf1_names_of.get(d.variable, (d.variable,))[0]
+      )
+      for d in tf2
+    ]
+  return tuple(
+    [
+      dataclasses.replace(draw, index=i)
+      for i, draw in enumerate(d for d in draws if not d.variable)
+    ]
+    for draws in (tf1, tf2)
+  )
 
 
 def compare_ledgers(

@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_equiv.compare import values
 from tf_equiv.compare import variables as variables_lib
+from tf_equiv.tf1 import observation as observation_lib
 
 
 def compare_weights(tf1, tf2, table, convert, tolerance):
@@ -90,6 +91,7 @@ def compare_gradients(tf1, tf2, table, convert, tolerance):
     second.name: 'TF2' if first.trainable else 'TF1'
     for first, second in table.pairs
     if first.trainable != second.trainable
+    and observation_lib.TRAINABLE not in tf1.unknown
   }
   found = [
     values.ValueComparison(
@@ -98,7 +100,8 @@ def compare_gradients(tf1, tf2, table, convert, tolerance):
     for name, side in frozen.items()
   ]
   carried = carried_gradients(table, convert, of_tf1)
-  names = [name for name in carried if name not in frozen]
+  # Where TF1 does not know its flags, those of TF2 count.
+  names = [name for name in carried if name not in frozen and name in of_tf2]
   return found + values.compare_gradients(
     names,
     [carried[name] for name in names],

@@ -116,7 +116,18 @@ class StepComparer:
         values.compare_arrays('loss', first.loss, second.loss, tolerance)
       ]
     gradients = [self._gradients(first), _by_variable(second.updates)]
-    groups['gradients'] = _compare_gradients(*gradients, tolerance)
+    unknown = {b.name for a, b in self._table.pairs if a.name in first.unknown}
+    groups['gradients'] = _compare_gradients(
+      *[
+        {name: found for name, found in side.items() if name not in unknown}
+        for side in gradients
+      ],
+      tolerance,
+    )
+    # How uncertain the updates are, the gradients of TF2 tell as well.
+    gradients[0].update(
+      (name, gradients[1][name]) for name in unknown & set(gradients[1])
+    )
     if not i:
       self._compare_optimizers(pairs)
     for meaning, found in self._compare_slots(first, second, tolerance):

@@ -154,6 +154,7 @@ def match_variables(
   untracked: Sequence[VariableSpec] = (),
   others: Sequence[str] = (),
   convert: Convert | None = None,
+  flags: bool = True,
 ) -> VariableTable:
   """Matches variables by name.
 
@@ -169,6 +170,7 @@ def match_variables(
     convert: `convert_variable`; needed where several TF1 variables become one.
     others: further names that a pattern of `ignored` may match: of variables
       that are left out anyway.
+    flags: whether trainable flags are known on both sides.
 
   Returns:
     The table.
@@ -209,6 +211,8 @@ def match_variables(
   for name, sources in claimed.items():
     if len(sources) > 1:
       _check_parts(name, sources, by_name.get(name), convert)
+  if not flags:
+    table.trainable = []
   table.extra = [spec for spec in tf2 if spec.name not in claimed]
   table.suggestion = renames_lib.propose(
     [first for first, _ in table.missing], table.extra

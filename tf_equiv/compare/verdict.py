@@ -5,6 +5,26 @@ import dataclasses
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import ledgers, values, variables
 from tf_equiv.compare import power as power_lib
+from tf_equiv.tf1 import draws as draws_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+  """An assertion that has run.
+
+  Attributes:
+    assertion: its name.
+    conditions: what it ran.
+    passed: whether the sides agreed.
+    headline: the verdict of a failure in one line, '' if it passed.
+    seconds: wall time.
+  """
+
+  assertion: str
+  conditions: str
+  passed: bool
+  headline: str
+  seconds: float
 
 
 @dataclasses.dataclass
@@ -46,6 +66,15 @@ class Verdict:
     advice: what to do next.
     seconds: wall time.
     summary: the outcome in one line, as `str()` gives it.
+    settings: what was asked for, by name: inputs, seeds, tolerances.
+    environments: versions and switches by name, of 'TF1' and 'TF2'.
+    draws: the random draws that matter, of TF1 and TF2, with the names of TF1;
+      None where no draws are known.
+    steps: compared pairs by quantity, for each training step.
+    test: full name of the test; outside of one, that of its class.
+    earlier: assertions of the same test that ran before.
+    rerun: command lines that run the test again, by runner.
+    report: path of the report about it, '' if none was written.
   """
 
   assertion: str
@@ -68,6 +97,18 @@ class Verdict:
   advice: list[str] = dataclasses.field(default_factory=list)
   seconds: float = 0.0
   summary: str = ''
+  settings: dict[str, str] = dataclasses.field(default_factory=dict)
+  environments: dict[str, dict[str, str]] = dataclasses.field(
+    default_factory=dict
+  )
+  draws: tuple[list[draws_lib.Draw], list[draws_lib.Draw]] | None = None
+  steps: list[dict[str, list[values.ValueComparison]]] = dataclasses.field(
+    default_factory=list
+  )
+  test: str = ''
+  earlier: list[Step] = dataclasses.field(default_factory=list)
+  rerun: dict[str, str] = dataclasses.field(default_factory=dict)
+  report: str = ''
 
   @property
   def passed(self) -> bool:

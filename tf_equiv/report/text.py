@@ -198,7 +198,7 @@ def _comparison(c: values.ValueComparison, sides=_SIDES) -> list[str]:
       _number(c.allowed),
     )
     if np.isfinite(c.needed_atol):
-      line += '; would pass with atol=%s' % _number_up(c.needed_atol)
+      line += '; would pass with atol=%s' % number_up(c.needed_atol)
   elif c.dtype not in ('string', 'bool'):
     line += '; must be equal'
   return lines + [line] + (['  ' + c.note] if c.note else [])
@@ -348,7 +348,7 @@ def rounded_up(value: float) -> str:
   return '%.2g' % context.create_decimal_from_float(float(value))
 
 
-def _number_up(value: float) -> str:
+def number_up(value: float) -> str:
   """Rounds up to three digits, so that the printed number really passes."""
   return '%.3g' % _ROUND_UP.create_decimal_from_float(float(value))
 

@@ -6,15 +6,17 @@ a traced TF2 function, so that all that follows need not know which it was.
 
 import dataclasses
 import re
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv import compat
+from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import nest, runner, source
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
-from tf_equiv.tf1 import seeds as seeds_lib
+from tf_equiv.tf1 import program as program_lib
 
 v1 = tf.compat.v1
 
@@ -41,6 +43,8 @@ class Capture:
     variables: (name of the variable, value) by name of the op that is its
       handle: a VarHandleOp, a VariableV2, or a placeholder of a resource.
     layer_lines: line that made a Keras layer, by name of the layer.
+    known_lines: line of user code that made an op, by its name, where the graph
+      itself does not know: it was made in another process.
   """
 
   side: str
@@ -52,6 +56,7 @@ class Capture:
   layer_lines: Dict[str, source.SourceLine] = dataclasses.field(
     default_factory=dict
   )
+  known_lines: Optional[Callable[[str], source.SourceLine]] = None
   _known: Set[str] = dataclasses.field(default_factory=set, repr=False)
 
   def line_of(self, op_name: str) -> source.SourceLine:
@@ -60,8 +65,7 @@ class Capture:
     An op of a gradient has the line of the op that it belongs to, and one of a
     Keras layer in a functional model that of the layer.
     """
-    op = self.graph.get_operation_by_name(op_name)
-    line = source.user_line_of_stack(op.traceback)
+    line = self.line_that_made(op_name)
     if not line.filename and 'gradient' in op_name:
       forward = self._forward_op(op_name)
       if forward:
@@ -73,6 +77,13 @@ class Capture:
           if name in self.layer_lines:
             return self.layer_lines[name]
     return line
+
+  def line_that_made(self, op_name: str) -> source.SourceLine:
+    """Returns the line on the stack on which the op was made."""
+    if self.known_lines is not None:
+      return self.known_lines(op_name)
+    op = self.graph.get_operation_by_name(op_name)
+    return source.user_line_of_stack(compat.op_stack(op))
 
   def _forward_op(self, op_name: str) -> str:
     """Returns the op that an op of a gradient belongs to, or ''."""
@@ -93,10 +104,10 @@ class Capture:
 
 
 def capture(
-  program: runner.Program,
+  program: program_lib.Program,
   plan: plan_lib.RunPlan,
   weights: Dict[str, np.ndarray],
-  built: Optional[runner.Built] = None,
+  built: Optional[graph_lib.Built] = None,
 ) -> Capture:
   """Captures the graph of the TF1 side.
 
@@ -109,38 +120,21 @@ def capture(
   Returns:
     The capture.
   """
-  built = built or _build(program, plan)
+  built = built or graph_lib.build(program, plan)
   graph, fetches = built.graph, dict(built.fetches)
-  variables = v1_globals(graph)
-  specs = [runner.spec_of(v) for v in variables]
-  variables += graph.get_collection(v1.GraphKeys.LOCAL_VARIABLES)
-  values = _values(graph, variables, weights)
-  behind = [', '.join(runner.variables_behind(x)) for x in fetches['losses']]
+  local = graph.get_collection(v1.GraphKeys.LOCAL_VARIABLES)
+  values = _values(graph, built.variables + local, weights)
+  behind = [', '.join(names) for names in built.losses]
   return Capture(
     'TF1',
     graph,
-    targets_of(fetches, specs, behind, fetches.pop('connected', None)),
-    {tensor.name: array for tensor, array in built.feed.items()},
+    targets_of(fetches, built.specs, behind, fetches.pop('connected', None)),
+    {t.name: array for t, array in built.feed(plan.inputs).items()},
     {tensor.name: path for path, tensor in nest.flatten(built.inputs)},
-    {v.op.name: (v.op.name, values[v.op.name]) for v in variables},
+    {
+      v.op.name: (v.op.name, values[v.op.name]) for v in built.variables + local
+    },
   )
-
-
-def _build(program, plan) -> runner.Built:
-  graph = tf.Graph()
-  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
-  with program.behavior.active(), seeds, graph.as_default():
-    inputs, feed = runner.placeholders(plan.inputs)
-    outputs = runner.build_outputs(program, inputs, plan, graph)
-    fetches = runner.fetches_of(
-      program, plan, outputs, inputs, v1.global_variables(), graph
-    )
-  return runner.Built(graph, inputs, feed, fetches)
-
-
-def v1_globals(graph) -> List[Any]:
-  """Returns the global variables of a graph."""
-  return graph.get_collection(v1.GraphKeys.GLOBAL_VARIABLES)
 
 
 def _values(graph, variables, weights) -> Dict[str, np.ndarray]:

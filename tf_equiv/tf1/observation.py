@@ -11,6 +11,9 @@ from tf_equiv.tf1 import random_values as random_lib
 
 # Kind of slot: an exponential moving average of the variable itself.
 MOVING_AVERAGE = 'moving average'
+# What a side may not know, for `Observation.unknown`.
+TRAINABLE = 'trainable flags'
+LOSSES = 'regularization losses'
 
 UNDECORATED_ADVICE = (
   'get_variable or a tf.compat.v1.layers layer ran outside of the shim, where '
@@ -93,6 +96,8 @@ class StepObservation:
     variables: values of the model's variables after the step, by name.
     slots: for each kind of slot, its values after the step by name of the
       variable, in the terms of `tf.compat.v1.train`.
+    unknown: names of variables that are updated by gradients which are not
+      known.
   """
 
   outputs: List[Tuple[str, np.ndarray]] = dataclasses.field(
@@ -105,6 +110,7 @@ class StepObservation:
   slots: Dict[str, Dict[str, np.ndarray]] = dataclasses.field(
     default_factory=dict
   )
+  unknown: List[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -145,6 +151,8 @@ class Observation:
     sensitivity: effect of each variable on the outputs, by name, over the
       largest output, where it was measured.
     notes: what else a reader should know of the run.
+    unknown: kinds of facts that this side cannot know (TRAINABLE, LOSSES), so
+      that nothing is compared with them.
     takes_training: whether the model was given the training flag.
     depends_on_training: whether the forward pass is known to behave
       differently in training (random ops, update ops).
@@ -184,6 +192,7 @@ class Observation:
   jitter: Dict[str, float] = dataclasses.field(default_factory=dict)
   sensitivity: Dict[str, float] = dataclasses.field(default_factory=dict)
   notes: List[str] = dataclasses.field(default_factory=list)
+  unknown: List[str] = dataclasses.field(default_factory=list)
   takes_training: bool = True
   depends_on_training: bool = False
   environment: Dict[str, Any] = dataclasses.field(default_factory=dict)

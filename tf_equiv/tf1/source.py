@@ -16,6 +16,7 @@ _LIBRARY_PARTS = tuple(
     os.path.join('tensorflow', 'python'),
     os.path.join('tensorflow_core', 'python'),
     os.path.join('tensorflow', '_api'),
+    os.path.join('tensorflow', 'dtensor'),
     os.path.join('tf_keras', 'src'),
     os.path.join('keras', 'src'),
     os.path.join('keras', 'engine'),
@@ -29,7 +30,8 @@ _LIBRARY_PARTS = tuple(
 _PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # The user's code is called from here; what is further out is the test runner.
 _CALLERS = tuple(
-  os.path.join(_PACKAGE_FOLDER, side, 'runner.py') for side in ('tf1', 'tf2')
+  os.path.join(_PACKAGE_FOLDER, *path.split('/'))
+  for path in ('tf1/graph.py', 'tf1/training.py', 'tf2/runner.py')
 )
 _STANDARD_FOLDER = os.path.dirname(os.path.abspath(os.__file__))
 
@@ -42,15 +44,19 @@ class SourceLine:
     filename: path of the file as Python knows it; empty if unknown.
     lineno: line number, counted from 1.
     function: name of the function that holds the line.
+    text: the text of the line, where the file may be out of reach.
   """
 
   filename: str = ''
   lineno: int = 0
   function: str = ''
+  text: str = dataclasses.field(default='', compare=False)
 
   @property
   def code(self) -> str:
     """The text of the line, stripped, or '' where it cannot be read."""
+    if self.text:
+      return self.text
     return linecache.getline(self.filename, self.lineno).strip()
 
   def __str__(self) -> str:
@@ -122,10 +128,9 @@ def user_line_of_stack(stack) -> SourceLine:
   """Returns the innermost line of the user's code in an op's traceback.
 
   Args:
-    stack: `tf.Operation.traceback`; its frames are tuples in TF 1.15 and
-      objects like those of `traceback.extract_stack` in TF2.
+    stack: its frames as (file, line number, function), outermost first.
   """
-  return _first_user_line([(frame[0], frame[1], frame[2]) for frame in stack])
+  return _first_user_line(list(stack))
 
 
 def _first_user_line(stack: List) -> SourceLine:

@@ -13,10 +13,10 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from typing import Any, Dict, List
 
 import numpy as np
-import tensorflow as tf
 
 from tf_equiv.tf1 import (
   draws,
@@ -28,6 +28,7 @@ from tf_equiv.tf1 import (
   random_values,
   seeds,
   source,
+  stored_capture,
 )
 
 _FORMAT = 'tf_equiv 1'
@@ -45,25 +46,28 @@ _DATACLASSES = {
     draws.Draw,
     random_values.RandomValue,
     source.SourceLine,
+    stored_capture.StoredCapture,
   )
 }
 
 
-def save(path: str, value: Any) -> None:
-  """Writes a `RunPlan` or an `Observation` to a file.
+def save(path: str, value: Any, compress: bool = True) -> None:
+  """Writes a plan, an observation, a capture or a nest of arrays to a file.
 
   The file appears whole or not at all: it is written beside its place under
   another name and then renamed.
 
   Args:
     path: the file, by custom with the ending '.npz'.
-    value: a plan or an observation.
+    value: a plan, an observation, a stored capture, or a nest (dict, list,
+      tuple) of arrays, numbers and text.
+    compress: whether to make the file small rather than fast.
 
   Raises:
     UsageError: if it holds something that cannot be stored.
   """
   arrays = []  # type: List[np.ndarray]
-  index = {'format': _FORMAT, 'value': _encode(value, arrays)}
+  index = {'format': _FORMAT, 'value': encode(value, arrays)}
   members = {'a%d' % i: array for i, array in enumerate(arrays)}
   text = json.dumps(index).encode('utf-8')
   members['index'] = np.frombuffer(text, dtype=np.uint8)
@@ -71,7 +75,8 @@ def save(path: str, value: Any) -> None:
   handle, temporary = tempfile.mkstemp('.tmp', os.path.basename(path), folder)
   try:
     with os.fdopen(handle, 'wb') as stream:
-      np.savez_compressed(stream, **members)
+      write = np.savez_compressed if compress else np.savez
+      write(stream, **members)
     os.replace(temporary, path)
   except BaseException:
     os.unlink(temporary)
@@ -85,7 +90,8 @@ def load(path: str) -> Any:
     path: the file.
 
   Returns:
-    The plan or observation. Named tuples come back as tuples.
+    What was written. A named tuple comes back as one of another type, with the
+    same name and fields.
 
   Raises:
     UsageError: if there is no such file, or it is damaged or of another kind.
@@ -100,7 +106,7 @@ def load(path: str) -> Any:
           '%r has the format %r; this version reads %r. Write it again.'
           % (path, index.get('format'), _FORMAT)
         )
-      return _decode(index['value'], members)
+      return decode(index['value'], members)
   except errors.UsageError:
     raise
   except (
@@ -118,8 +124,19 @@ def load(path: str) -> Any:
     ) from error
 
 
-def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
-  """Turns a value into JSON; arrays go into the list, by number."""
+def encode(value: Any, arrays: List[np.ndarray]) -> Any:
+  """Turns a value into plain JSON values.
+
+  Args:
+    value: see `save`.
+    arrays: gets the arrays, which the result names by their number.
+
+  Returns:
+    What `decode` turns back.
+
+  Raises:
+    UsageError: if it holds something that cannot be stored.
+  """
   # A SeedMode is a str, and a np.float64 a float: the order matters.
   if isinstance(value, enum.Enum):
     return {'SeedMode': value.value}
@@ -131,19 +148,26 @@ def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
     return {'number': repr(value)} if value != value else value
   if type(value).__name__ in _DATACLASSES:
     fields = {
-      field.name: _encode(getattr(value, field.name), arrays)
+      field.name: encode(getattr(value, field.name), arrays)
       for field in dataclasses.fields(value)
     }
     return {'dataclass': type(value).__name__, 'fields': fields}
-  if isinstance(value, dict):
+  if isinstance(value, Mapping):
     kind = 'ordered' if isinstance(value, collections.OrderedDict) else 'dict'
     return {
-      kind: [[_encode(k, arrays), _encode(v, arrays)] for k, v in value.items()]
+      kind: [[encode(k, arrays), encode(v, arrays)] for k, v in value.items()]
+    }
+  if isinstance(value, tuple) and hasattr(value, '_fields'):
+    items = [encode(item, arrays) for item in value]
+    return {
+      'namedtuple': type(value).__name__,
+      'names': list(value._fields),
+      'items': items,
     }
   if isinstance(value, tuple):
-    return {'tuple': [_encode(item, arrays) for item in value]}
+    return {'tuple': [encode(item, arrays) for item in value]}
   if isinstance(value, list):
-    return [_encode(item, arrays) for item in value]
+    return [encode(item, arrays) for item in value]
   raise errors.UsageError(
     'A %s cannot be saved; only arrays, plain numbers and text can.'
     % type(value).__name__
@@ -172,9 +196,18 @@ def _encode_array(array: np.ndarray, arrays: List[np.ndarray]) -> Dict:
   return entry
 
 
-def _decode(value: Any, members: Any) -> Any:
+def decode(value: Any, members: Any) -> Any:
+  """Turns what `encode` returned back.
+
+  Args:
+    value: the plain JSON values.
+    members: array 0 by the key 'a0', and so on.
+
+  Returns:
+    The value.
+  """
   if isinstance(value, list):
-    return [_decode(item, members) for item in value]
+    return [decode(item, members) for item in value]
   if not isinstance(value, dict):
     return value
   if 'array' in value:
@@ -182,16 +215,19 @@ def _decode(value: Any, members: Any) -> Any:
   if 'dataclass' in value:
     fields = value['fields']
     return _DATACLASSES[value['dataclass']](
-      **{name: _decode(item, members) for name, item in fields.items()}
+      **{name: decode(item, members) for name, item in fields.items()}
     )
   if 'SeedMode' in value:
     return seeds.SeedMode(value['SeedMode'])
   if 'number' in value:
     return float(value['number'])
+  if 'namedtuple' in value:
+    cls = collections.namedtuple(value['namedtuple'], value['names'])
+    return cls(*[decode(item, members) for item in value['items']])
   if 'tuple' in value:
-    return tuple(_decode(item, members) for item in value['tuple'])
+    return tuple(decode(item, members) for item in value['tuple'])
   kind = 'ordered' if 'ordered' in value else 'dict'
-  items = [[_decode(k, members), _decode(v, members)] for k, v in value[kind]]
+  items = [[decode(k, members), decode(v, members)] for k, v in value[kind]]
   return collections.OrderedDict(items) if kind == 'ordered' else dict(items)
 
 
@@ -215,5 +251,7 @@ def _decode_text(data: bytes, entry: Dict) -> np.ndarray:
 
 def _decode_extension(data: bytes, entry: Dict) -> np.ndarray:
   """Decodes a dtype that NumPy does not have, bfloat16 above all."""
+  import tensorflow as tf  # noqa: PLC0415  (seldom needed, and slow)
+
   dtype = np.dtype(tf.as_dtype(entry['dtype']).as_numpy_dtype)
   return np.frombuffer(data, dtype=dtype).reshape(entry['shape']).copy()

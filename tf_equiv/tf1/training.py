@@ -22,9 +22,11 @@ from tf_equiv.tf1 import (
   tensors,
   user_code,
 )
+from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import seeds as seeds_lib
 from tf_equiv.tf1 import updates as updates_lib
 
@@ -52,10 +54,11 @@ class _Phase:
 
 
 @dataclasses.dataclass
-class _Step:
-  """The training step as a graph.
+class Step:
+  """The training step as a graph, which any number of sessions may run.
 
   Attributes:
+    graph: the graph.
     inputs: nest of placeholders.
     phases: what runs, one after another.
     losses: regularization losses, in the order of their fetches.
@@ -63,11 +66,17 @@ class _Step:
     recording: the optimizers' updates.
     variables: all global variables.
     model: those among them that belong to the model.
+    optimizer_variables: names of the others, which belong to optimizers.
     initializers: initializes all variables, and those that are no part of the
       model.
     others: what else a session needs before it can run.
+    depends_on_training: see `Observation`.
+    output_order: see `Observation`.
+    draws: ledger of the draws.
+    seconds: wall time of the build.
   """
 
+  graph: Any
   inputs: Any
   phases: List[_Phase]
   losses: List[Any]
@@ -75,16 +84,56 @@ class _Step:
   recording: updates_lib.Recording
   variables: List[Any]
   model: List[Any]
+  optimizer_variables: List[str]
   initializers: Tuple[Any, Any]
   others: List[Any]
+  depends_on_training: bool = False
+  output_order: Dict[str, int] = dataclasses.field(default_factory=dict)
+  draws: List[Any] = dataclasses.field(default_factory=list)
+  seconds: float = 0.0
+
+  @property
+  def specs(self) -> List[observation_lib.VariableSpec]:
+    """Descriptions of the model's variables."""
+    return [graph_lib.spec_of(variable) for variable in self.model]
 
 
-def run(program: runner.Program, plan: plan_lib.RunPlan):
+def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Step:
+  """Builds the training step of a plan in a fresh graph.
+
+  Args:
+    program: the user's TF1 code.
+    plan: what to build; it has `batches`.
+
+  Returns:
+    The step.
+
+  Raises:
+    UsageError: if a template method returns something unusable.
+    EnvironmentSetupError, ModelCodeError: if the code cannot run here.
+  """
+  start = time.time()
+  graph = tf.Graph()
+  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
+  with program.behavior.active(), seeds, graph.as_default():
+    _log.info('TF1: building the training graph (%s)', plan.describe())
+    step = _build(program, plan, graph)
+    step.draws = seeds.draws
+  step.seconds = time.time() - start
+  return step
+
+
+def run(
+  program: program_lib.Program,
+  plan: plan_lib.RunPlan,
+  step: Optional[Step] = None,
+):
   """Runs the training steps of a plan.
 
   Args:
     program: the user's TF1 code.
     plan: what to run; it has `batches`.
+    step: the graph of its training step, if there is one already.
 
   Returns:
     An `Observation` with `steps`. Its `weights` are the values before the
@@ -94,88 +143,105 @@ def run(program: runner.Program, plan: plan_lib.RunPlan):
     UsageError: if a template method returns something unusable.
     EnvironmentSetupError, ModelCodeError: if the code cannot run here.
   """
+  if step is None:
+    step = build(program, plan)
+  observed = describe(step)
   start = time.time()
-  graph = tf.Graph()
-  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
-  observed = observation_lib.Observation(
-    'TF1', environment=runner.environment()
-  )
-  with program.behavior.active(), seeds, graph.as_default():
-    _log.info('TF1: building the training graph (%s)', plan.describe())
-    step = _build(program, plan, graph, observed)
-    observed.draws = seeds.draws
-    observed.seconds['TF1 build'] = time.time() - start
-    start = time.time()
+  with program.behavior.active(), step.graph.as_default():
     values = _initial_values(program, plan, step, observed)
     for i, batch in enumerate(plan.batches):
       _log.info('TF1: training step %d of %d', i + 1, len(plan.batches))
       feed = _feed(step.inputs, batch)
       found = {}  # type: Dict[str, Any]
       for phase in step.phases:
-        results, values = _run_phase(graph, step, phase, feed, values)
+        results, values = _run_phase(step, phase, feed, values)
         _merge(found, results)
       observed.steps.append(_observe(step, found, values))
       if not i:
         observed.random_values = random_values.observe(
           found['random ops'], found.get('draws', [])
         )
-    observed.seconds['TF1 run'] = time.time() - start
-  observed.structure = step.structure
+  observed.seconds['TF1 run'] = time.time() - start
   observed.outputs = observed.steps[0].outputs
   observed.losses = observed.steps[0].losses
   return observed
 
 
-def _build(program, plan, graph, observed) -> _Step:
-  inputs, _ = runner.placeholders(plan.inputs)
-  losses = []  # type: List[Any]
+def describe(step: Step):
+  """Returns an `Observation` of what is known before a session runs."""
+  return observation_lib.Observation(
+    'TF1',
+    environment=runner.environment(),
+    variables=step.specs,
+    optimizer_variables=list(step.optimizer_variables),
+    depends_on_training=step.depends_on_training,
+    output_order=dict(step.output_order),
+    draws=list(step.draws),
+    structure=step.structure,
+    seconds={'TF1 build': step.seconds},
+  )
+
+
+def _build(program, plan, graph) -> Step:
+  inputs = graph_lib.placeholders(plan.inputs)
+  losses, depends, order = [], False, {}  # type: List[Any], bool, Dict
   with updates_lib.recorded() as recording:
     if program.train is None:
-      outputs = runner.build_outputs(program, inputs, plan, graph)
+      outputs = graph_lib.build_outputs(program, inputs, plan, graph)
       losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
-      observed.depends_on_training = runner.is_stochastic_or_updates(outputs)
-      fetches, operation = _default_step(program, outputs, inputs, losses)
+      depends = graph_lib.is_stochastic_or_updates(outputs)
+      fetches = _fetched(outputs, losses)
+      if program.step is None:
+        operation = _default_step(program, outputs, inputs, fetches)
+      else:
+        loss, operation = program.step(recording)
+        fetches.update({} if loss is None else {'loss': loss})
       phases = [_Phase(fetches, [operation], recording.updates)]
       structure = nest.describe(outputs)
-      observed.output_order = runner.order_of(graph, fetches['outputs'])
+      order = graph_lib.order_of(graph, fetches['outputs'])
     else:
       phases, structure = _own_step(program, inputs, recording.updates, graph)
   for phase in phases:
     _fetch_updates(phase)
     _fetch_draws(phase)
   variables = list(v1.global_variables())
-  owned = _owned_by_optimizers(recording, variables)
-  model = [v for v in variables if v.op.name not in owned]
-  observed.variables = [runner.spec_of(v) for v in model]
-  observed.optimizer_variables = sorted(owned)
+  owned = owned_by_optimizers(recording, variables)
   rest = [v for v in variables if v.op.name in owned]
-  # All ops are made before the first session runs.
-  initializers = tuple(v1.variables_initializer(v) for v in (variables, rest))
-  others = [v1.local_variables_initializer(), v1.tables_initializer()]
-  return _Step(
-    inputs,
-    phases,
-    losses,
-    structure,
-    recording,
-    variables,
-    model,
-    initializers,
-    others,
+  return Step(
+    graph=graph,
+    inputs=inputs,
+    phases=phases,
+    losses=losses,
+    structure=structure,
+    recording=recording,
+    variables=variables,
+    model=[v for v in variables if v.op.name not in owned],
+    optimizer_variables=sorted(owned),
+    # All ops are made before the first session runs.
+    initializers=tuple(
+      v1.variables_initializer(each) for each in (variables, rest)
+    ),
+    others=[v1.local_variables_initializer(), v1.tables_initializer()],
+    depends_on_training=depends,
+    output_order=order,
   )
 
 
-def _default_step(program, outputs, inputs, losses):
-  """Builds loss, gradients and their application, as TF1 code does."""
-  _, loss = losses_lib.total_loss(program, outputs, inputs)
-  fetches = {
+def _fetched(outputs, losses):
+  return {
     'outputs': {
       path: leaf if tensors.is_tensor(leaf) else tf.constant(leaf)
       for path, leaf in nest.flatten(outputs)
     },
     'losses': losses,
-    'loss': loss,
   }
+
+
+def _default_step(program, outputs, inputs, fetches):
+  """Builds loss, gradients and their application, as TF1 code does."""
+  _, loss = losses_lib.total_loss(program, outputs, inputs)
+  fetches['loss'] = loss
+  losses = fetches['losses']
   with user_code.running('TF1', 'build_tf1_optimizer'):
     optimizer = program.build_optimizer()
   if not optimizers.is_v1_optimizer(optimizer):
@@ -204,10 +270,9 @@ def _default_step(program, outputs, inputs, losses):
     before += v1.get_collection(v1.GraphKeys.UPDATE_OPS)
   # What is fetched is computed before the update overwrites the variables.
   with tf.control_dependencies(before):
-    operation = optimizer.apply_gradients(
+    return optimizer.apply_gradients(
       pairs, global_step=v1.train.get_or_create_global_step()
     )
-  return fetches, operation
 
 
 def check_clipped(clipped: Any, count: int, side: str) -> List[Any]:
@@ -355,9 +420,17 @@ def _fetch_draws(phase: _Phase) -> None:
   phase.fetches['draws'] = [op.outputs[0] for op in phase.random_ops]
 
 
-def _owned_by_optimizers(recording, variables):
-  """Names of slots, counters and moving averages: no part of the model."""
-  owned = set()
+def owned_by_optimizers(recording, variables):
+  """Returns names of variables that are no part of the model.
+
+  Args:
+    recording: what the optimizers did.
+    variables: all variables, of which some may have moving averages.
+
+  Returns:
+    Names of slots, counters and moving averages.
+  """
+  owned = set(recording.owned)
   for update in recording.updates:
     for variable in update.variables:
       slots = optimizers.all_variables_of(update.optimizer, variable)
@@ -395,14 +468,14 @@ def _feed(inputs: Any, batch: Any) -> Dict[Any, np.ndarray]:
   }
 
 
-def _run_phase(graph, step, phase, feed, values):
+def _run_phase(step, phase, feed, values):
   """Runs a phase in a new session; returns (results, values after it)."""
-  with v1.Session(graph=graph, config=runner.session_config()) as session:
+  with v1.Session(graph=step.graph, config=runner.session_config()) as session:
     runner.assign(session, step.variables, values)
     session.run(step.others)
     results, _ = session.run([phase.fetches, phase.operations], feed_dict=feed)
-    results['random ops'] = phase.random_ops
-    results['updates'] = phase.updates
+    results['random ops'] = list(phase.random_ops)
+    results['updates'] = list(phase.updates)
     return results, session.run(step.variables)
 
 
@@ -427,7 +500,9 @@ def _observe(step, found, values) -> observation_lib.StepObservation:
   return observation_lib.StepObservation(
     outputs=[(p, np.asarray(v)) for p, v in found['outputs'].items()],
     losses=[
-      observation_lib.RegularizationLoss(runner.variables_behind(loss), value)
+      observation_lib.RegularizationLoss(
+        graph_lib.variables_behind(loss), value
+      )
       for loss, value in zip(step.losses, found.get('losses', []))
     ],
     loss=found.get('loss'),

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from typing import Any, List
+from typing import Any, List, Set
 
 import tensorflow as tf
 
@@ -35,10 +35,12 @@ class Recording:
   Attributes:
     updates: calls of `apply_gradients`, in order.
     averages: objects of `tf.train.ExponentialMovingAverage` that were applied.
+    owned: names of further variables that are no part of the model.
   """
 
   updates: List[Update] = dataclasses.field(default_factory=list)
   averages: List[Any] = dataclasses.field(default_factory=list)
+  owned: Set[str] = dataclasses.field(default_factory=set)
 
   def averages_of(self, variable: Any) -> List[Any]:
     """Returns the moving averages that are kept of a variable."""

@@ -39,6 +39,16 @@ _KNOWN = (
     'TF1 code in a TF 1.15 interpreter.',
   ),
   (
+    None,
+    r"has no attribute 'estimator'|No module named 'tensorflow_estimator"
+    r'|cannot import name .estimator',
+    errors.ModelCodeError,
+    'tf.estimator is gone since TensorFlow 2.16. tf_equiv.from_model_fn calls '
+    'a model_fn without it and gives it EstimatorSpec and ModeKeys, but only '
+    'while it runs: name them inside the function, or run the TF1 side in a TF '
+    '1.15 interpreter.',
+  ),
+  (
     'TF1',
     r'reset_default_graph\(\) to clear nested graphs',
     errors.ModelCodeError,

@@ -1,0 +1,1 @@
+"""An LSTM with dropout: `dynamic_rnn`, and the same in the shim."""

@@ -1,0 +1,59 @@
+"""Tests of reports as JSON."""
+
+import dataclasses
+import json
+import math
+
+from absl.testing import absltest
+
+from tests.report import planted_verdicts as planted
+from tf_equiv.report import document, json_file
+
+
+def strict(text):
+  """Parses JSON, without the numbers that Python alone allows in it."""
+
+  def refuse(constant):
+    raise ValueError(constant)
+
+  return json.loads(text, parse_constant=refuse)
+
+
+class JsonTest(absltest.TestCase):
+  def test_holds_the_document(self):
+    report = document.build(planted.full())
+    found = strict(json_file.render(report))
+    self.assertEqual(found, json_file.as_json(report))
+    self.assertEqual(
+      list(found), [field.name for field in dataclasses.fields(report)]
+    )
+    self.assertEqual(found['format'], 'tf_equiv report 1')
+    self.assertEqual(found['comparisons']['weights'][0]['name'], 'net/b')
+    self.assertEqual(found['layers'][2]['shape'], [2, 3])
+    self.assertEqual(found['earlier'][0]['assertion'], 'assertVariablesMatch')
+
+  def test_numbers_that_are_not_finite(self):
+    found = strict(json_file.render(document.build(planted.full())))
+    rows = {row['name']: row for row in found['comparisons']['gradients']}
+    self.assertEqual(rows['net/w']['tf1_value'], 'NaN')
+    self.assertEqual(rows['net/b']['tf1_value'], 'Infinity')
+    self.assertEqual(json_file.as_json([-math.inf]), ['-Infinity'])
+
+  def test_strict_is_strict(self):
+    with self.assertRaises(ValueError):
+      strict(json.dumps(math.nan))
+
+  def test_any_text(self):
+    verdict = planted.full()
+    verdict.notes = ['ünï 模型 \ud800 \x00']
+    found = strict(json_file.render(document.build(verdict)))
+    self.assertEqual(found['notes'], ['ünï 模型 \\ud800 \x00'])
+
+  def test_a_row_is_a_line(self):
+    text = json_file.render(document.build(planted.full())).decode()
+    lines = [line for line in text.splitlines() if '"op_type": "Relu"' in line]
+    self.assertLen(lines, 4)  # Three layers, and the place.
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,127 @@
+"""When and where assertions write reports, and what they know of their test.
+
+Two flags of absl say so, and where a flag is not given, or the test runner does
+not parse any, an environment variable of the same name in capitals.
+"""
+
+import logging
+import os
+
+from absl import flags
+
+from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.report import rerun, writer
+
+_log = logging.getLogger('tf_equiv')
+
+ALWAYS, FAILURES, NEVER = 'always', 'failures', 'never'
+_MODES = (ALWAYS, FAILURES, NEVER)
+_MODE, _DIRECTORY = 'tf_equiv_report', 'tf_equiv_report_dir'
+_BAZEL_DIRECTORY = 'TEST_UNDECLARED_OUTPUTS_DIR'
+
+# A module that is loaded twice must not define them twice.
+if _MODE not in flags.FLAGS:
+  flags.DEFINE_enum(
+    _MODE,
+    None,
+    _MODES,
+    'Of which assertions of tf_equiv to write a report; by default of those '
+    'that fail.',
+  )
+if _DIRECTORY not in flags.FLAGS:
+  flags.DEFINE_string(
+    _DIRECTORY,
+    None,
+    'Directory of the reports of tf_equiv, where the test runner gives none in '
+    '%s.' % _BAZEL_DIRECTORY,
+  )
+
+
+class BadModeError(Exception):
+  """The environment asks for a mode that does not exist."""
+
+
+def note_test(case, verdict: verdict_lib.Verdict, ran: list) -> None:
+  """Notes in a verdict to which test it belongs, and what ran before.
+
+  Args:
+    case: the test case.
+    verdict: gets `test`, `earlier` and `rerun`.
+    ran: the `Step`s that ran before in this test; gets that of the verdict.
+  """
+  cls, method = type(case), getattr(case, '_testMethodName', '')
+  if not callable(getattr(case, method, None)):
+    method = ''  # Made by hand, to be used outside of a test.
+  verdict.test = cls.__qualname__
+  if method:
+    verdict.test = '%s.%s.%s' % (cls.__module__, verdict.test, method)
+  verdict.rerun = rerun.commands(
+    rerun.source_file(cls.__module__), cls.__qualname__, method, os.environ
+  )
+  verdict.earlier = list(ran)
+  if not ran:
+    # An instance can be run again.
+    case.addCleanup(ran.clear)
+  ran.append(
+    verdict_lib.Step(
+      verdict.assertion,
+      verdict.conditions,
+      verdict.passed,
+      verdict.headline,
+      verdict.seconds,
+    )
+  )
+
+
+def write(verdict: verdict_lib.Verdict) -> str:
+  """Writes the report of a verdict if one is wanted.
+
+  Whatever goes wrong does not hide the verdict.
+
+  Args:
+    verdict: what to report.
+
+  Returns:
+    A line about the report for the message, '' if none is wanted.
+  """
+  try:
+    directory = _directory()
+    if not directory or not _is_wanted(verdict):
+      return ''
+    path, problem = writer.write(verdict, directory)
+    line = 'Report: ' + path
+    if problem:
+      line = 'Report (%s): %s' % (problem, path)
+  except Exception as error:
+    line = 'Report: could not be written (%s)' % writer.describe(error)
+  if verdict.passed:
+    _log.info(line)
+  return line
+
+
+def _is_wanted(verdict) -> bool:
+  mode = _flag(_MODE)
+  if mode is None:
+    mode = os.environ.get(_MODE.upper()) or FAILURES
+  if mode not in _MODES:
+    raise BadModeError(
+      '%s=%r; expected %s' % (_MODE.upper(), mode, ', '.join(_MODES))
+    )
+  return mode == ALWAYS or (mode == FAILURES and not verdict.passed)
+
+
+def _directory() -> str:
+  return (
+    os.environ.get(_BAZEL_DIRECTORY)
+    or _flag(_DIRECTORY)
+    or os.environ.get(_DIRECTORY.upper())
+    or ''
+  )
+
+
+def _flag(name: str):
+  """Returns the value of a flag, None if it was not given."""
+  try:
+    return getattr(flags.FLAGS, name)
+  except flags.UnparsedFlagAccessError:  # pytest leaves the flags alone.
+    return None

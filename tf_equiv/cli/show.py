@@ -1,0 +1,119 @@
+"""`python -m tf_equiv show`: what is inside a golden."""
+
+import os
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+from tf_equiv.golden import archive, plans
+from tf_equiv.references import golden
+
+_MOST_INPUTS = 6
+# Parts of a manifest by line.
+_LINES = (
+  (('TensorFlow', 'tensorflow'), ('Python', 'python'), ('NumPy', 'numpy')),
+  (('', 'platform'), ('', 'machine'), ('', 'cpu')),
+  (('cpu flags:', 'cpu flags'),),
+  (('by tf_equiv', 'tf_equiv'), ('through', 'reference')),
+)
+
+
+def add_to(commands) -> None:
+  """Adds the command to the parser."""
+  parser = commands.add_parser(
+    'show',
+    help='print what a golden holds',
+    description='Prints what a golden holds: where it was recorded, which '
+    'plans of which test classes, and how much room they take.',
+  )
+  parser.add_argument('file', help='the golden')
+  parser.add_argument(
+    '--check',
+    action='store_true',
+    help='read everything in it, and compare the digests',
+  )
+  parser.set_defaults(run=run)
+
+
+def run(arguments) -> int:
+  """Prints the summary; returns the exit code."""
+  path = arguments.file
+  print('\n'.join(lines_of(path)))
+  if arguments.check:
+    print('checked: %d members are intact' % archive.check(path))
+  return 0
+
+
+def lines_of(path: str) -> list[str]:
+  """Returns a readable summary of a golden.
+
+  Raises:
+    UsageError: if it is missing, damaged, or no golden.
+  """
+  index = archive.read_index(path)
+  entries = index['entries']
+  lines = [
+    '%s: %d recording(s), %s'
+    % (path, len(entries), golden.show_size(os.path.getsize(path)))
+  ]
+  for name, made_by in sorted(index['manifests'].items()):
+    dates = {e['recorded'] for e in entries if e['manifest'] == name}
+    lines.append('recorded on %s with' % ', '.join(sorted(dates)))
+    lines += ['  ' + line for line in manifest_lines(made_by)]
+  sizes = _sizes(path, entries)
+  for owner in sorted({entry['owner'] for entry in entries}):
+    own = [entry for entry in entries if entry['owner'] == owner]
+    lines.append(owner or 'a program without a test class')
+    for entry in own:
+      lines.append('  %s' % plans.title(entry['plan']))
+      lines.append('    %s' % _contents(entry, sizes))
+    lines += ['  inputs: ' + line for line in _inputs(own)]
+    sources = sorted({name for entry in own for name in entry['source']})
+    if sources:
+      shown = plans.capped(sources, _MOST_INPUTS)
+      lines.append('  TF1 code: %s' % ', '.join(shown))
+  return lines
+
+
+def manifest_lines(made_by: Mapping[str, Any]) -> list[str]:
+  """Returns what a manifest says about versions and machine, in a few lines."""
+  lines = []
+  for parts in _LINES:
+    words = [
+      ('%s %s' % (title, made_by[name])).strip()
+      for title, name in parts
+      if made_by.get(name)
+    ]
+    if words:
+      lines.append(', '.join(words))
+  return lines
+
+
+def _sizes(path: str, entries) -> list[tuple[Mapping[str, Any], int]]:
+  """Returns how many bytes each entry takes, shared arrays included."""
+  members = archive.sizes(path)
+  with zipfile.ZipFile(path) as opened:
+    return [
+      (entry, sum(members[name] for name in archive.parts_of(opened, entry)))
+      for entry in entries
+    ]
+
+
+def _contents(entry, sizes) -> str:
+  parts = ['%d %s' % (n, what) for what, n in entry['counts'].items()]
+  if 'graph' not in entry['objects'] and entry['no graph']:
+    parts.append('no graph: ' + entry['no graph'])
+  size = next(size for each, size in sizes if each is entry)
+  return '%s; %s' % (', '.join(parts), golden.show_size(size))
+
+
+def _inputs(entries) -> list[str]:
+  """Returns the different arrays that are fed, capped."""
+  found = {}
+  for entry in entries:
+    batches = entry['plan'].get('batches') or [entry['plan']['inputs']]
+    for inputs in batches:
+      for path, array in inputs.items():
+        if 'digest' in array:
+          found['%s %s' % (path, plans.show_array(array))] = None
+  return plans.capped([line.strip() for line in found], _MOST_INPUTS)

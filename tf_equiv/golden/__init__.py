@@ -1,0 +1,1 @@
+"""The file that holds a recorded TF1 side."""

@@ -1,0 +1,1 @@
+"""Where the TF1 side of a test case runs."""

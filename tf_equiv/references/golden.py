@@ -1,0 +1,250 @@
+"""A TF1 side that was recorded, and is replayed without any TF1 code."""
+
+import math
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from tf_equiv.golden import owners, plans, recording, replaying, updating
+from tf_equiv.references import base, in_process
+from tf_equiv.tf1 import errors
+
+# Files up to this many bytes are recorded without a warning: what a version
+# control system takes without trouble.
+LARGE = 20 << 20
+
+
+class Golden(base.Reference):
+  """Compares with a recording of the TF1 side.
+
+  It is recorded once where the TF1 code runs: with `python -m tf_equiv record
+  path/to/test.py:TestClass`, or by running the test with `--update_goldens` (or
+  with the environment variable TF_EQUIV_UPDATE_GOLDENS=1). Afterwards the test
+  needs no TF1 code. A recording is found by its plan: inputs, training flag,
+  seed mode and what else is run. If inputs or fixed weights are no longer those
+  that were recorded, the error says which.
+
+  Example:
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + '/half.golden'
+    >>> class HalfTest(MigrationTestCase):
+    ...   tf1_reference = Golden(path, update=True)
+    ...   def make_inputs(self):
+    ...     return np.array([1.0, 2.0])
+    ...   def build_tf1(self, inputs, training):
+    ...     return inputs / 2
+    ...   def build_tf2(self):
+    ...     return lambda x: 0.5 * x
+    >>> HalfTest().assertForwardEquivalent().passed
+    True
+    >>> HalfTest.tf1_reference = Golden(path)
+    >>> del HalfTest.build_tf1
+    >>> HalfTest().assertForwardEquivalent().passed
+    True
+
+  Attributes:
+    path: the file. A relative path is looked for in the folder of the test
+      class's file, in those of its base classes, in the current folder, and
+      among Bazel's runfiles; it is recorded where it is found, else in the
+      first.
+    source: where the TF1 side runs when it is recorded.
+    keep: what is stored besides outputs, losses, gradients and training steps,
+      which always are: 'graph' (the graph with its source lines, to say where
+      the sides part) and 'weights' (the initial weights of seeded runs; without
+      them they are drawn again from the graph). Fixed weights are not stored,
+      `reset_weights` gives them.
+  """
+
+  def __init__(
+    self,
+    path: str | os.PathLike[str],
+    *,
+    source: base.Reference | None = None,
+    keep: Sequence[str] = recording.KEEP,
+    update: bool | None = None,
+  ):
+    """Takes a path, and how to record.
+
+    Args:
+      path: the file.
+      source: where the TF1 side runs when it is recorded; by default in this
+        process.
+      keep: which of 'graph' and 'weights' to store.
+      update: whether to record; None for what flag and environment say.
+
+    Raises:
+      UsageError: for another type, or something unknown to keep.
+    """
+    try:
+      self.path = os.fspath(path)
+    except TypeError:
+      raise errors.UsageError(
+        'Golden takes the path of a file, got %r.' % (path,)
+      ) from None
+    self.source = in_process.InProcess() if source is None else source
+    if not isinstance(self.source, base.Reference) or isinstance(
+      self.source, Golden
+    ):
+      raise errors.UsageError(
+        'source of Golden is %r; expected where the TF1 side runs, '
+        'tf_equiv.InProcess() for example.' % (source,)
+      )
+    unknown = (
+      [keep]
+      if isinstance(keep, str)
+      else [name for name in keep if name not in recording.KEEP]
+    )
+    if unknown:
+      raise errors.UsageError(
+        'keep of Golden is %r; expected a tuple of some of %s.'
+        % (keep, ', '.join(repr(name) for name in recording.KEEP))
+      )
+    self.keep = tuple(name for name in recording.KEEP if name in keep)
+    self._given = source
+    self._update = update
+    # The class of which it is an attribute, where it is one.
+    self._set_in: type | None = None
+    self._recorded: list[recording.Recorded] = []
+    self._announced = 0
+
+  def __repr__(self) -> str:
+    return 'Golden(%r)' % self.path
+
+  def __eq__(self, other: Any) -> bool:
+    return isinstance(other, Golden) and self._key() == other._key()
+
+  def __hash__(self) -> int:
+    return hash(self.path)
+
+  def _key(self):
+    return self.path, self._given, self.keep, self._update
+
+  @property
+  def recorded(self) -> tuple[recording.Recorded, ...]:
+    """What was recorded so far."""
+    return tuple(self._recorded)
+
+  def target(self, case: Any) -> str:
+    """Returns the absolute path at which a test case records."""
+    return owners.target(self.path, owners.owner_of_class(type(case)))
+
+  def _updates(self) -> bool:
+    return updating.wanted() if self._update is None else self._update
+
+  def __set_name__(self, owner: type, name: str) -> None:
+    self._set_in = owner
+
+  def start(self) -> None:
+    """Starts the source if something is to be recorded; see `Reference`."""
+    if self._updates():
+      self.source.start()
+
+  def prepare(self, program, plan) -> None:
+    """Lets the source begin; see `Reference`."""
+    if self._updates():
+      self.source.prepare(program, plan)
+
+  def list_variables(self, program, plan):
+    """Describes the variables; see `Reference`."""
+    if not self._updates():
+      kind = plans.VARIABLES
+      return replaying.find(self.path, kind, program, plan).observation
+    observed = self.source.list_variables(program, plan)
+    self._record(plans.VARIABLES, program, plan, observed, None)
+    return observed
+
+  def run(self, program, plan):
+    """Replays a plan, or runs and records it; see `Reference`."""
+    if self._updates():
+      run = self.source.run(program, plan)
+      self._record(plans.RUN, program, plan, run.observation, run.capture)
+      return run
+    found = replaying.find(self.path, plans.RUN, program, plan)
+
+    def captured(wanted, weights):
+      try:
+        return found.capture(wanted, weights)
+      except replaying.NoGraphError as error:
+        raise base.CannotCaptureError(
+          "the golden %s has no graph to look into: %s; record it with 'graph' "
+          'in keep' % (found.observation.environment['golden'], error)
+        ) from error
+
+    return base.Run(found.observation, captured)
+
+  def _record(self, kind, program, plan, observed, capture) -> None:
+    path = owners.target(self.path, owners.owner_of(program.build))
+    self._recorded.append(
+      recording.record(
+        path,
+        kind,
+        program,
+        plan,
+        observed,
+        capture,
+        self.source,
+        self.keep,
+      )
+    )
+
+  def defines(self, name):
+    """Tells whether a training step of its own was recorded."""
+    if self._updates():
+      return self.source.defines(name)
+    if name != 'train_tf1':
+      return None
+    owner = owners.Owner()
+    if self._set_in is not None:
+      owner = owners.owner_of_class(self._set_in)
+    return replaying.has_own_step(self.path, owner)
+
+  def close(self) -> None:
+    """Says what was recorded, and closes the source."""
+    by_path = {}
+    for recorded in self._recorded[self._announced :]:
+      by_path.setdefault(recorded.path, []).append(recorded)
+    for path, several in by_path.items():
+      print(summary(path, several), file=sys.stderr)
+      if os.path.getsize(path) > LARGE:
+        warnings.warn(too_large(path, self.keep), stacklevel=2)
+    self._announced = len(self._recorded)
+    self.source.close()
+
+
+def summary(path: str, recorded: Sequence[recording.Recorded]) -> str:
+  """Says in one line, with its notes, what was recorded into a file."""
+  titles = dict.fromkeys((each.entry['owner'], each.title) for each in recorded)
+  lines = [
+    'tf_equiv: recorded %d plan(s) into %s, which has %s now.'
+    % (len(titles), path, show_size(os.path.getsize(path)))
+  ]
+  return '\n'.join(
+    [*lines, *('  %s: %s' % (r.title, r.note) for r in recorded if r.note)]
+  )
+
+
+def too_large(path: str, keep: Sequence[str]) -> str:
+  """Says what to do about a large golden."""
+  advice = 'Use smaller inputs or fewer plans'
+  if recording.WEIGHTS in keep:
+    advice = (
+      "keep=('graph',) leaves out the initial weights, and draws them again "
+      'when they are needed'
+    )
+  return 'The golden %s has %s, more than %s. %s.' % (
+    path,
+    show_size(os.path.getsize(path)),
+    show_size(LARGE),
+    advice,
+  )
+
+
+def show_size(count: float) -> str:
+  """Writes a number of bytes, e.g. '1.5 MB'."""
+  if count < 1024:
+    return '%d bytes' % count
+  units = ('KB', 'MB', 'GB')
+  power = min(int(math.log(count, 1024)), len(units))
+  return '%.1f %s' % (count / 1024**power, units[power - 1])

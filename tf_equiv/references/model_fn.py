@@ -1,0 +1,166 @@
+"""The TF1 side as the `model_fn` of an Estimator."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from tf_equiv.compare import checkpoints as contents_lib
+from tf_equiv.references import export_training, in_process
+from tf_equiv.tf1 import errors, estimators, graph, updates
+
+v1 = graph.v1
+
+
+class ModelFnReference(in_process.InProcess):
+  """Runs a `model_fn` in a graph of this process; see `from_model_fn`.
+
+  Attributes:
+    model: the function with its arguments.
+  """
+
+  def __init__(self, model: estimators.ModelFn):
+    """Keeps the model."""
+    super().__init__(share_graphs=False)
+    self.model = model
+
+  def __repr__(self) -> str:
+    return repr(self.model)
+
+  def __eq__(self, other: Any) -> bool:
+    return isinstance(other, ModelFnReference) and vars(self.model) == vars(
+      other.model
+    )
+
+  __hash__ = None
+
+  def build_tf1(self, inputs: Any, training: bool) -> Any:
+    """Builds the model; see `ModelFn.build_tf1`."""
+    return self.model.build_tf1(inputs, training)
+
+  def train_tf1(self, inputs: Any) -> Any:
+    """Builds a training step of one's own; see `ModelFn.train_tf1`."""
+    return self.model.train_tf1(inputs)
+
+  def list_variables(self, program, plan):
+    """Describes the variables; see `Reference`."""
+    return super().list_variables(self._adapted(program), plan)
+
+  def run(self, program, plan):
+    """Runs a plan; see `Reference`."""
+    forward = self._adapted(program)
+    if not plan.batches or program.train is not None:
+      return super().run(forward, plan)
+    step = _Step(self.model)
+    found = super().run(
+      dataclasses.replace(forward, build=step.build, step=step.finish), plan
+    )
+    for each in found.observation.steps:
+      each.unknown = list(step.unknown)
+    if step.unknown:
+      found.observation.notes.append(export_training.unknown_note(step.unknown))
+    return found
+
+  def _adapted(self, program):
+    return dataclasses.replace(program, build=self.model.build_tf1)
+
+
+class _Step:
+  """A training step that the `model_fn` builds.
+
+  Attributes:
+    unknown: variables that it updates by ops of its own.
+  """
+
+  def __init__(self, model):
+    self._model, self._spec = model, None
+    self.unknown: list[str] = []
+
+  def build(self, inputs, unused_training):
+    """A `build_tf1` that builds the training step as well."""
+    if self._model.mode not in (None, estimators.TRAIN):
+      raise errors.UsageError(
+        'Training steps run in mode %r, but from_model_fn was given mode=%r. '
+        'Use another reference, without a mode, for them.'
+        % (estimators.TRAIN, self._model.mode)
+      )
+    self._spec = self._model.training_spec(inputs)
+    return self._model.outputs(self._spec, estimators.TRAIN)
+
+  def finish(self, recording: updates.Recording):
+    """See `Program.step`."""
+    operation = estimators.operation_of(self._spec.train_op)
+    variables = v1.global_variables()
+    recording.owned.add(v1.train.get_global_step().op.name)
+    if not recording.updates:  # An optimizer with apply_gradients of its own.
+      trainable = [v.op.name for v in variables if v.trainable]
+      specs = {v.op.name: graph.spec_of(v) for v in variables}
+      contents = contents_lib.sort_entries(specs, trainable)
+      recording.owned.update(set(specs) - {s.name for s in contents.variables})
+      self.unknown = export_training.updates(
+        operation, recording.owned, recording
+      )
+    if not recording.updates and not self.unknown:
+      raise errors.UsageError(
+        'The train op of model_fn updates no trainable variable, so there is '
+        'no training step to compare.'
+      )
+    return self._spec.loss, operation
+
+
+def from_model_fn(
+  model_fn: Callable[..., Any],
+  params: Any = None,
+  mode: str | None = None,
+  config: Any = None,
+) -> ModelFnReference:
+  """Takes the `model_fn` of an Estimator as the TF1 side.
+
+  It is called in the graph of the TF1 side, without an Estimator, as
+  `model_fn(features, labels, mode, params, config)`, with those arguments that
+  it takes. Where the package `tf.estimator` is gone (TensorFlow 2.16 and
+  later), `tf.estimator.EstimatorSpec`, `ModeKeys` and `export` exist while the
+  function runs. Inputs are (features, labels) or a dict of both; in mode
+  'infer' the labels are not used.
+
+  Compared are the predictions; in mode 'eval' a dict with the keys
+  'predictions', 'loss' and 'metrics', the metrics after one batch. Training
+  steps take the `train_op`, and compare the loss as it is, without adding
+  regularization losses to it. In mode 'train' without predictions, the outputs
+  are {'loss': loss}.
+
+  Example:
+    >>> def model_fn(features, labels, mode, params):
+    ...   y = v1.layers.dense(features, params['units'], name='dense')
+    ...   loss = None
+    ...   if mode != tf.estimator.ModeKeys.PREDICT:
+    ...     loss = tf.reduce_mean((y - labels) ** 2)
+    ...   return tf.estimator.EstimatorSpec(mode, predictions=y, loss=loss)
+    >>> class DenseTest(MigrationTestCase):
+    ...   tf1_reference = from_model_fn(model_fn, params={'units': 2})
+    ...   def make_inputs(self):
+    ...     random = np.random.default_rng(0)
+    ...     return (random.random((4, 3), np.float32), np.ones((4, 2), 'f'))
+    ...   def build_tf2(self):
+    ...     return tf.keras.Sequential([tf.keras.layers.Dense(2, name='dense')])
+    ...   def call_tf2(self, model, inputs, training):
+    ...     features, labels = inputs
+    ...     return model(features)
+    >>> DenseTest().assertForwardEquivalent().passed
+    True
+
+  Args:
+    model_fn: the function.
+    params: its `params`.
+    mode: 'train', 'eval' or 'infer' for one mode in all cases; by default it is
+      'train' in training and 'infer' otherwise.
+    config: its `config`.
+
+  Returns:
+    A reference, to be the `tf1_reference` of a test case. It also has
+    `build_tf1(inputs, training)` and `train_tf1(inputs)`.
+
+  Raises:
+    UsageError: for an unknown mode, or arguments that the function does not
+      take.
+  """
+  return ModelFnReference(estimators.ModelFn(model_fn, params, mode, config))

@@ -1,0 +1,167 @@
+"""A report as one HTML page that needs no network.
+
+It needs Jinja2, and for its plots Matplotlib: the `report` extra.
+"""
+
+import base64
+import hashlib
+import importlib.util
+import logging
+import math
+from importlib import resources
+from typing import Any
+
+from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.report import document as document_lib
+from tf_equiv.report import tables, text
+
+_log = logging.getLogger('tf_equiv')
+
+INSTALL = "pip install 'tf_equiv[report]'"
+
+# More rows than these make a page slow, and nobody reads them; the JSON file
+# has them all.
+_MOST_ROWS = 4000
+
+_MEANINGS = {
+  divergence_lib.REAL: 'the difference remains in float64',
+  divergence_lib.NOISE: 'in float64 the sides agree: it is rounding',
+  divergence_lib.ORDER: 'with the same random numbers the sides agree',
+  divergence_lib.VACUOUS: 'the compared values prove nothing',
+}
+
+
+def missing_packages() -> list[str]:
+  """Returns the names of the packages of the `report` extra that are missing.
+
+  Without Jinja2 there is no page, without Matplotlib it has no plots.
+  """
+  packages = {'Jinja2': 'jinja2', 'Matplotlib': 'matplotlib'}
+  return [name for name, module in packages.items() if not _exists(module)]
+
+
+def _exists(module: str) -> bool:
+  try:
+    return importlib.util.find_spec(module) is not None
+  except (ImportError, ValueError):  # Blocked, or half imported.
+    return False
+
+
+def render(document: document_lib.Document) -> bytes:
+  """Returns the page of a report, in UTF-8.
+
+  Raises:
+    ImportError: if Jinja2 is not installed.
+  """
+  import jinja2
+
+  environment = jinja2.Environment(
+    autoescape=True,
+    loader=jinja2.FunctionLoader(_read),
+    lstrip_blocks=True,
+    trim_blocks=True,
+    undefined=jinja2.StrictUndefined,
+  )
+  environment.filters.update(
+    number=number,
+    number_up=text.number_up,
+    value=value,
+    shape=shape,
+    ratio=ratio,
+    most=_most,
+  )
+  # Only these two are known not to be text of the user.
+  style, script = (_markup(_read(name)) for name in ('page.css', 'page.js'))
+  page = environment.get_template('page.html').render(
+    document=document,
+    failed=document.result == 'fail',
+    meaning=_MEANINGS.get(document.kind, ''),
+    gradients=_rows(document, tables.is_of_gradients),
+    others=_rows(
+      document,
+      lambda group: (
+        not (tables.is_of_gradients(group) or tables.is_of_variables(group))
+      ),
+    ),
+    plots=_plots(document),
+    most_rows=_MOST_ROWS,
+    style=style,
+    script=script,
+    style_hash=_digest(style),
+    script_hash=_digest(script),
+  )
+  return page.encode('utf-8', 'backslashreplace')
+
+
+def number(found: float | None) -> str:
+  """Returns a number with three digits."""
+  return '' if found is None else '%.3g' % found
+
+
+def ratio(found: float | None) -> str:
+  """Returns how far a difference is from the limit, in words."""
+  if found is None:
+    return ''
+  return 'over' if math.isinf(found) else '%.2g' % found
+
+
+def value(found: Any) -> str:
+  """Returns a value of an array, shortened."""
+  if isinstance(found, float):
+    return '%.9g' % found
+  shown = str(found)
+  return shown if len(shown) <= 40 else shown[:37] + '...'
+
+
+def shape(sizes: Any) -> str:
+  """Returns a shape as in the messages."""
+  return '[%s]' % ', '.join('?' if n is None else str(n) for n in sizes)
+
+
+def _most(rows):
+  return rows[:_MOST_ROWS]
+
+
+def _rows(document, wanted):
+  """Returns (group, pair) of some groups, those that differ most first."""
+  rows = [
+    (group, pair)
+    for group, pairs in document.comparisons.items()
+    if wanted(group)
+    for pair in pairs
+  ]
+  return sorted(rows, key=lambda row: (row[1].passed, -row[1].ratio))
+
+
+def _plots(document) -> dict[str, Any]:
+  """Returns the plots by name, and as 'problem' why there are none."""
+  from tf_equiv.report import plots
+
+  try:
+    return {
+      'layers': _markup(plots.layers(document)),
+      'training': _markup(plots.training(document)),
+      'problem': '',
+    }
+  except ImportError:
+    problem = 'Matplotlib is not installed: ' + INSTALL
+  except Exception as error:  # The tables hold the same numbers.
+    _log.info('plotting failed', exc_info=True)
+    problem = '%s: %s' % (type(error).__name__, error)
+  return {'layers': '', 'training': '', 'problem': problem}
+
+
+def _markup(source: str):
+  import markupsafe
+
+  return markupsafe.Markup(source)
+
+
+def _read(name: str) -> str:
+  return resources.files(__package__).joinpath(name).read_text('utf-8')
+
+
+def _digest(source: str) -> str:
+  """What a content security policy says of an element that is allowed."""
+  digest = hashlib.sha256(source.encode('utf-8')).digest()
+  return 'sha256-' + base64.b64encode(digest).decode('ascii')

@@ -1,0 +1,387 @@
+"""Runs the `model_fn` of an Estimator without the Estimator.
+
+The package is gone since TensorFlow 2.16. A `model_fn` only needs what it is
+given, and gives an `EstimatorSpec`, of which the attributes count.
+"""
+
+import collections
+import copy
+import inspect
+import types
+from typing import Any, Dict, List, Optional, Tuple
+
+import tensorflow as tf
+
+from tf_equiv import compat
+from tf_equiv.tf1 import errors, nest, tensors, training
+from tf_equiv.tf1 import updates as updates_lib
+
+v1 = tf.compat.v1
+
+TRAIN, EVAL, PREDICT = 'train', 'eval', 'infer'
+_MODES = (TRAIN, EVAL, PREDICT)
+_OPTIONAL = ('labels', 'mode', 'params', 'config')
+_VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
+
+
+class ModeKeys(object):
+  """Stands for `tf.estimator.ModeKeys`."""
+
+  TRAIN = TRAIN
+  EVAL = EVAL
+  PREDICT = PREDICT
+
+
+_Spec = collections.namedtuple(
+  '_Spec', ('mode', 'predictions', 'loss', 'train_op', 'eval_metric_ops')
+)
+
+
+class EstimatorSpec(_Spec):
+  """Stands for `tf.estimator.EstimatorSpec`; other arguments are ignored."""
+
+  def __new__(
+    cls,
+    mode,
+    predictions=None,
+    loss=None,
+    train_op=None,
+    eval_metric_ops=None,
+    **unused_others,
+  ):
+    """Takes what concerns numbers; hooks and exports do not."""
+    return super().__new__(
+      cls, mode, predictions, loss, train_op, eval_metric_ops
+    )
+
+
+class TPUEstimatorSpec(EstimatorSpec):
+  """Stands for `tf.estimator.tpu.TPUEstimatorSpec`."""
+
+  def __new__(
+    cls,
+    mode,
+    predictions=None,
+    loss=None,
+    train_op=None,
+    eval_metrics=None,
+    **unused_others,
+  ):
+    """Takes `eval_metrics`: a function, and the tensors that it is given."""
+    metrics = None
+    if eval_metrics is not None:
+      function, given = eval_metrics
+      if isinstance(given, dict):
+        metrics = function(**given)
+      else:
+        metrics = function(*given)
+    return super().__new__(cls, mode, predictions, loss, train_op, metrics)
+
+
+class _Ignored(object):
+  """Stands for what an export holds; takes any arguments."""
+
+  def __init__(self, *unused_arguments, **unused_others):
+    """Forgets them."""
+
+
+def package() -> Any:
+  """Returns what stands for `tf.estimator` while a `model_fn` runs."""
+  hooks = {
+    name: getattr(v1.train, name)
+    for name in dir(v1.train)
+    if name.endswith('Hook')
+  }
+  outputs = ('ClassificationOutput', 'PredictOutput', 'RegressionOutput')
+  return types.SimpleNamespace(
+    EstimatorSpec=EstimatorSpec,
+    ModeKeys=ModeKeys,
+    export=types.SimpleNamespace(**{name: _Ignored for name in outputs}),
+    tpu=types.SimpleNamespace(TPUEstimatorSpec=TPUEstimatorSpec),
+    **hooks,
+  )
+
+
+class ModelFn(object):
+  """The TF1 side of a test case, made of a `model_fn`.
+
+  Its `build_tf1` and `train_tf1` are those of `MigrationTestCase`, and serve
+  in an interpreter with TensorFlow 1.15 as well. Inputs are (features, labels),
+  {'features': features, 'labels': labels}, or the features alone.
+
+  Attributes:
+    model_fn: the function.
+    params: its `params`, or None.
+    mode: 'train', 'eval' or 'infer' for one mode in all cases; None for 'train'
+      in training and 'infer' otherwise.
+    config: its `config`, or None.
+  """
+
+  def __init__(
+    self,
+    model_fn: Any,
+    params: Any = None,
+    mode: Optional[str] = None,
+    config: Any = None,
+  ):
+    """Checks the arguments; nothing runs yet.
+
+    Raises:
+      UsageError: for an unknown mode, or arguments that the function does not
+        take.
+    """
+    if not callable(model_fn):
+      raise errors.UsageError(
+        'model_fn is %r; expected a function model_fn(features, labels, mode, '
+        'params) that returns an EstimatorSpec.' % (model_fn,)
+      )
+    if mode is not None and mode not in _MODES:
+      raise errors.UsageError(
+        "mode is %r; expected 'train', 'eval' or 'infer' (which is "
+        'tf.estimator.ModeKeys.PREDICT), or None.' % (mode,)
+      )
+    self.model_fn = model_fn
+    self.params = params
+    self.mode = mode
+    self.config = config
+    self._arguments = self._check_arguments()
+
+  def __repr__(self) -> str:
+    shown = [getattr(self.model_fn, '__name__', repr(self.model_fn))]
+    for name in ('params', 'mode', 'config'):
+      if getattr(self, name) is not None:
+        shown.append('%s=%r' % (name, getattr(self, name)))
+    return 'from_model_fn(%s)' % ', '.join(shown)
+
+  def _check_arguments(self) -> List[str]:
+    parameters = inspect.signature(self.model_fn).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+      return list(_OPTIONAL)
+    names = list(parameters)
+    required = [
+      name
+      for name, p in parameters.items()
+      if p.default is p.empty and p.kind is not p.VAR_POSITIONAL
+    ]
+    unknown = [name for name in required[1:] if name not in _OPTIONAL]
+    if not names or unknown:
+      raise errors.UsageError(
+        'model_fn takes (%s); expected features, and any of labels, mode, '
+        'params, config by these names. functools.partial gives others a value.'
+        % ', '.join(names)
+      )
+    for name in ('params', 'config'):
+      if getattr(self, name) is not None and name not in names:
+        raise errors.UsageError(
+          '%s were given, but model_fn takes (%s) and no %s.'
+          % (name, ', '.join(names), name)
+        )
+    return names
+
+  def call(self, inputs: Any, mode: str) -> Any:
+    """Calls the `model_fn` in the current graph.
+
+    Args:
+      inputs: see the class.
+      mode: 'train', 'eval' or 'infer'.
+
+    Returns:
+      Its EstimatorSpec.
+
+    Raises:
+      UsageError: if it returns something else.
+    """
+    features, labels = split(inputs)
+    if mode == PREDICT:
+      labels = None
+    elif labels is None:
+      raise errors.UsageError(
+        'model_fn is called in mode %r, which needs labels: make_inputs must '
+        "return (features, labels) or {'features': ..., 'labels': ...}." % mode
+      )
+    v1.train.get_or_create_global_step()  # As an Estimator does.
+    given = {
+      'labels': labels,
+      'mode': mode,
+      'params': copy.deepcopy(self.params),
+      'config': self.config,
+    }  # type: Dict[str, Any]
+    if labels is not None and 'labels' not in self._arguments:
+      raise errors.UsageError(
+        'There are labels, but model_fn takes (%s) and no labels.'
+        % ', '.join(self._arguments)
+      )
+    with compat.stand_in('estimator', package()):
+      spec = self.model_fn(
+        features, **{k: v for k, v in given.items() if k in self._arguments}
+      )
+    if hasattr(spec, 'as_estimator_spec'):
+      spec = spec.as_estimator_spec()
+    wanted = ('predictions', 'loss', 'train_op', 'eval_metric_ops')
+    missing = [name for name in wanted if not hasattr(spec, name)]
+    if missing:
+      raise errors.UsageError(
+        'model_fn returned a %s in mode %r, which has no %s; expected an '
+        'EstimatorSpec.' % (type(spec).__name__, mode, ', '.join(missing))
+      )
+    return spec
+
+  def mode_of(self, training: bool) -> str:
+    """Returns the mode in which the model is built."""
+    if self.mode is not None:
+      return self.mode
+    return TRAIN if training else PREDICT
+
+  def build_tf1(self, inputs: Any, training: bool) -> Any:
+    """Builds the model; see `MigrationTestCase.build_tf1`.
+
+    Returns:
+      The predictions. In mode 'train', where there are none, {'loss': loss}. In
+      mode 'eval' a dict of 'loss', 'predictions' and 'metrics', whose values
+      are those after the inputs as the first batch; without those that there
+      are none of.
+    """
+    mode = self.mode_of(training)
+    with updates_lib.recorded() as recording:
+      spec = self.call(inputs, mode)
+    self.hide(recording)
+    return self.outputs(spec, mode)
+
+  def hide(self, recording: updates_lib.Recording) -> None:
+    """Makes what belongs to optimizers local, so that it is no weight."""
+    owned = training.owned_by_optimizers(recording, v1.global_variables())
+    owned.add(v1.train.get_global_step().op.name)
+    graph = v1.get_default_graph()
+    everywhere = graph.get_collection_ref(v1.GraphKeys.GLOBAL_VARIABLES)
+    hidden = [v for v in everywhere if v.op.name in owned]
+    everywhere[:] = [v for v in everywhere if v.op.name not in owned]
+    graph.get_collection_ref(v1.GraphKeys.LOCAL_VARIABLES).extend(hidden)
+
+  def outputs(self, spec: Any, mode: str) -> Any:
+    """Returns the outputs that are compared; see `build_tf1`."""
+    if mode != EVAL:
+      if spec.predictions is not None:
+        return spec.predictions
+      if mode == TRAIN and spec.loss is not None:
+        return {'loss': spec.loss}
+      raise errors.UsageError(
+        'model_fn returned no predictions in mode %r, so there is nothing to '
+        'compare.' % mode
+      )
+    found = {}
+    if spec.predictions is not None:
+      found['predictions'] = spec.predictions
+    if spec.loss is not None:
+      found['loss'] = spec.loss
+    if spec.eval_metric_ops:
+      found['metrics'] = {
+        name: after_update(metric, name)
+        for name, metric in sorted(spec.eval_metric_ops.items())
+      }
+    return found
+
+  def train_tf1(self, inputs: Any) -> Dict[str, Any]:
+    """Builds a training step; see `MigrationTestCase.train_tf1`.
+
+    Returns:
+      {'loss': the loss, 'train_op': the train op}.
+    """
+    spec = self.training_spec(inputs)
+    return {'loss': spec.loss, 'train_op': operation_of(spec.train_op)}
+
+  def training_spec(self, inputs: Any) -> Any:
+    """Returns the EstimatorSpec of a training step, which has a train op."""
+    spec = self.call(inputs, TRAIN)
+    for name in ('loss', 'train_op'):
+      if getattr(spec, name) is None:
+        raise errors.UsageError(
+          'model_fn returned no %s in mode %r, so there is no training step to '
+          'compare.' % (name, TRAIN)
+        )
+    return spec
+
+
+def split(inputs: Any) -> Tuple[Any, Any]:
+  """Returns (features, labels) of inputs; labels are None where not given."""
+  if isinstance(inputs, dict) and set(inputs) == {'features', 'labels'}:
+    return inputs['features'], inputs['labels']
+  if isinstance(inputs, tuple) and len(inputs) == 2:
+    return inputs
+  return inputs, None
+
+
+def operation_of(train_op: Any) -> Any:
+  """Returns the operation of a train op, which may be a tensor."""
+  return train_op if isinstance(train_op, tf.Operation) else train_op.op
+
+
+def after_update(metric: Any, name: str) -> Any:
+  """Returns the value of a metric after one update.
+
+  Args:
+    metric: (value, update op) of `tf.metrics`, or a Keras metric.
+    name: its name, for messages.
+
+  Returns:
+    A tensor that runs the update first.
+
+  Raises:
+    UsageError: for something else.
+  """
+  if hasattr(metric, 'result') and hasattr(metric, 'updates'):
+    value, update = metric.result(), list(metric.updates)
+  elif isinstance(metric, (tuple, list)) and len(metric) == 2:
+    value, update = metric[0], [metric[1]]
+  else:
+    raise errors.UsageError(
+      'eval_metric_ops has %r under %r; expected (value, update op), as '
+      'tf.metrics returns them, or a Keras metric.' % (metric, name)
+    )
+  updates = [op for _, op in nest.flatten(update)]
+  if not tensors.is_tensor(value):
+    with tf.control_dependencies(updates):
+      return tf.identity(tf.convert_to_tensor(value))
+  return _read_again(value, updates)
+
+
+def _read_again(value: Any, updates: List[Any]) -> Any:
+  """Copies the ops that compute a value of variables, to run after updates."""
+  value = tf.convert_to_tensor(value)
+  order, seen = [], set()  # type: List[Any], set
+  pending = [(value.op, False)]
+  while pending:
+    op, done = pending.pop()
+    if done:
+      order.append(op)
+    elif op.name not in seen:
+      seen.add(op.name)
+      pending.append((op, True))
+      pending.extend((t.op, False) for t in op.inputs)
+  if any(compat.is_in_control_flow(op) for op in order):
+    first = updates[0]
+    if tensors.is_tensor(first) and first.dtype == value.dtype:
+      return tf.identity(first)  # The value after the update, by convention.
+    return value
+  graph, copies, reading = value.graph, {}, set()  # type: Any, Dict, set
+  with tf.control_dependencies(updates):
+    for op in order:
+      parents = [t.op.name for t in op.inputs]
+      if op.type in _VARIABLES:
+        reading.add(op.name)
+      elif reading.intersection(parents):
+        reading.add(op.name)
+        copied = graph.create_op(
+          op.type,
+          [copies.get(t.name, t) for t in op.inputs],
+          [t.dtype for t in op.outputs],
+          name='after_update/' + op.name,
+          attrs={
+            key: attr
+            for key, attr in op.node_def.attr.items()
+            if not key.startswith('_')
+          },
+          op_def=op.op_def,
+        )
+        for old, new in zip(op.outputs, copied.outputs):
+          copies[old.name] = new
+  return copies.get(value.name, value)

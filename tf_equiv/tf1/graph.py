@@ -1,0 +1,318 @@
+"""Builds the graph of the TF1 side: forward pass, losses and gradients."""
+
+import dataclasses
+import logging
+import time
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_equiv.tf1 import draws as draws_lib
+from tf_equiv.tf1 import errors, nest, random_values, tensors, user_code
+from tf_equiv.tf1 import losses as losses_lib
+from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import seeds as seeds_lib
+
+v1 = tf.compat.v1
+_log = logging.getLogger('tf_equiv')
+
+_VARIABLE_OPS = ('VarHandleOp', 'VariableV2', 'Variable')
+# Enough for any regularizer of weights; a loss with more ancestors depends on
+# activations, and naming its variables would walk the whole network.
+_MOST_ANCESTORS_OF_A_REGULARIZER = 200
+
+
+@dataclasses.dataclass
+class Built:
+  """The graph of a plan, which any number of sessions may run.
+
+  Attributes:
+    graph: the graph.
+    inputs: nest of placeholders.
+    outputs: nest of the output tensors.
+    fetches: results by kind.
+    variables: the global variables.
+    specs: their descriptions.
+    structure: what the outputs look like.
+    losses: for each regularization loss, the variables behind it.
+    updates: UPDATE_OPS.
+    random_ops: random ops that the results depend on.
+    initializers: initializes the global variables, and what else a session
+      needs before it can run.
+    depends_on_training: see `Observation`.
+    output_order: see `Observation`.
+    draws: ledger of the draws.
+    activations: see `Observation`.
+    seconds: wall time of the build.
+  """
+
+  graph: Any
+  inputs: Any
+  outputs: Any
+  fetches: Dict[str, Any]
+  variables: List[Any]
+  specs: List[observation_lib.VariableSpec]
+  structure: nest.Structure
+  losses: List[Tuple[str, ...]]
+  updates: List[Any]
+  random_ops: List[Any]
+  initializers: Tuple[Any, List[Any]]
+  depends_on_training: bool
+  output_order: Dict[str, int]
+  draws: List[draws_lib.Draw]
+  activations: int = 0
+  seconds: float = 0.0
+
+  def feed(self, inputs: Any) -> Dict[Any, np.ndarray]:
+    """Returns what to feed for the inputs of a plan, by placeholder."""
+    arrays = dict(nest.flatten(inputs))
+    return {
+      placeholder: arrays[path]
+      for path, placeholder in nest.flatten(self.inputs)
+    }
+
+
+def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
+  """Builds the forward pass of a plan in a fresh graph.
+
+  Args:
+    program: the user's TF1 code.
+    plan: what to build.
+
+  Returns:
+    The graph with all that a run needs.
+
+  Raises:
+    UsageError: if `build` or `compute_loss` return something unusable.
+    EnvironmentSetupError, ModelCodeError: if the code cannot run here.
+  """
+  start = time.time()
+  graph = tf.Graph()
+  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
+  with program.behavior.active(), seeds, graph.as_default():
+    _log.info('TF1: building the graph (%s)', plan.describe())
+    inputs = placeholders(plan.inputs)
+    outputs = build_outputs(program, inputs, plan, graph)
+    variables = list(v1.global_variables())
+    fetches = {
+      'outputs': dict(
+        (path, leaf if tensors.is_tensor(leaf) else tf.constant(leaf))
+        for path, leaf in nest.flatten(outputs)
+      ),
+      'losses': list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)),
+    }
+    built = Built(
+      graph=graph,
+      inputs=inputs,
+      outputs=outputs,
+      fetches=fetches,
+      variables=variables,
+      specs=[spec_of(variable) for variable in variables],
+      structure=nest.describe(outputs),
+      losses=[variables_behind(loss) for loss in fetches['losses']],
+      updates=list(v1.get_collection(v1.GraphKeys.UPDATE_OPS)),
+      random_ops=random_values.random_ops([t.op for t in results_of(fetches)]),
+      initializers=_initializers(),
+      depends_on_training=plan.training and is_stochastic_or_updates(outputs),
+      output_order=order_of(graph, fetches['outputs']),
+      draws=seeds.draws,
+      activations=tensors.bytes_computed(results_of(fetches)),
+    )
+  built.seconds = time.time() - start
+  return with_gradients(built, program, plan) if plan.gradients else built
+
+
+def with_gradients(
+  built: Built, program: program_lib.Program, plan: plan_lib.RunPlan
+) -> Built:
+  """Adds the loss of a plan and its gradients to the graph of a forward pass.
+
+  Args:
+    built: the forward pass, which stays usable by itself.
+    program: the user's TF1 code.
+    plan: what to build, in the seed mode of the forward pass.
+
+  Returns:
+    The same graph with more results.
+
+  Raises:
+    UsageError: if `compute_loss` returns something unusable.
+  """
+  start = time.time()
+  seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
+  with program.behavior.active(), seeds, built.graph.as_default():
+    # A loss may draw random numbers, too.
+    if plan.seed_mode is seeds_lib.SeedMode.NUM_RANDOM_OPS:
+      seeds.operation_seed = len(built.draws)
+    found = _gradients(program, plan, built.outputs, built.inputs, built)
+    initializers = _initializers()  # A loss may create variables, too.
+    drawn = [
+      dataclasses.replace(draw, index=draw.index + len(built.draws))
+      for draw in seeds.draws
+    ]
+  fetches = dict(built.fetches, **found)
+  return dataclasses.replace(
+    built,
+    fetches=fetches,
+    random_ops=random_values.random_ops([t.op for t in results_of(fetches)]),
+    initializers=initializers,
+    draws=built.draws + drawn,
+    seconds=built.seconds + time.time() - start,
+  )
+
+
+def _initializers() -> Tuple[Any, List[Any]]:
+  return (
+    v1.global_variables_initializer(),
+    [v1.local_variables_initializer(), v1.tables_initializer()],
+  )
+
+
+def results_of(fetches: Dict[str, Any]) -> List[Any]:
+  """Returns the tensors of a forward pass, that of the loss included."""
+  losses = [fetches['loss']] if 'loss' in fetches else []
+  return [*fetches['outputs'].values(), *fetches['losses'], *losses]
+
+
+def placeholders(inputs: Any) -> Any:
+  """Returns placeholders in the nest of the inputs."""
+
+  def placeholder(unused_path, array):
+    text = array.dtype.kind in 'OSU'
+    dtype = tf.string if text else tf.as_dtype(array.dtype)
+    return v1.placeholder(dtype, array.shape, name='input')
+
+  with v1.name_scope('tf_equiv_inputs'):
+    return nest.map_leaves(placeholder, inputs)
+
+
+def build_outputs(program, inputs, plan, graph) -> Any:
+  """Builds the user's model in the current graph, and checks what it returns.
+
+  Returns:
+    The nest of its output tensors, composites expanded.
+
+  Raises:
+    UsageError: if it returns nothing, or something that is no tensor of this
+      graph.
+  """
+  with user_code.running('TF1', 'build_tf1'):
+    outputs = program.build(inputs, plan.training)
+  if outputs is None:
+    raise errors.UsageError(
+      'build_tf1 returned %r; return the output tensors of the model (a '
+      'tensor, or a list, tuple or dict of tensors).' % (outputs,)
+    )
+  for path, leaf in nest.flatten(outputs):
+    _check_output('outputs' + path, leaf, graph)
+  return tensors.expand_composites(outputs)
+
+
+def _check_output(where: str, leaf: Any, graph: tf.Graph) -> None:
+  if isinstance(leaf, (bool, int, float, complex, str, bytes, np.ndarray)):
+    return
+  if isinstance(leaf, np.generic):
+    return
+  is_composite = isinstance(leaf, (tf.SparseTensor, tf.RaggedTensor))
+  if not (
+    is_composite
+    or tensors.is_tensor(leaf)
+    or isinstance(leaf, tf.IndexedSlices)
+  ):
+    raise errors.UsageError(
+      'build_tf1 returned a %s at %s; expected a tensor.'
+      % (type(leaf).__name__, where)
+    )
+  if isinstance(leaf, tf.RaggedTensor):
+    leaf = leaf.flat_values
+  owner = getattr(leaf, 'graph', None)
+  if owner is None:
+    raise errors.UsageError(
+      'build_tf1 returned an eager tensor at %s; it must be computed from '
+      'the given inputs, in the graph in which build_tf1 is called.' % where
+    )
+  if owner is not graph:
+    raise errors.UsageError(
+      'build_tf1 returned a tensor of another graph at %s (%s). Build the '
+      'model inside build_tf1, in its default graph, on each call; it must '
+      'not create a tf.Graph or reuse tensors of an earlier call.'
+      % (where, getattr(leaf, 'name', leaf))
+    )
+
+
+def spec_of(variable) -> observation_lib.VariableSpec:
+  """Describes a variable of a graph."""
+  return observation_lib.VariableSpec(
+    name=variable.op.name,
+    shape=tuple(variable.shape.as_list()),
+    dtype=variable.dtype.base_dtype.name,
+    trainable=bool(variable.trainable),
+  )
+
+
+def _gradients(program, plan, outputs, inputs, built):
+  """Builds the loss and its gradients for each trainable variable."""
+  parts, loss = losses_lib.total_loss(program, outputs, inputs)
+  trainable = [v for v in built.variables if v.trainable]
+  watched = dict(nest.flatten(inputs)) if plan.input_gradients else {}
+  watched = {path: x for path, x in watched.items() if x.dtype.is_floating}
+  targets = trainable + list(watched.values())
+  found = v1.gradients(loss, targets) if targets else []
+  gradients, of_inputs = found[: len(trainable)], found[len(trainable) :]
+  connected = [g is not None for g in gradients]
+  return {
+    'loss': loss,
+    'user losses': parts,
+    'gradients': [tf.convert_to_tensor(g) for g in gradients if g is not None],
+    'connected': tf.constant(np.array(connected, bool)),
+    'input gradients': {
+      path: tf.zeros_like(x) if g is None else tf.convert_to_tensor(g)
+      for (path, x), g in zip(watched.items(), of_inputs)
+    },
+  }
+
+
+def variables_behind(tensor) -> Tuple[str, ...]:
+  """Names of the variables that a loss depends on, () if by activations."""
+  found, seen, pending = set(), set(), [tensor.op]
+  while pending:
+    op = pending.pop()
+    if op.name in seen:
+      continue
+    seen.add(op.name)
+    if len(seen) > _MOST_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
+      return ()
+    if op.type in _VARIABLE_OPS:
+      found.add(op.name)
+    pending.extend(parent.op for parent in op.inputs)
+  return tuple(sorted(found))
+
+
+def is_stochastic_or_updates(outputs) -> bool:
+  """Tells whether a training graph draws numbers or updates statistics."""
+  if v1.get_collection(v1.GraphKeys.UPDATE_OPS):
+    return True
+  seen = set()
+  pending = [
+    leaf.op for _, leaf in nest.flatten(outputs) if tensors.is_tensor(leaf)
+  ]
+  while pending:
+    op = pending.pop()
+    if op.name in seen:
+      continue
+    seen.add(op.name)
+    if 'Random' in op.type or op.type in ('Multinomial', 'TruncatedNormal'):
+      return True
+    pending.extend(parent.op for parent in op.inputs)
+  return False
+
+
+def order_of(graph, outputs) -> Dict[str, int]:
+  """Returns the position in program order of each output, by path."""
+  position = {op.name: i for i, op in enumerate(graph.get_operations())}
+  return {
+    path: position.get(tensor.op.name, -1) for path, tensor in outputs.items()
+  }
