@@ -14,8 +14,8 @@ from tf_equiv.locate import (
   differences,
   frontier,
   mistakes,
+  noise,
   replay,
-  rounding,
 )
 from tf_equiv.locate import nodes as nodes_lib
 from tf_equiv.locate import places as places_lib
@@ -141,9 +141,9 @@ def find(
       place.seconds = time.time() - start
       found.divergence = place
     else:
-      roundings = [rounding.measure(side, labels, sketcher) for side in sides]
+      roundings = [noise.measure(side, labels, sketcher) for side in sides]
       found.single = tuple(each.results for each in roundings)
-      found.noise = rounding.explain(sides, roundings, alignment.pairs)
+      found.noise = noise.explain(sides, roundings, alignment.pairs)
   return found
 
 
@@ -209,7 +209,7 @@ def _explain(sides, alignment, labels, failing, sketcher):
   floor = {}
   computed = sum(s.size for found in sides[0].sketches.values() for s in found)
   if 8 * computed <= _MOST_FOR_NOISE:
-    floor = rounding.measure(sides[0], labels, sketcher).errors
+    floor = noise.measure(sides[0], labels, sketcher).errors
   first.layers = _layers(alignment, sides, floor)
   return first
 
