@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 
+from tf_equiv.assertions import reporting
 from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import divergence, power
 from tf_equiv.compare import variables as variables_lib
@@ -63,7 +64,7 @@ class Locator:
     if not labels:
       return
     try:
-      found = self.find(labels, index)
+      found = self.find(labels, index, floor=reporting.reports_failures())
     except references.CannotCaptureError as error:
       verdict.notes.append(
         'the first op that differs was not looked for: %s' % error
@@ -86,13 +87,17 @@ class Locator:
       else:
         self._conclude(verdict, found, index)
 
-  def find(self, labels=(), step=None, groups=()) -> finder.Found:
+  def find(
+    self, labels=(), step=None, groups=(), floor: bool = True
+  ) -> finder.Found:
     """Captures both sides and finds where they part.
 
     Args:
       labels: (group, name) of the results to look at.
       groups: groups of which all results are looked at.
       step: number of the training step, None for a forward pass.
+      floor: whether to measure what rounding does to each op, although the
+        difference is real; reports show it.
 
     Returns:
       What was found.
@@ -121,7 +126,7 @@ class Locator:
     wanted = [label for label in both if _is_wanted(label, labels, groups)]
     if not wanted:
       raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
-    return finder.find(first, second, wanted, names)
+    return finder.find(first, second, wanted, names, floor=floor)
 
   def _conditions(self, labels, step):
     plan = dataclasses.replace(

@@ -83,6 +83,7 @@ def find(
   labels: Sequence[capture_lib.Label],
   tf1_name_of: Mapping[str, str],
   same_draws: bool = True,
+  floor: bool = True,
 ) -> Found:
   """Finds the first op in which two captured computations part.
 
@@ -93,6 +94,8 @@ def find(
     tf1_name_of: name of the TF1 variable by that of the TF2 variable.
     same_draws: whether TF2 is to compute with the random numbers of TF1 where
       draws correspond.
+    floor: whether to measure the rounding of float32 in TF1, too, where the
+      difference is real and the values are not too many.
 
   Returns:
     What was found.
@@ -135,7 +138,9 @@ def find(
       failing,
     )
     if failing:
-      place = _explain(sides, alignment, labels, failing, sketcher)
+      place = _explain(sides, alignment, failing)
+      errors = _errors(sides[0], labels, sketcher) if floor else {}
+      place.layers = _layers(alignment, sides, errors)
       place.differences += _unchanged(place, (tf1, tf2), tf1_name_of)
       place.mistake = mistakes.recognize(place)
       place.seconds = time.time() - start
@@ -193,7 +198,15 @@ def _kind(graph, tensor, value):
   return family, value.dtype.name, value.shape
 
 
-def _explain(sides, alignment, labels, failing, sketcher):
+def _errors(side, labels, sketcher) -> dict[str, float]:
+  """Returns the relative rounding error of each op, if that is affordable."""
+  computed = sum(s.size for found in side.sketches.values() for s in found)
+  if 8 * computed > _MOST_FOR_NOISE:
+    return {}
+  return noise.measure(side, labels, sketcher).errors
+
+
+def _explain(sides, alignment, failing):
   """Finds the places, and turns them into what a reader needs to know."""
   places = frontier.find(sides[0].graph, sides[1].graph, alignment, failing)[
     :_MOST_PLACES
@@ -206,11 +219,6 @@ def _explain(sides, alignment, labels, failing, sketcher):
   first = made[0] if made else _results_only(sides, failing[0])
   first.differences += _stopped(sides, alignment)
   first.others = made[1:]
-  floor = {}
-  computed = sum(s.size for found in sides[0].sketches.values() for s in found)
-  if 8 * computed <= _MOST_FOR_NOISE:
-    floor = noise.measure(sides[0], labels, sketcher).errors
-  first.layers = _layers(alignment, sides, floor)
   return first
 
 
