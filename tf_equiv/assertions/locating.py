@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from tf_equiv.assertions import beside, naming
+from tf_equiv.assertions import beside, naming, reporting
 from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import divergence, power
 from tf_equiv.compare import variables as variables_lib
@@ -92,7 +92,11 @@ class Locator:
     labels = [(what, name) for name in names]
     _guarded(
       verdict,
-      lambda: self._conclude(verdict, self.find(labels, index), index),
+      lambda: self._conclude(
+        verdict,
+        self.find(labels, index, floor=reporting.reports_failures()),
+        index,
+      ),
     )
 
   def _explain_vacuity(self, verdict) -> None:
@@ -102,13 +106,17 @@ class Locator:
     if labels:
       verdict.noise = self.find(labels).noise
 
-  def find(self, labels=(), step=None, groups=()) -> finder.Found:
+  def find(
+    self, labels=(), step=None, groups=(), floor: bool = True
+  ) -> finder.Found:
     """Captures both sides and finds where they part.
 
     Args:
       labels: (group, name) of the results to look at.
       groups: groups of which all results are looked at.
       step: number of the training step, None for a forward pass.
+      floor: whether to measure what rounding does to each op, although the
+        difference is real; reports show it.
 
     Returns:
       What was found.
@@ -143,7 +151,12 @@ class Locator:
     if not wanted:
       raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
     found = finder.find(
-      first, second, wanted, names, converted=self._converted(table)
+      first,
+      second,
+      wanted,
+      names,
+      converted=self._converted(table),
+      floor=floor,
     )
     is_assigned = bool(labels) and labels[0][0] in naming.ASSIGNED
     if is_assigned and labels[0] in second.assigned:

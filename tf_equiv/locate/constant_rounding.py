@@ -51,9 +51,11 @@ def floors(
       continue
     before = [sketcher.sketch(side.results[label]) for label in labels]
     for _ in range(_RUNS):
-      moved = _moved(constants, generator), _moved(variables, generator)
-      with side.run.moved(*moved):
-        after = side.run.fetch(names)
+      after = side.run.fetch(
+        names,
+        constants=_moved(constants, generator),
+        variables=_moved(variables, generator),
+      )
       for label, old, new in zip(labels, before, after, strict=True):
         gap = sketches_lib.distance(old, sketcher.sketch(new))
         found[label] = max(found[label], gap)

@@ -15,9 +15,9 @@ from tf_equiv.locate import (
   differences,
   frontier,
   mistakes,
+  noise,
   recurrent,
   replay,
-  rounding,
 )
 from tf_equiv.locate import nodes as nodes_lib
 from tf_equiv.locate import places as places_lib
@@ -91,6 +91,7 @@ def find(
   tf1_name_of: Mapping[str, str],
   same_draws: bool = True,
   converted: Collection[str] = (),
+  floor: bool = True,
 ) -> Found:
   """Finds the first op in which two captured computations part.
 
@@ -103,6 +104,8 @@ def find(
       draws correspond.
     converted: TF1 names of the variables that `convert_variable` changed, and
       may have rounded.
+    floor: whether to measure the rounding of float32 in TF1, too, where the
+      difference is real and the values are not too many.
 
   Returns:
     What was found.
@@ -153,15 +156,17 @@ def find(
       failing,
     )
     if failing:
-      place = _explain(sides, alignment, labels, failing, sketcher)
+      place = _explain(sides, alignment, failing)
+      errors = _errors(sides[0], labels, sketcher) if floor else {}
+      place.layers = _layers(alignment, sides, errors)
       place.differences += recurrent.describe(place, (tf1, tf2), tf1_name_of)
       place.mistake = mistakes.recognize(place)
       place.seconds = time.time() - start
       found.divergence = place
     else:
-      roundings = [rounding.measure(side, labels, sketcher) for side in sides]
+      roundings = [noise.measure(side, labels, sketcher) for side in sides]
       found.single = tuple(each.results for each in roundings)
-      found.noise = rounding.explain(sides, roundings, alignment.pairs)
+      found.noise = noise.explain(sides, roundings, alignment.pairs)
   return found
 
 
@@ -222,7 +227,15 @@ def _kind(graph, tensor, value):
   return family, value.dtype.name, value.shape
 
 
-def _explain(sides, alignment, labels, failing, sketcher):
+def _errors(side, labels, sketcher) -> dict[str, float]:
+  """Returns the relative rounding error of each op, if that is affordable."""
+  computed = sum(s.size for found in side.sketches.values() for s in found)
+  if 8 * computed > _MOST_FOR_NOISE:
+    return {}
+  return noise.measure(side, labels, sketcher).errors
+
+
+def _explain(sides, alignment, failing):
   """Finds the places, and turns them into what a reader needs to know."""
   places = frontier.find(sides[0].graph, sides[1].graph, alignment, failing)[
     :_MOST_PLACES
@@ -237,11 +250,6 @@ def _explain(sides, alignment, labels, failing, sketcher):
     first.differences += _stopped(sides, alignment)
   first.others = made[1:]
   first.group = failing[0][0]
-  floor = {}
-  computed = sum(s.size for found in sides[0].sketches.values() for s in found)
-  if 8 * computed <= _MOST_FOR_NOISE:
-    floor = rounding.measure(sides[0], labels, sketcher).errors
-  first.layers = _layers(alignment, sides, floor)
   return first
 
 
