@@ -87,13 +87,14 @@ class Capture:
     """
     if not self.layer_lines:
       return source.SourceLine()
-    op = self.graph.get_operation_by_name(op_name)
+    op, is_called = self.graph.get_operation_by_name(op_name), False
     for frame in reversed(list(op.traceback)):
+      if 'legacy_tf_layers' in frame[0]:
+        return source.SourceLine()  # It is made where it is called.
       if not source.is_library_file(frame[0]):
         break
-      if frame[2] == 'call':
-        return self.layer_line_of(op_name)
-    return source.SourceLine()
+      is_called = is_called or frame[2] == 'call'
+    return self.layer_line_of(op_name) if is_called else source.SourceLine()
 
   def layer_line_of(self, op_name: str) -> source.SourceLine:
     """Returns the line that made the innermost Keras layer around an op."""
