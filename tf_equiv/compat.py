@@ -731,6 +731,33 @@ def captured_tensors(graph):
   return list(graph.captures)
 
 
+def function_traceback(graph, function, node_name):
+  """Returns the traceback of a node of a function that a graph calls.
+
+  Nodes of a function may have other names than the ops they were made of, but
+  they are in the same order.
+
+  Args:
+    graph: the graph.
+    function: name of the function.
+    node_name: name of a node of its `FunctionDef`.
+
+  Returns:
+    A list of frames as that of `tf.Operation.traceback`, empty if unknown.
+  """
+  found = graph._get_function(function)
+  if not hasattr(found, 'cached_definition'):  # Unknown, or TF 1.15.
+    return []
+  inner, nodes = found.graph, found.cached_definition.node_def
+  made = {op.name: op for op in inner.get_operations()}
+  given = {tensor.op.name for tensor in inner.inputs}
+  ops = [op for op in inner.get_operations() if op.name not in given]
+  if [op.type for op in ops] == [node.op for node in nodes]:
+    made = {node.name: op for node, op in zip(nodes, ops)}
+  op = made.get(node_name)
+  return [] if op is None else op.traceback
+
+
 def op_definition(op_type):
   """Returns the `OpDef` of a type of op, None if it is not registered."""
   registry = importlib.import_module(

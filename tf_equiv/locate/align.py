@@ -18,8 +18,12 @@ _FAMILY = 3.0
 _VARIABLES = 4.0
 _OPERANDS = 3.0
 _LEAST = 4.0
+# Evidence against it.
+_OTHER_SIZE = 5.0
 # So few numbers may agree by chance.
 _FEW = 8
+# Ops that cut a value into parts.
+_PARTING = ('Split', 'SplitV', 'Unpack')
 _COUNTER = re.compile(r'_\d+$')
 
 
@@ -69,13 +73,26 @@ class Alignment:
     mine, theirs = self._sketches[0][first], self._sketches[1][second]
     if not mine or len(mine) != len(theirs):
       return None if mine == theirs else float('inf')
-    return max(
+    in_order = self._must_be_in_order(first, second)
+    if not in_order and self._tf1.nodes[first].family in _PARTING:
+      theirs = self._matched(mine, theirs)
+    distance = max(
       0.0
-      if not self._must_be_in_order(first, second)
-      and sketches_lib.rearranged(a, b, self.tolerance)
+      if not in_order and sketches_lib.rearranged(a, b, self.tolerance)
       else sketches_lib.distance(a, b)
       for a, b in zip(mine, theirs, strict=True)
     )
+    if distance <= self.tolerance and self._tf1.nodes[first].opaque:
+      return None
+    return distance
+
+  def _matched(self, mine, theirs):
+    """Orders parts of a value, which may be cut from it in another order."""
+    left, ordered = list(theirs), []
+    for sketch in mine:
+      gaps = [sketches_lib.distance(sketch, other) for other in left]
+      ordered.append(left.pop(gaps.index(min(gaps))))
+    return ordered
 
   def _must_be_in_order(self, first: str, second: str) -> bool:
     """Tells whether another order of the numbers is a difference.
@@ -131,7 +148,7 @@ class Alignment:
       node = self._tf1.nodes[name]
       best, best_score = None, -1.0
       for other, theirs in by_shape[mine[0].shape]:
-        if other in self.inverse:
+        if other in self.inverse or len(theirs) != len(mine):
           continue
         gap = sketches_lib.distance(mine[0], theirs[0])
         if not gap <= self.tolerance:
@@ -173,6 +190,9 @@ class Alignment:
     if known:
       score += _OPERANDS * found / len(known)
     score += min(_common_suffix(a.name, b.name), 3)
+    mine, theirs = self._sketches[0][a.name], self._sketches[1][b.name]
+    if mine and theirs and mine[0].size != theirs[0].size:
+      score -= _OTHER_SIZE
     return score + (0.5 if a.shape == b.shape else 0.0)
 
 

@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tf_equiv.compare import divergence, tolerances, values
-from tf_equiv.locate import align, differences, frontier, mistakes, replay
+from tf_equiv.locate import (
+  align,
+  differences,
+  inside,
+  mistakes,
+  replay,
+)
+from tf_equiv.locate import frontier as frontier_lib
 from tf_equiv.locate import nodes as nodes_lib
 from tf_equiv.locate import sketches as sketches_lib
 from tf_equiv.tf1 import capture as capture_lib
@@ -39,6 +46,10 @@ class Found:
     results: for each side, values of the results in float64 by label.
     single: where nothing was found, TF2's results as its graph gives them in
       float32.
+    frontier: the ops of the divergence.
+    alignment: which ops correspond.
+    graphs: the ops of each side.
+    fixed: for each side, values of random draws by name of the tensor.
   """
 
   divergence: divergence.Divergence | None
@@ -46,6 +57,10 @@ class Found:
   precise: bool
   results: tuple[dict, dict]
   single: dict = dataclasses.field(default_factory=dict)
+  frontier: frontier_lib.Frontier | None = None
+  alignment: align.Alignment | None = None
+  graphs: tuple[nodes_lib.Graph, nodes_lib.Graph] | None = None
+  fixed: tuple[dict, dict] = ({}, {})
 
 
 def find(
@@ -69,6 +84,18 @@ def find(
     What was found.
   """
   start = time.time()
+
+  def search(first, second):
+    return _search(first, second, labels, tf1_name_of, same_draws)
+
+  found = inside.look(search(tf1, tf2), (tf1, tf2), search)
+  if found.divergence is not None:
+    found.divergence.seconds = time.time() - start
+  return found
+
+
+def _search(tf1, tf2, labels, tf1_name_of, same_draws) -> Found:
+  """Finds the first op in which two graphs part, loops being one op."""
   graphs = (
     nodes_lib.read(tf1, labels, {}),
     nodes_lib.read(tf2, labels, tf1_name_of),
@@ -103,7 +130,7 @@ def find(
         for graph, run in zip(graphs, replays, strict=True)
       ]
       alignment = align.Alignment(*graphs, sketches, draws, tolerance, failing)
-      places = frontier.find(*graphs, alignment, failing)
+      places = frontier_lib.find(*graphs, alignment, failing)
       found.divergence = _explain(
         places, alignment, (tf1, tf2), replays, graphs, sketches, failing
       )
@@ -111,10 +138,11 @@ def find(
         found.divergence, (tf1, tf2), tf1_name_of
       )
       found.divergence.mistake = mistakes.recognize(found.divergence)
+      found.frontier = places[0] if places else None
+      found.alignment, found.graphs = alignment, graphs
+      found.fixed = tuple(run.fixed for run in replays)
     else:
       found.single = _in_single_precision(tf2, labels, replays[1])
-  if found.divergence is not None:
-    found.divergence.seconds = time.time() - start
   return found
 
 
@@ -258,8 +286,8 @@ def _place(found, alignment, captures, replays):
     _at(captures[1], found.tf2),
     _compare(found, replays),
     differences.describe(found, alignment, values_of),
-    [_at(captures[0], n) for n in found.only_tf1[:_MOST_LONE]],
-    [_at(captures[1], n) for n in found.only_tf2[:_MOST_LONE]],
+    [_at(captures[0], n) for n in found.only_tf1[-_MOST_LONE:]],
+    [_at(captures[1], n) for n in found.only_tf2[-_MOST_LONE:]],
     tuple(variables),
   )
 
@@ -279,6 +307,7 @@ def _constants(run, nodes):
     {
       o.key
       for node in nodes
+      if not node.nested and node.op_type not in ('Exit', 'Merge')
       for o in node.operands
       if o.kind == nodes_lib.CONSTANT and run.is_small(o.key, _LARGEST_CONSTANT)
     }

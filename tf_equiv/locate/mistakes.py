@@ -22,6 +22,9 @@ _ACTIVATIONS = {
   'LeakyRelu',
 }
 
+# Where more ops are on one side only, the activation is not what differs.
+_MOST_AROUND_ACTIVATION = 6
+
 
 def recognize(place: divergence.Divergence) -> str:
   """Names the mistake that the evidence fits, '' if none does."""
@@ -137,7 +140,7 @@ def _forget_bias(place) -> str:
   same = any(
     x.endswith('holds the same numbers in both') for x in place.differences
   )
-  if same and 1.0 in _numbers(place, 'TF1') and 'lstm' in _reads(place):
+  if same and _numbers(place, 'TF1') == [1.0] and 'lstm' in _reads(place):
     return (
       'TF1 adds a forget bias of 1 inside the LSTM cell; Keras keeps it in '
       'the bias variable: add 1 to the forget part in convert_variable '
@@ -146,11 +149,25 @@ def _forget_bias(place) -> str:
   return ''
 
 
+def _hard_sigmoid(place) -> str:
+  for side, other in (('TF1', 'TF2'), ('TF2', 'TF1')):
+    numbers = _numbers(place, side)
+    if 0.2 in numbers and 0.5 in numbers:
+      return (
+        'An activation is a hard sigmoid in %s and another one in %s: '
+        "tf.keras.layers.LSTM takes recurrent_activation='hard_sigmoid', which "
+        'was the default of TF1.' % (side, other)
+      )
+  return ''
+
+
 def _reads(place) -> str:
   return ' '.join(place.variables).lower()
 
 
 def _activation(place) -> str:
+  if len(place.only_tf1) + len(place.only_tf2) > _MOST_AROUND_ACTIVATION:
+    return ''
   mine = [p for p in place.only_tf1 if p.op_type in _ACTIVATIONS]
   theirs = [p for p in place.only_tf2 if p.op_type in _ACTIVATIONS]
   if mine and not theirs:
@@ -220,6 +237,7 @@ _RULES: tuple[Callable[[divergence.Divergence], str], ...] = (
   _slope,
   _smoothing,
   _forget_bias,
+  _hard_sigmoid,
   _padding,
   _activation,
   _stop,

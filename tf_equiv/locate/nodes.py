@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.locate import bodies
 from tf_equiv.tf1 import capture as capture_lib
 from tf_equiv.tf1 import random_values
 
@@ -98,6 +99,8 @@ class Node:
     nested: whether it is inside a loop or a branch of TF1, where it cannot be
       fetched.
     body: what the functions hold that it runs, for a loop or a branch.
+    opaque: whether it has outputs that cannot be compared, e.g. the lists that
+      a loop fills.
   """
 
   name: str
@@ -110,6 +113,7 @@ class Node:
   outputs: list[str]
   nested: bool = False
   body: 'Body | None' = None
+  opaque: bool = False
 
   @property
   def family(self) -> str:
@@ -167,9 +171,11 @@ class _Reader:
     self._captured, self._names = captured, variable_names
     self._depends: dict[str, bool] = {}
     self._functions = None
+    self._nested: set[str] = set()
 
   def read(self, tensors, labels) -> Graph:
     ops = self._ancestors([t.op for t in tensors])
+    self._nested = bodies.nested(ops)
     for op in ops:
       self._depends[op.name] = self._depends_on_data(op)
     nodes, draws, stopped = {}, {}, {}
@@ -179,7 +185,7 @@ class _Reader:
         if read.kind == NODE:
           stopped[read.key] = op.name
       if random_values.family_of(op.type):
-        if not compat.is_in_control_flow(op):
+        if op.name not in self._nested:
           draws[op.outputs[0].name] = op.type
       elif self._is_node(op):
         node = self._node(op)
@@ -198,7 +204,8 @@ class _Reader:
         continue
       seen.add(op.name)
       found.append(op)
-      pending.extend(tensor.op for tensor in op.inputs)
+      if not op.outputs or op.outputs[0].name not in self._captured.inputs:
+        pending.extend(tensor.op for tensor in op.inputs)
     return sorted(found, key=compat.op_position)
 
   def _is_source(self, op) -> bool:
@@ -245,7 +252,7 @@ class _Reader:
   def _node(self, op) -> Node:
     first = op.outputs[0]
     shape = None if first.shape.rank is None else tuple(first.shape.as_list())
-    nested = compat.is_in_control_flow(op) and op.type != 'Exit'
+    nested = op.name in self._nested
     outputs = op.outputs
     if _FIRST_OUTPUT.match(op.type) and not op.type.endswith('Grad'):
       outputs = outputs[:1]
@@ -265,14 +272,15 @@ class _Reader:
       [] if nested else numeric,
       nested,
       self._body(op),
+      any(_is_list(t) for t in op.outputs),
     )
 
   def _body(self, op) -> Body | None:
-    names = [
-      attr.func.name
-      for attr in op.node_def.attr.values()
-      if attr.WhichOneof('value') == 'func'
-    ]
+    names = []
+    for attr in op.node_def.attr.values():
+      if attr.WhichOneof('value') == 'func':
+        names.append(attr.func.name)
+      names += [function.name for function in attr.list.func]
     if not names:
       return None
     if self._functions is None:
@@ -283,6 +291,22 @@ class _Reader:
       if name in self._functions:
         _count(self._functions[name].node_def, body)
     return body
+
+
+def _is_list(tensor) -> bool:
+  """Tells whether a tensor stands for a list of tensors.
+
+  In control flow v1 that is the number by which the accesses to a TensorArray
+  are ordered.
+  """
+  if tensor.dtype == tf.variant:
+    return True
+  if tensor.dtype != tf.float32 or tensor.shape.rank:
+    return False
+  return any(
+    op.type.startswith('TensorArray') and op.inputs[-1].name == tensor.name
+    for op in tensor.consumers()
+  )
 
 
 def _count(node_defs, body) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv import compat
 from tf_equiv.tf1 import nest, runner, source
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
@@ -66,13 +67,26 @@ class Capture:
       forward = self._forward_op(op_name)
       if forward:
         line = self.line_of(forward)
-    if not line.filename:
-      for part in reversed(op_name.split('/')):
-        # A model that is called again has scopes with a counter.
-        for name in (part, re.sub(r'_\d+$', '', part)):
-          if name in self.layer_lines:
-            return self.layer_lines[name]
-    return line
+    return line if line.filename else self.layer_line(op_name)
+
+  def layer_line(self, op_name: str) -> source.SourceLine:
+    """Returns the line that made the Keras layer of an op, empty if none."""
+    for part in reversed(op_name.split('/')):
+      # A model that is called again has scopes with a counter.
+      for name in (part, re.sub(r'_\d+$', '', part)):
+        if name in self.layer_lines:
+          return self.layer_lines[name]
+    return source.SourceLine()
+
+  def line_in(self, function: str, op_name: str) -> source.SourceLine:
+    """Returns the line of user code that made an op of a function.
+
+    Args:
+      function: name of a function of the graph, e.g. the body of a loop.
+      op_name: name of a node of it.
+    """
+    stack = compat.function_traceback(self.graph, function, op_name)
+    return source.user_line_of_stack(stack)
 
   def _forward_op(self, op_name: str) -> str:
     """Returns the op that an op of a gradient belongs to, or ''."""

@@ -1,0 +1,309 @@
+"""Looks inside of loops, branches and calls for the op at fault.
+
+Where the sides part in a loop or a branch, what it holds is written out in
+line, and the graphs are searched again: the branch that is taken, and of a
+loop the first turn that ends with other values.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from tf_equiv.compare import divergence
+from tf_equiv.locate import bodies, mistakes, replay, turns, unfold
+from tf_equiv.locate import nodes as nodes_lib
+from tf_equiv.tf1 import capture as capture_lib
+
+_SIDES = ('TF1', 'TF2')
+# So deep are control structures looked into, and so many turns are tried.
+_DEEPEST, _MOST_TRIED = 8, 3
+# A loop that the other side has not is written out up to this many ops.
+_MOST_WRITTEN = 3000
+
+Captures = tuple[capture_lib.Capture, capture_lib.Capture]
+
+
+@dataclasses.dataclass
+class _Step:
+  """One level further inside.
+
+  Attributes:
+    captures: the graphs with what was written out.
+    found: where they part.
+    text: what was looked into.
+    last: whether nothing more can be found further inside.
+  """
+
+  captures: Captures
+  found: Any
+  text: str
+  last: bool = False
+
+
+def look(found: Any, captures: Captures, search: Callable) -> Any:
+  """Goes on inside of the loop or branch in which two graphs part.
+
+  Args:
+    found: the `finder.Found` of the two graphs.
+    captures: the graphs.
+    search: finds where two captures part; returns a `finder.Found`.
+
+  Returns:
+    What was found inside, or what was given where nothing more can be said.
+  """
+  texts, outer = [], found
+  for _ in range(_DEEPEST):
+    if found.frontier is None:
+      break
+    step = _into_branches(found, captures, search)
+    step = step or _into_loops(found, captures, search)
+    if step is None:
+      break
+    if step.text:
+      texts.append(step.text)
+    captures, found = step.captures, step.found
+    if step.last:
+      break
+  if found is outer:
+    return outer
+  _clean(found.divergence)
+  if texts:
+    found.divergence.differences.insert(0, ', '.join(reversed(texts)))
+  _keep_evidence(found.divergence, outer.divergence)
+  return dataclasses.replace(
+    outer, divergence=found.divergence, frontier=found.frontier
+  )
+
+
+def _region(found, captures, side: int) -> list[nodes_lib.Node]:
+  """Nodes from the last agreement up to where the sides part, in order."""
+  graph, alignment = found.graphs[side], found.alignment
+  node = (found.frontier.tf1, found.frontier.tf2)[side]
+  agreeing = {name for name in alignment.pairs if alignment.agrees(name)}
+  if side:
+    agreeing = {alignment.pairs[name] for name in agreeing}
+  pending, seen = [node.name], set()
+  while pending:
+    name = pending.pop()
+    if name not in seen:
+      seen.add(name)
+      pending += [p for p in graph.nodes[name].parents if p not in agreeing]
+  return [node for name, node in graph.nodes.items() if name in seen]
+
+
+def _into_branches(found, captures, search) -> _Step | None:
+  """Writes out the branches that are taken, and calls."""
+  new, texts = list(captures), []
+  for side in (0, 1):
+    nodes = _region(found, captures, side)
+    made, text = _taken(captures[side], nodes, found.fixed[side])
+    if made is not None:
+      new[side] = made
+      texts += ['%s %s' % (_SIDES[side], text)] if text else []
+  if new == list(captures):
+    return None
+  again = search(*new)
+  if again.divergence is None or again.frontier is None:
+    return None
+  text = 'in the branch that is taken (%s)' % '; '.join(texts) if texts else ''
+  return _Step(tuple(new), again, text)
+
+
+def _taken(captured, nodes, fixed):
+  """Returns the capture with branches of a region written out, if it has any.
+
+  Returns:
+    (capture or None, which branches are taken).
+  """
+  graph_def = captured.graph.as_graph_def()
+  known = {node.name: node for node in graph_def.node}
+  names = [
+    node.name
+    for node in nodes
+    if node.op_type in bodies.IF + bodies.CASE + bodies.CALL
+  ]
+  if names:
+    readers = {name: unfold.branch_reader(known[name]) for name in names}
+    values = _fetch(captured, sorted(set(readers.values()) - {''}), fixed)
+    choices = {name: values.get(readers[name]) for name in names}
+    made, branches = unfold.taken(captured, choices)
+    return made, ', '.join(
+      '%s: %s' % (unfold.original_name(name), branch)
+      for name, branch in branches.items()
+    )
+  if any(node.nested or node.op_type == 'Merge' for node in nodes):
+    switches = bodies.predicates(graph_def)
+    if switches:
+      tensors = sorted({unfold.tensor(ref) for ref in switches.values()})
+      values = _fetch(captured, tensors, fixed)
+      chosen = {
+        name: bool(values[unfold.tensor(ref)]) for name, ref in switches.items()
+      }
+      made = unfold.pruned(captured, chosen)
+      mine = [unfold.original_name(n) for n in switches if _leads(n, nodes)]
+      which = chosen[next(n for n in switches)]
+      return made, '%s: %s' % (
+        ', '.join(sorted({m.rpartition('/')[0] for m in mine})),
+        str(which).lower(),
+      )
+  return None, ''
+
+
+def _fetch(captured, tensors, fixed):
+  if not tensors:
+    return {}
+  with replay.Replay(captured, double=True) as run:
+    run.fix(fixed)
+    return dict(zip(tensors, run.fetch(tensors), strict=True))
+
+
+def _into_loops(found, captures, search) -> _Step | None:
+  loops = [
+    _first_loop(_region(found, captures, side), captures[side])
+    for side in (0, 1)
+  ]
+  if all(loops):
+    return _into_both(found, captures, loops, search)
+  for side, loop in enumerate(loops):
+    if loop is not None:
+      return _into_one(found, captures, side, loop, search)
+  return None
+
+
+def _first_loop(nodes, captured) -> bodies.Loop | None:
+  for node in nodes:
+    if node.op_type in bodies.WHILE or node.nested or node.op_type == 'Exit':
+      loop = unfold.loop_named(captured, node.name)
+      if loop is not None:
+        return loop
+  return None
+
+
+def _into_both(found, captures, loops, search) -> _Step | None:
+  """Looks into the first turn after which two loops hold other values."""
+  walks = [
+    turns.walk(captured, loop, fixed)
+    for captured, loop, fixed in zip(captures, loops, found.fixed, strict=True)
+  ]
+  tolerance = found.alignment.tolerance
+  for turn in turns.suspects(*walks, tolerance)[:_MOST_TRIED]:
+    new = turns.at(captures, loops, walks, turn, tolerance)
+    again = search(*new)
+    if again.frontier is None:
+      continue
+    front, text = again.frontier, _in_turn(turn, loops, walks)
+    if _is_in_turn((front.tf1, front.tf2), turn):
+      return _Step(new, again, text)
+    if _is_in_turn((*front.only_tf1, *front.only_tf2), turn):
+      _let_lone_ops_speak(again.divergence)
+      return _Step(new, again, text, last=True)
+  counts = [walk.count for walk in walks]
+  if None not in counts and counts[0] != counts[1]:
+    found.divergence.differences.insert(
+      0, 'iterations of the loop: TF1 %d, TF2 %d' % tuple(counts)
+    )
+  return None
+
+
+def _is_in_turn(nodes, turn) -> bool:
+  return any(unfold.turn_of(node.name) == turn + 1 for node in nodes)
+
+
+def _let_lone_ops_speak(found: divergence.Divergence) -> None:
+  """Names the last op of each side where it is what is left of the loop."""
+  found.tf1 = found.only_tf1.pop() if found.only_tf1 else None
+  found.tf2 = found.only_tf2.pop() if found.only_tf2 else None
+  found.comparison = None
+
+
+def _in_turn(turn, loops, walks) -> str:
+  names = [unfold.original_name(loop.name) for loop in loops]
+  counts = [
+    '' if walk.count is None else ' of %d' % walk.count for walk in walks
+  ]
+  if counts[0] == counts[1]:
+    if names[0] == names[1]:
+      return 'in iteration %d%s of %s' % (turn + 1, counts[0], names[0])
+    return 'in iteration %d%s of TF1 %s, TF2 %s' % (turn + 1, counts[0], *names)
+  return 'in iteration %d (TF1 %s%s, TF2 %s%s)' % (
+    turn + 1,
+    names[0],
+    counts[0],
+    names[1],
+    counts[1],
+  )
+
+
+def _into_one(found, captures, side, loop, search) -> _Step | None:
+  """Writes out all of a loop that the other side has in another form."""
+  walk = turns.walk(captures[side], loop, found.fixed[side], _MOST_WRITTEN)
+  if walk.count is None:
+    return None
+  new = list(captures)
+  new[side] = unfold.turns(
+    captures[side], loop, walk.count, whole=True
+  ).capture
+  again = search(*new)
+  if again.frontier is None:
+    return None
+  node = (again.frontier.tf1, again.frontier.tf2)[side]
+  turn = unfold.turn_of(node.name)
+  text = ''
+  if turn is not None:
+    text = 'in iteration %d of %d of %s %s, which %s computes without a loop' % (
+      turn,
+      walk.count,
+      _SIDES[side],
+      unfold.original_name(loop.name),
+      _SIDES[1 - side],
+    )
+  return _Step(tuple(new), again, text)
+
+
+def _leads(switch: str, nodes) -> bool:
+  scope = switch.rpartition('/')[0]
+  return any(node.name.startswith(scope + '/') for node in nodes)
+
+
+def _clean(found: divergence.Divergence) -> None:
+  """Gives ops the names that they had before they were written out."""
+  for each in (found, *found.others):
+    each.tf1, each.tf2 = _renamed(each.tf1), _renamed(each.tf2)
+    each.only_tf1 = [_renamed(place) for place in each.only_tf1]
+    each.only_tf2 = [_renamed(place) for place in each.only_tf2]
+    each.differences = [unfold.original_name(x) for x in each.differences]
+    if each.comparison is not None:
+      each.comparison = dataclasses.replace(
+        each.comparison, name=unfold.original_name(each.comparison.name)
+      )
+  found.layers = [
+    dataclasses.replace(
+      layer, tf1=_with_turn(layer.tf1), tf2=_with_turn(layer.tf2)
+    )
+    for layer in found.layers
+  ]
+
+
+def _renamed(place: divergence.Place | None) -> divergence.Place | None:
+  if place is None:
+    return None
+  return dataclasses.replace(place, name=unfold.original_name(place.name))
+
+
+def _with_turn(name: str) -> str:
+  turn, plain = unfold.turn_of(name), unfold.original_name(name)
+  return plain if turn is None else '%s (iteration %d)' % (plain, turn)
+
+
+def _keep_evidence(found, outer) -> None:
+  """Keeps what is known of the loop as a whole, and looks for the mistake."""
+  found.differences += [
+    line
+    for line in outer.differences
+    if line.endswith('holds the same numbers in both')
+    and line not in found.differences
+  ]
+  whole = dataclasses.replace(
+    found, variables=tuple(sorted({*found.variables, *outer.variables}))
+  )
+  found.mistake = mistakes.recognize(whole)
