@@ -107,6 +107,23 @@ def branch_in_loop(x, factor=0.5):
   return tf.while_loop(lambda i, _: i < 4, body, [0, x[:, 0]])[1]
 
 
+def chosen(x, factor=0.5):
+  kernel = weights('kernel', [4, 4])
+  y = tf.matmul(x[:, 0], kernel)
+  return tf.switch_case(
+    tf.cast(tf.reduce_sum(tf.square(y)) > 0, tf.int32),
+    [lambda: y * 3.0, lambda: tf.sin(y) * factor, lambda: y * 7.0],
+  )
+
+
+def unrolled(x, factor=0.5, turns=6):
+  kernel, y = weights('kernel', [4, 4]), x[:, 0]
+  for _ in range(turns):
+    y = tf.tanh(tf.matmul(y, kernel))
+    y = y * factor  # the scale of each turn
+  return y
+
+
 def case_of(tf2, tf1, v2=True):
   return pair.PairCase(
     pair.clean(
@@ -136,6 +153,7 @@ _FAULTS = (
   ('mapped', mapped, {'factor': 0.25}, 'TF1 0.5, TF2 0.25', 'iteration 1 of 3'),
   ('scan', scanned, {'factor': 0.25}, 'TF1 0.5, TF2 0.25', 'iteration 1 of 4'),
   ('branch', branch, {'factor': 0.25}, 'TF1 0.5, TF2 0.25', 'that is taken'),
+  ('case', chosen, {'factor': 0.25}, 'TF1 0.5, TF2 0.25', 'branch 1'),
   (
     'branch_in_loop',
     branch_in_loop,
@@ -163,6 +181,37 @@ class InsideTest(parameterized.TestCase):
     self.assertRegex(first, r'TF2 .* at \S*inside_test\.py:\d+')
     self.assertNotIn('tf_equiv_', text)
     self.assertLess(len(text.splitlines()), 41)
+
+  @parameterized.product(v2=(False, True))
+  def test_loop_against_none(self, v2):
+    """One side has a loop, the other writes it out."""
+    case = case_of(lambda x: unrolled(x, 0.25), power, v2)
+    first = '\n'.join(message(case).splitlines()[:_FIRST_LINES])
+    self.assertIn('in iteration 1 of 6 of TF1 while, which TF2 computes', first)
+    self.assertIn('TF1 0.5, TF2 0.25', first)
+    self.assertIn('y = y * factor', first)
+    case = case_of(lambda x: power(x, 0.25), unrolled, v2)
+    first = '\n'.join(message(case).splitlines()[:_FIRST_LINES])
+    self.assertIn('which TF1 computes without a loop', first)
+    self.assertIn('TF1 0.5, TF2 0.25', first)
+    self.assertTrue(
+      case_of(unrolled, power, v2).assertForwardEquivalent().passed
+    )
+
+  @parameterized.product(v2=(False, True))
+  def test_static_rnn(self, v2):
+    case = case_of(lambda x: static_lstm(x, 0.0), lstm, v2)
+    first = '\n'.join(message(case).splitlines()[:_FIRST_LINES])
+    self.assertIn('in iteration 2 of 5 of TF1 rnn/while', first)
+    self.assertIn('constant (operand 1): TF1 1, TF2 0', first)
+    self.assertTrue(
+      case_of(static_lstm, lstm, v2).assertForwardEquivalent().passed
+    )
+
+  @parameterized.product(v2=(False, True))
+  def test_number_of_iterations(self, v2):
+    text = message(case_of(lambda x: power(x, turns=5), power, v2))
+    self.assertIn('iterations of the loop: TF1 6, TF2 5', text)
 
   @parameterized.named_parameters(
     *((name, function) for name, function, *_ in _FAULTS)

@@ -32,7 +32,7 @@ _CULPRITS = {
   'resizing_stride_of_slim_pooling': 'strides: TF1 [1, 2, 2, 1]',
   'resizing_depth_to_space_channels_first': 'only TF1 DepthToSpace',
   'recurrent_forget_bias_forgotten': 'bias holds the same numbers in both',
-  'recurrent_hard_sigmoid_became_sigmoid': 'only in TF2: Sigmoid',
+  'recurrent_hard_sigmoid_became_sigmoid': 'only in TF1: 0, 0.2, 0.5, 1',
   'recurrent_backward_outputs_not_turned_back': 'only TF1 ReverseV2',
   'recurrent_residual_wrapper_lost': 'multi_rnn_cell/cell_1_1/add',
   'recurrent_keep_prob_as_rate': 'cell_0/dropout/Mul',

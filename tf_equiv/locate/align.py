@@ -18,8 +18,10 @@ _FAMILY = 3.0
 _VARIABLES = 4.0
 _OPERANDS = 3.0
 _LEAST = 4.0
-# Evidence against it.
+# Evidence against it: of the gates of a cell, one side may compute several in
+# one op of these types.
 _OTHER_SIZE = 5.0
+_FUSED = ('MatMul', 'Add')
 # So few numbers may agree by chance.
 _FEW = 8
 # Ops that cut a value into parts.
@@ -191,8 +193,9 @@ class Alignment:
       score += _OPERANDS * found / len(known)
     score += min(_common_suffix(a.name, b.name), 3)
     mine, theirs = self._sketches[0][a.name], self._sketches[1][b.name]
-    if mine and theirs and mine[0].size != theirs[0].size:
-      score -= _OTHER_SIZE
+    if a.family in _FUSED and mine and theirs:
+      if mine[0].size != theirs[0].size:
+        score -= _OTHER_SIZE
     return score + (0.5 if a.shape == b.shape else 0.0)
 
 

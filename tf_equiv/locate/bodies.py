@@ -337,21 +337,40 @@ def nested(ops: Sequence[tf.Operation]) -> set[str]:
   was imported does not know it.
 
   Args:
-    ops: ops of a graph with all their ancestors, in order of creation.
+    ops: ops of a graph; their ancestors count, too.
   """
   if not any(op.type.endswith(('Enter', 'Switch')) for op in ops):
     return set()
   stacks: dict[str, tuple[str, ...]] = {}
-  for op in ops:
-    before = [t.op for t in op.inputs] + list(op.control_inputs)
-    stack = max((stacks.get(b.name, ()) for b in before), key=len, default=())
-    if op.type.endswith('Enter'):
-      stack += ('frame',)
-    elif op.type.endswith('Switch') and op.inputs[1].op.type != 'LoopCond':
-      stack += ('branch',)
-    elif op.type.endswith('Exit') or (
-      op.type.endswith('Merge') and stack[-1:] == ('branch',)
-    ):
-      stack = stack[:-1]
-    stacks[op.name] = stack
+  for first in ops:
+    pending = [first]
+    while pending:
+      op = pending[-1]
+      before = [t.op for t in op.inputs] + list(op.control_inputs)
+      before = [b for b in before if not b.type.endswith('NextIteration')]
+      missing = [b for b in before if b.name not in stacks]
+      if missing:
+        pending.extend(missing)
+        continue
+      outer = max((stacks[b.name] for b in before), key=len, default=())
+      stacks[op.name] = _stack(op, outer)
+      pending.pop()
   return {name for name, stack in stacks.items() if stack}
+
+
+def _stack(op, outer: tuple[str, ...]) -> tuple[str, ...]:
+  """Returns the loops and conditionals that an op is in.
+
+  Args:
+    op: the op.
+    outer: those of what it reads.
+  """
+  if op.type.endswith('Enter'):
+    return (*outer, 'frame')
+  if op.type.endswith('Switch') and op.inputs[1].op.type != 'LoopCond':
+    return (*outer, 'branch')
+  if op.type.endswith('Exit') or (
+    op.type.endswith('Merge') and outer[-1:] == ('branch',)
+  ):
+    return outer[:-1]
+  return outer

@@ -6,6 +6,7 @@ loop the first turn that ends with other values.
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from tf_equiv.locate import bodies, mistakes, replay, turns, unfold
 from tf_equiv.locate import nodes as nodes_lib
 from tf_equiv.tf1 import capture as capture_lib
 
+_log = logging.getLogger('tf_equiv')
 _SIDES = ('TF1', 'TF2')
 # So deep are control structures looked into, and so many turns are tried.
 _DEEPEST, _MOST_TRIED = 8, 3
@@ -31,13 +33,11 @@ class _Step:
     captures: the graphs with what was written out.
     found: where they part.
     text: what was looked into.
-    last: whether nothing more can be found further inside.
   """
 
   captures: Captures
   found: Any
   text: str
-  last: bool = False
 
 
 def look(found: Any, captures: Captures, search: Callable) -> Any:
@@ -51,21 +51,33 @@ def look(found: Any, captures: Captures, search: Callable) -> Any:
   Returns:
     What was found inside, or what was given where nothing more can be said.
   """
-  texts, outer = [], found
+  try:
+    return _look(found, captures, search)
+  except Exception as error:  # Graphs of users may hold anything.
+    _log.info('looking inside failed', exc_info=True)
+    lines = str(error).strip().splitlines()
+    found.divergence.note = 'it could not be looked inside (%s: %s)' % (
+      type(error).__name__,
+      lines[0] if lines else '',
+    )
+    return found
+
+
+def _look(found, captures, search):
+  texts, outer, entered = [], found, set()
   for _ in range(_DEEPEST):
     if found.frontier is None:
       break
     step = _into_branches(found, captures, search)
-    step = step or _into_loops(found, captures, search)
+    step = step or _into_loops(found, captures, search, entered)
     if step is None:
       break
     if step.text:
       texts.append(step.text)
     captures, found = step.captures, step.found
-    if step.last:
-      break
   if found is outer:
     return outer
+  _let_lone_ops_speak(found)
   _clean(found.divergence)
   if texts:
     found.divergence.differences.insert(0, ', '.join(reversed(texts)))
@@ -140,11 +152,10 @@ def _taken(captured, nodes, fixed):
         name: bool(values[unfold.tensor(ref)]) for name, ref in switches.items()
       }
       made = unfold.pruned(captured, chosen)
-      mine = [unfold.original_name(n) for n in switches if _leads(n, nodes)]
-      which = chosen[next(n for n in switches)]
-      return made, '%s: %s' % (
-        ', '.join(sorted({m.rpartition('/')[0] for m in mine})),
-        str(which).lower(),
+      return made, ', '.join(
+        '%s: %s' % (unfold.original_name(name), str(chosen[switch]).lower())
+        for name, switch in sorted(_conditionals(known, switches).items())
+        if any(node.name.startswith(name + '/') for node in nodes)
       )
   return None, ''
 
@@ -157,11 +168,14 @@ def _fetch(captured, tensors, fixed):
     return dict(zip(tensors, run.fetch(tensors), strict=True))
 
 
-def _into_loops(found, captures, search) -> _Step | None:
-  loops = [
-    _first_loop(_region(found, captures, side), captures[side])
-    for side in (0, 1)
-  ]
+def _into_loops(found, captures, search, entered) -> _Step | None:
+  loops = []
+  for side in (0, 1):
+    loop = _first_loop(_region(found, captures, side), captures[side])
+    if loop is not None and (side, loop.name) in entered:
+      return None
+    loops.append(loop)
+    entered.add((side, loop.name if loop else ''))
   if all(loops):
     return _into_both(found, captures, loops, search)
   for side, loop in enumerate(loops):
@@ -191,12 +205,12 @@ def _into_both(found, captures, loops, search) -> _Step | None:
     again = search(*new)
     if again.frontier is None:
       continue
-    front, text = again.frontier, _in_turn(turn, loops, walks)
-    if _is_in_turn((front.tf1, front.tf2), turn):
-      return _Step(new, again, text)
-    if _is_in_turn((*front.only_tf1, *front.only_tf2), turn):
-      _let_lone_ops_speak(again.divergence)
-      return _Step(new, again, text, last=True)
+    front = again.frontier
+    if any(
+      unfold.turn_of(node.name) == turn + 1
+      for node in (front.tf1, front.tf2, *front.only_tf1, *front.only_tf2)
+    ):
+      return _Step(new, again, _in_turn(turn, loops, walks))
   counts = [walk.count for walk in walks]
   if None not in counts and counts[0] != counts[1]:
     found.divergence.differences.insert(
@@ -205,15 +219,15 @@ def _into_both(found, captures, loops, search) -> _Step | None:
   return None
 
 
-def _is_in_turn(nodes, turn) -> bool:
-  return any(unfold.turn_of(node.name) == turn + 1 for node in nodes)
-
-
-def _let_lone_ops_speak(found: divergence.Divergence) -> None:
-  """Names the last op of each side where it is what is left of the loop."""
-  found.tf1 = found.only_tf1.pop() if found.only_tf1 else None
-  found.tf2 = found.only_tf2.pop() if found.only_tf2 else None
-  found.comparison = None
+def _let_lone_ops_speak(found) -> None:
+  """Names the last op of each side where the pair is what is left of a loop."""
+  front, place = found.frontier, found.divergence
+  if any(unfold.turn_of(node.name) for node in (front.tf1, front.tf2)):
+    return
+  if any(unfold.turn_of(n.name) for n in (*front.only_tf1, *front.only_tf2)):
+    place.tf1 = place.only_tf1.pop() if place.only_tf1 else None
+    place.tf2 = place.only_tf2.pop() if place.only_tf2 else None
+    place.comparison = None
 
 
 def _in_turn(turn, loops, walks) -> str:
@@ -240,9 +254,7 @@ def _into_one(found, captures, side, loop, search) -> _Step | None:
   if walk.count is None:
     return None
   new = list(captures)
-  new[side] = unfold.turns(
-    captures[side], loop, walk.count, whole=True
-  ).capture
+  new[side] = unfold.turns(captures[side], loop, walk.count, whole=True).capture
   again = search(*new)
   if again.frontier is None:
     return None
@@ -250,19 +262,26 @@ def _into_one(found, captures, side, loop, search) -> _Step | None:
   turn = unfold.turn_of(node.name)
   text = ''
   if turn is not None:
-    text = 'in iteration %d of %d of %s %s, which %s computes without a loop' % (
-      turn,
-      walk.count,
-      _SIDES[side],
-      unfold.original_name(loop.name),
-      _SIDES[1 - side],
+    text = (
+      'in iteration %d of %d of %s %s, which %s computes without a loop'
+      % (
+        turn,
+        walk.count,
+        _SIDES[side],
+        unfold.original_name(loop.name),
+        _SIDES[1 - side],
+      )
     )
   return _Step(tuple(new), again, text)
 
 
-def _leads(switch: str, nodes) -> bool:
-  scope = switch.rpartition('/')[0]
-  return any(node.name.startswith(scope + '/') for node in nodes)
+def _conditionals(known, switches) -> dict[str, str]:
+  """Returns the Switch of the predicate itself, by name of the conditional."""
+  return {
+    name.rpartition('/')[0]: name
+    for name, predicate in switches.items()
+    if known[name].input[0] == predicate
+  }
 
 
 def _clean(found: divergence.Divergence) -> None:

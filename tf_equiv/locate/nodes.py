@@ -176,8 +176,12 @@ class _Reader:
   def read(self, tensors, labels) -> Graph:
     ops = self._ancestors([t.op for t in tensors])
     self._nested = bodies.nested(ops)
-    for op in ops:
-      self._depends[op.name] = self._depends_on_data(op)
+    known = -1
+    # In control flow v1, ops may read what was made later.
+    while known < sum(self._depends.values()):
+      known = sum(self._depends.values())
+      for op in ops:
+        self._depends[op.name] = self._depends_on_data(op)
     nodes, draws, stopped = {}, {}, {}
     for op in ops:
       if op.type == 'StopGradient':

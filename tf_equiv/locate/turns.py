@@ -168,10 +168,7 @@ def at(captures, loops, walks, turn: int, tolerance: float):
   if turn:
     titles = [_titles(walks, turn, tolerance, loops, side) for side in (0, 1)]
     given = [
-      {
-        i: (title, walk.states[turn][i])
-        for i, title in titles[side].items()
-      }
+      {i: (title, walk.states[turn][i]) for i, title in titles[side].items()}
       for side, walk in enumerate(walks)
     ]
   return tuple(

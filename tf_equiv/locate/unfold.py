@@ -35,7 +35,9 @@ class Unfolded(capture_lib.Capture):
   """
 
   origin: Any = None
-  made: dict[str, tuple[str, str, str]] = dataclasses.field(default_factory=dict)
+  made: dict[str, tuple[str, str, str]] = dataclasses.field(
+    default_factory=dict
+  )
 
   def line_of(self, op_name: str) -> source.SourceLine:
     """Returns the line of user code that made an op, empty if unknown."""
@@ -86,10 +88,11 @@ def turn_of(name: str) -> int | None:
 
 
 def _scoped(name: str, scope: str) -> str:
-  """Puts a scope before a name, if it is not there."""
-  if not scope or name.startswith(scope + '/'):
-    return name
-  return '%s/%s' % (scope, name)
+  """Puts a scope before a name, if the name does not have it."""
+  plain = original_name(scope) + '/'
+  if not scope or name.startswith(plain):
+    name = name[len(plain) :] if scope else name
+  return '%s/%s' % (scope, name) if scope else name
 
 
 class Writer:
@@ -351,7 +354,7 @@ def taken(
     controls = [ref for ref in node.input if ref.startswith('^')]
     if node.op in bodies.IF:
       key = 'then_branch' if bool(value) else 'else_branch'
-      function, names[name] = node.attr[key].func.name, key
+      function, names[name] = node.attr[key].func.name, str(bool(value)).lower()
       arguments = arguments[1:]
     elif node.op in bodies.CASE:
       branches = node.attr['branches'].list.func
