@@ -68,7 +68,35 @@ class Alignment:
     self.inverse[second] = first
 
   def distance(self, first: str) -> float | None:
-    """Returns how far a TF1 node is from its counterpart, None if unknown."""
+    """Returns how far a TF1 node is from its counterpart, None if unknown.
+
+    It is not known where numbers agree, but not all that a node gives are.
+    """
+    distance = self._distance_of_numbers(first)
+    if distance is not None and distance <= self.tolerance:
+      return None if self._tf1.nodes[first].opaque else distance
+    return distance
+
+  def has_equals(self, side: int, names: list[str]) -> bool:
+    """Tells whether all arrays that nodes give are there on the other side.
+
+    Args:
+      side: 0 for nodes of TF1, 1 for those of TF2.
+      names: names of the nodes.
+    """
+    others = [s for found in self._sketches[1 - side].values() for s in found]
+    mine = [
+      sketch
+      for name in names
+      for sketch in self._sketches[side].get(name, ())
+      if sketch.size > 1
+    ]
+    return bool(mine) and all(
+      any(sketches_lib.distance(a, b) <= self.tolerance for b in others)
+      for a in mine
+    )
+
+  def _distance_of_numbers(self, first: str) -> float | None:
     second = self.pairs.get(first)
     if second is None:
       return None
@@ -78,15 +106,12 @@ class Alignment:
     in_order = self._must_be_in_order(first, second)
     if not in_order and self._tf1.nodes[first].family in _PARTING:
       theirs = self._matched(mine, theirs)
-    distance = max(
+    return max(
       0.0
       if not in_order and sketches_lib.rearranged(a, b, self.tolerance)
       else sketches_lib.distance(a, b)
       for a, b in zip(mine, theirs, strict=True)
     )
-    if distance <= self.tolerance and self._tf1.nodes[first].opaque:
-      return None
-    return distance
 
   def _matched(self, mine, theirs):
     """Orders parts of a value, which may be cut from it in another order."""

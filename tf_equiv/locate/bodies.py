@@ -6,6 +6,7 @@ place, become the same.
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -20,6 +21,8 @@ CASE = ('Case', 'StatelessCase')
 CALL = ('PartitionedCall', 'StatefulPartitionedCall')
 # What holds the turns of a v1 loop together; each may begin with 'Ref'.
 _FRAME = ('Enter', 'Merge', 'Switch', 'NextIteration', 'Exit', 'LoopCond')
+# What TensorFlow adds to the name of a loop for that of its frame.
+_CONTEXT = re.compile(r'/while_context(_\d+)?$')
 # Which input of an op it writes into a list of tensors, and the attribute that
 # is its type.
 _WRITES = {
@@ -249,7 +252,7 @@ def _frame(frame, members, nodes, inside) -> Loop:
   }
   known, dropped = {}, {condition.name}
   loop = Loop(
-    _loop_name(condition.name, frame),
+    _CONTEXT.sub('', frame),
     [],
     [],
     Body('', [], [], []),
@@ -295,11 +298,6 @@ def _frame(frame, members, nodes, inside) -> Loop:
     [_known(condition.input[0], known)],
   )
   return loop
-
-
-def _loop_name(condition: str, frame: str) -> str:
-  scope = condition.rpartition('/')[0]
-  return scope or frame
 
 
 def _known(ref: str, known) -> str:

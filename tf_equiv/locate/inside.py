@@ -169,28 +169,36 @@ def _fetch(captured, tensors, fixed):
 
 
 def _into_loops(found, captures, search, entered) -> _Step | None:
-  loops = []
+  """Looks into the loops on the way, each with its counterpart."""
+  loops = [
+    unfold.loops_among(
+      captured, [node.name for node in _region(found, captures, side)]
+    )
+    for side, captured in enumerate(captures)
+  ]
+  for gradients in (False, True):
+    pairs = zip(
+      *([x for x in some if _is_gradient(x) == gradients] for some in loops),
+      strict=False,
+    )
+    for pair in pairs:
+      names = tuple(loop.name for loop in pair)
+      if names not in entered:
+        entered.add(names)
+        step = _into_both(found, captures, pair, search)
+        if step is not None:
+          return step
   for side in (0, 1):
-    loop = _first_loop(_region(found, captures, side), captures[side])
-    if loop is not None and (side, loop.name) in entered:
-      return None
-    loops.append(loop)
-    entered.add((side, loop.name if loop else ''))
-  if all(loops):
-    return _into_both(found, captures, loops, search)
-  for side, loop in enumerate(loops):
-    if loop is not None:
-      return _into_one(found, captures, side, loop, search)
+    for loop in loops[side]:
+      if loops[1 - side] or _is_gradient(loop):
+        break
+      if not found.alignment.has_equals(side, [loop.name, *loop.exits]):
+        return _into_one(found, captures, side, loop, search)
   return None
 
 
-def _first_loop(nodes, captured) -> bodies.Loop | None:
-  for node in nodes:
-    if node.op_type in bodies.WHILE or node.nested or node.op_type == 'Exit':
-      loop = unfold.loop_named(captured, node.name)
-      if loop is not None:
-        return loop
-  return None
+def _is_gradient(loop: bodies.Loop) -> bool:
+  return 'grad' in loop.name
 
 
 def _into_both(found, captures, loops, search) -> _Step | None:
@@ -206,10 +214,10 @@ def _into_both(found, captures, loops, search) -> _Step | None:
     if again.frontier is None:
       continue
     front = again.frontier
-    if any(
-      unfold.turn_of(node.name) == turn + 1
-      for node in (front.tf1, front.tf2, *front.only_tf1, *front.only_tf2)
-    ):
+    nodes = [front.tf1, front.tf2]
+    if not _is_gradient(loops[0]):  # Their ops are written in many ways.
+      nodes += [*front.only_tf1, *front.only_tf2]
+    if any(unfold.turn_of(node.name) == turn + 1 for node in nodes):
       return _Step(new, again, _in_turn(turn, loops, walks))
   counts = [walk.count for walk in walks]
   if None not in counts and counts[0] != counts[1]:
@@ -290,7 +298,8 @@ def _clean(found: divergence.Divergence) -> None:
     each.tf1, each.tf2 = _renamed(each.tf1), _renamed(each.tf2)
     each.only_tf1 = [_renamed(place) for place in each.only_tf1]
     each.only_tf2 = [_renamed(place) for place in each.only_tf2]
-    each.differences = [unfold.original_name(x) for x in each.differences]
+    lines = [unfold.original_name(line) for line in each.differences]
+    each.differences = list(dict.fromkeys(lines))
     if each.comparison is not None:
       each.comparison = dataclasses.replace(
         each.comparison, name=unfold.original_name(each.comparison.name)

@@ -194,6 +194,8 @@ class _Reader:
       elif self._is_node(op):
         node = self._node(op)
         nodes[node.name] = node
+        if node.body is not None and node.body.types['StopGradient']:
+          stopped[node.name] = node.name
     results = {
       label: self._operand(tensor)
       for label, tensor in zip(labels, tensors, strict=True)
@@ -316,7 +318,7 @@ def _is_list(tensor) -> bool:
 def _count(node_defs, body) -> None:
   for node in node_defs:
     if node.op != 'Const':
-      if node.op not in _HANDING_ON and node.op != 'NoOp':
+      if node.op == 'StopGradient' or node.op not in (*_HANDING_ON, 'NoOp'):
         body.types[_VERSION.sub('', node.op)] += 1
       continue
     tensor = node.attr['value'].tensor

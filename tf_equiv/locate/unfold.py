@@ -47,11 +47,9 @@ class Unfolded(capture_lib.Capture):
     if not function:
       return self.origin.line_of(name)
     line = self.line_in(function, name)
-    if not line.filename:
-      line = self.layer_line(original_name(op_name))
     if not line.filename and caller in self._names():
       line = self.origin.line_of(caller)
-    return line
+    return line if line.filename else self.layer_line(original_name(op_name))
 
   def line_in(self, function: str, op_name: str) -> source.SourceLine:
     """Returns the line that made an op of a function."""
@@ -228,21 +226,28 @@ class Writer:
     )
 
 
-def loop_named(captured: capture_lib.Capture, name: str) -> bodies.Loop | None:
-  """Returns a loop of a graph.
+def loops_among(
+  captured: capture_lib.Capture, names: Sequence[str]
+) -> list[bodies.Loop]:
+  """Returns the loops that ops belong to, in order.
 
   Args:
     captured: the graph.
-    name: name of a While op, or of an op in the frame of a v1 loop.
+    names: While ops, ops in the frame of a v1 loop, and others.
   """
-  writer = Writer(captured)
-  node = writer.node(name)
-  if node.op in bodies.WHILE:
-    return bodies.while_loop(node, writer.functions)
-  for loop in bodies.frames_of(writer.graph_def).values():
-    if name in loop.exits or name in {n.name for n in loop.body.nodes}:
-      return loop
-  return None
+  writer, found = Writer(captured), {}
+  frames = bodies.frames_of(writer.graph_def)
+  owners = {}
+  for loop in frames.values():
+    owners.update((node.name, loop) for node in loop.body.nodes)
+    owners.update((name, loop) for name in loop.exits)
+  for name in names:
+    node = writer.node(name)
+    if node.op in bodies.WHILE:
+      found[name] = bodies.while_loop(node, writer.functions)
+    elif name in owners:
+      found[owners[name].name] = owners[name]
+  return list(found.values())
 
 
 def turns(
