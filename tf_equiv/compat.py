@@ -636,6 +636,14 @@ def op_callback(callback):
     callbacks.remove_op_callback(callback)
 
 
+def tensor_id(tensor):
+  """Returns a number of an eager tensor that no other tensor ever has.
+
+  Unlike `id`, it is not given anew when the tensor is gone.
+  """
+  return tensor._id
+
+
 def converted_by_autograph(function):
   """Returns a function as `tf.function` would run it.
 

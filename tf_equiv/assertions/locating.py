@@ -9,11 +9,12 @@ from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import divergence
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.locate import finder
+from tf_equiv.locate import eager, finder, sketches
 from tf_equiv.tf1 import capture as tf1_capture
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf2 import capture as tf2_capture
+from tf_equiv.tf2 import eager_capture
 
 _log = logging.getLogger('tf_equiv')
 # Results that can be looked into, by group of comparisons.
@@ -110,9 +111,13 @@ class Locator:
       tables.append(table)
       return self._case._weights_for(tf2.variables, table, weights)
 
-    second = tf2_capture.capture(
-      self._case._tf2_program(), plan, weights_for, self._tf1, used
-    )
+    arguments = self._case._tf2_program(), plan, weights_for, self._tf1
+    sketcher, reason = sketches.Sketcher(), ''
+    try:
+      second = tf2_capture.capture(*arguments, used)
+    except tf2_capture.CannotTraceError as error:
+      second = eager_capture.record(*arguments, sketcher.sketch, used)
+      reason = str(error)
     names = _tf1_name_of(tables[0])
     second.targets = {
       _relabeled(label, names): t for label, t in second.targets.items()
@@ -121,6 +126,8 @@ class Locator:
     wanted = [label for label in both if _is_wanted(label, labels, groups)]
     if not wanted:
       raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
+    if reason:
+      return eager.find(first, second, wanted, names, sketcher, reason)
     return finder.find(first, second, wanted, names)
 
   def _conditions(self, labels, step):
@@ -141,9 +148,15 @@ class Locator:
 
   def _conclude(self, verdict, found, step) -> None:
     if found.divergence is not None:
-      verdict.kind = divergence.REAL
+      verdict.kind = divergence.REAL if found.is_real else verdict.kind
       verdict.divergence = found.divergence
       verdict.advice = _advice(found.divergence, verdict.advice)
+      return
+    if found.recorded:
+      verdict.notes.append(
+        'the TF2 side cannot be traced; recorded op by op as it ran, it agrees '
+        'with TF1 up to the rounding of float32'
+      )
       return
     if step is not None:
       verdict.notes.append(

@@ -77,6 +77,7 @@ class Divergence:
     layers: the corresponding ops in the order of TF1's program.
     note: how it was found, where that limits what can be said.
     seconds: wall time.
+    recorded: whether TF2 was recorded as it ran, and not computed in float64.
   """
 
   tf1: Place | None
@@ -91,6 +92,7 @@ class Divergence:
   layers: list[LayerError] = dataclasses.field(default_factory=list)
   note: str = ''
   seconds: float = 0.0
+  recorded: bool = False
 
   @property
   def spread(self) -> tuple[int, int]:

@@ -36,6 +36,7 @@ class Alignment:
     pairs: name of the TF2 node by that of the TF1 node.
     inverse: the other way round.
     draws: tensor of the TF2 draw by that of the TF1 draw.
+    sketches: for each side, sketches of a node's outputs by its name.
   """
 
   def __init__(self, tf1, tf2, sketches, draws, tolerance, failing):
@@ -51,7 +52,7 @@ class Alignment:
     """
     self._strict = {tf1.results[label].key for label in failing}
     self._tf1, self._tf2 = tf1, tf2
-    self._sketches, self.tolerance = sketches, tolerance
+    self.sketches, self.tolerance = sketches, tolerance
     self.draws = draws
     self.pairs: dict[str, str] = {}
     self.inverse: dict[str, str] = {}
@@ -84,11 +85,11 @@ class Alignment:
       side: 0 for nodes of TF1, 1 for those of TF2.
       names: names of the nodes.
     """
-    others = [s for found in self._sketches[1 - side].values() for s in found]
+    others = [s for found in self.sketches[1 - side].values() for s in found]
     mine = [
       sketch
       for name in names
-      for sketch in self._sketches[side].get(name, ())
+      for sketch in self.sketches[side].get(name, ())
       if sketch.size > 1
     ]
     return bool(mine) and all(
@@ -100,7 +101,7 @@ class Alignment:
     second = self.pairs.get(first)
     if second is None:
       return None
-    mine, theirs = self._sketches[0][first], self._sketches[1][second]
+    mine, theirs = self.sketches[0][first], self.sketches[1][second]
     if not mine or len(mine) != len(theirs):
       return None if mine == theirs else float('inf')
     in_order = self._must_be_in_order(first, second)
@@ -145,7 +146,7 @@ class Alignment:
       sketches_lib.distance(a, b) > self.tolerance
       and sketches_lib.rearranged(a, b, self.tolerance)
       for a, b in zip(
-        self._sketches[0][first], self._sketches[1][second], strict=False
+        self.sketches[0][first], self.sketches[1][second], strict=False
       )
     )
 
@@ -166,10 +167,10 @@ class Alignment:
 
   def _by_value(self) -> None:
     by_shape = defaultdict(list)
-    for name, found in self._sketches[1].items():
+    for name, found in self.sketches[1].items():
       if found:
         by_shape[found[0].shape].append((name, found))
-    for name, mine in self._sketches[0].items():
+    for name, mine in self.sketches[0].items():
       if not mine:
         continue
       node = self._tf1.nodes[name]
@@ -217,7 +218,7 @@ class Alignment:
     if known:
       score += _OPERANDS * found / len(known)
     score += min(_common_suffix(a.name, b.name), 3)
-    mine, theirs = self._sketches[0][a.name], self._sketches[1][b.name]
+    mine, theirs = self.sketches[0][a.name], self.sketches[1][b.name]
     if a.family in _FUSED and mine and theirs:
       if mine[0].size != theirs[0].size:
         score -= _OTHER_SIZE

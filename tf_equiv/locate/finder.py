@@ -26,7 +26,7 @@ from tf_equiv.tf1 import random_values
 # Constants that were rounded to float32 in another way are 1e-8 apart.
 _TIGHT, _ROUNDED = 1e-10, 1e-7
 # With ops that only compute in float32.
-_SINGLE = 3e-6
+SINGLE = 3e-6
 # Values are fetched in parts of about this many bytes.
 _PART = 128 << 20
 _MOST_LONE = 8
@@ -46,6 +46,7 @@ class Found:
     results: for each side, values of the results in float64 by label.
     single: where nothing was found, TF2's results as its graph gives them in
       float32.
+    recorded: whether TF2 was recorded as it ran, in float32.
     frontier: the ops of the divergence.
     alignment: which ops correspond.
     graphs: the ops of each side.
@@ -57,10 +58,21 @@ class Found:
   precise: bool
   results: tuple[dict, dict]
   single: dict = dataclasses.field(default_factory=dict)
+  recorded: bool = False
   frontier: frontier_lib.Frontier | None = None
   alignment: align.Alignment | None = None
   graphs: tuple[nodes_lib.Graph, nodes_lib.Graph] | None = None
   fixed: tuple[dict, dict] = ({}, {})
+
+  @property
+  def is_real(self) -> bool:
+    """Whether what was found cannot be rounding.
+
+    In float64 it never is; else it must exceed by far what float32 rounds.
+    """
+    if self.divergence is None or self.alignment is None:
+      return False
+    return not self.recorded or self.distance > 100 * self.alignment.tolerance
 
 
 def find(
@@ -126,24 +138,41 @@ def _search(tf1, tf2, labels, tf1_name_of, same_draws) -> Found:
     found = Found(None, distance, precise, results)
     if failing:
       sketches = [
-        _sketches(graph, run, sketcher)
+        summarize(graph, run, sketcher)
         for graph, run in zip(graphs, replays, strict=True)
       ]
       alignment = align.Alignment(*graphs, sketches, draws, tolerance, failing)
-      places = frontier_lib.find(*graphs, alignment, failing)
-      found.divergence = _explain(
-        places, alignment, (tf1, tf2), replays, graphs, sketches, failing
-      )
-      found.divergence.differences += _unchanged(
-        found.divergence, (tf1, tf2), tf1_name_of
-      )
-      found.divergence.mistake = mistakes.recognize(found.divergence)
-      found.frontier = places[0] if places else None
-      found.alignment, found.graphs = alignment, graphs
       found.fixed = tuple(run.fixed for run in replays)
+      explain(
+        found, graphs, alignment, (tf1, tf2), replays, failing, tf1_name_of
+      )
     else:
       found.single = _in_single_precision(tf2, labels, replays[1])
   return found
+
+
+def explain(found, graphs, alignment, captures, replays, failing, tf1_name_of):
+  """Adds to what was found the first op that differs.
+
+  Args:
+    found: the `Found`.
+    graphs: the ops of each side.
+    alignment: which of them correspond.
+    captures: the sides.
+    replays: what gives their values.
+    failing: labels of the results that differ.
+    tf1_name_of: name of the TF1 variable by that of the TF2 variable.
+  """
+  places = frontier_lib.find(*graphs, alignment, failing)
+  found.divergence = _explain(
+    places, alignment, captures, replays, graphs, failing
+  )
+  found.divergence.differences += _unchanged(
+    found.divergence, captures, tf1_name_of
+  )
+  found.divergence.mistake = mistakes.recognize(found.divergence)
+  found.frontier = places[0] if places else None
+  found.alignment, found.graphs = alignment, graphs
 
 
 def _in_single_precision(captured, labels, double) -> dict:
@@ -157,7 +186,7 @@ def _in_single_precision(captured, labels, double) -> dict:
 def _tolerance(distance: float, precise: bool) -> float:
   """What still counts as agreement when the results are `distance` apart."""
   if not precise:
-    return _SINGLE
+    return SINGLE
   return float(np.clip(distance * 1e-3, _TIGHT, _ROUNDED))
 
 
@@ -169,10 +198,10 @@ def _share_draws(graphs, replays, same_draws) -> dict[str, str]:
   ]
   waiting = defaultdict(deque)
   for name, value in drawn[1].items():
-    waiting[_kind(graphs[1], name, value)].append(name)
+    waiting[kind_of(graphs[1], name, value)].append(name)
   pairs = {}
   for name, value in drawn[0].items():
-    same = waiting[_kind(graphs[0], name, value)]
+    same = waiting[kind_of(graphs[0], name, value)]
     if same:
       pairs[name] = same.popleft()
   if same_draws:
@@ -185,12 +214,13 @@ def _share_draws(graphs, replays, same_draws) -> dict[str, str]:
   return pairs
 
 
-def _kind(graph, tensor, value):
+def kind_of(graph, tensor, value):
+  """Returns what must be equal of two draws that correspond."""
   family = random_values.family_of(graph.draw_types[tensor])
   return family, value.dtype.name, value.shape
 
 
-def _sketches(graph, run, sketcher):
+def summarize(graph, run, sketcher):
   """Sketches of the outputs of each node, in parts of bounded memory."""
   found = {name: [] for name in graph.nodes}
   for part in _parts(graph):
@@ -214,16 +244,16 @@ def _parts(graph):
     yield part
 
 
-def _explain(places, alignment, captures, replays, graphs, sketches, failing):
+def _explain(places, alignment, captures, replays, graphs, failing):
   """Turns places into what a reader needs to know of them."""
   made = [
     _place(found, alignment, captures, replays)
     for found in places[:_MOST_PLACES]
   ]
-  first = made[0] if made else _results_only(captures, failing[0])
+  first = made[0] if made else _results_only(captures, graphs, failing[0])
   first.differences += _stopped(graphs, alignment, captures)
   first.others = made[1:]
-  first.layers = _layers(alignment, graphs, sketches)
+  first.layers = _layers(alignment, graphs)
   return first
 
 
@@ -257,15 +287,17 @@ def _unchanged(place, captures, tf1_name_of) -> list[str]:
   return lines
 
 
-def _results_only(captures, label):
+def _results_only(captures, graphs, label):
   """Says at least what computes a result that differs."""
-  ops = [captured.targets[label].op for captured in captures]
+  places = []
+  for captured, graph in zip(captures, graphs, strict=True):
+    result = graph.results[label]
+    if result.kind == nodes_lib.NODE:
+      places.append(_at(captured, graph.nodes[result.key]))
+    else:
+      places.append(divergence.Place(result.key, result.kind))
   return divergence.Divergence(
-    *(
-      divergence.Place(op.name, op.type, _line(captured, op.name))
-      for op, captured in zip(ops, captures, strict=True)
-    ),
-    note='no op before the result itself could be told apart',
+    *places, note='no op before the result itself could be told apart'
   )
 
 
@@ -327,8 +359,8 @@ def _compare(found, replays):
   return None
 
 
-def _layers(alignment, graphs, sketches):
-  layers = []
+def _layers(alignment, graphs):
+  layers, sketches = [], alignment.sketches
   for name, node in graphs[0].nodes.items():
     distance = alignment.distance(name)
     if distance is None or not sketches[0][name]:

@@ -60,6 +60,23 @@ def find(tf1, tf2, alignment, labels) -> list[Frontier]:
         _lone(tf2, there, alignment.inverse),
       )
     )
+  return found or _results(tf1, tf2, alignment, labels, first, second)
+
+
+def _results(tf1, tf2, alignment, labels, first, second) -> list[Frontier]:
+  """Results that are computed by ops that do not correspond."""
+  found = []
+  for label in labels:
+    mine, theirs = tf1.results[label], tf2.results[label]
+    if mine.kind == theirs.kind == nodes_lib.NODE:
+      found.append(
+        Frontier(
+          tf1.nodes[mine.key],
+          tf2.nodes[theirs.key],
+          _lone(tf1, _ancestors(tf1, mine.key, first), alignment.pairs),
+          _lone(tf2, _ancestors(tf2, theirs.key, second), alignment.inverse),
+        )
+      )
   return found
 
 

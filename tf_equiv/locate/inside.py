@@ -83,7 +83,9 @@ def _look(found, captures, search):
     found.divergence.differences.insert(0, ', '.join(reversed(texts)))
   _keep_evidence(found.divergence, outer.divergence)
   return dataclasses.replace(
-    outer, divergence=found.divergence, frontier=found.frontier
+    outer,
+    divergence=found.divergence,
+    frontier=found.frontier,
   )
 
 
@@ -107,6 +109,8 @@ def _into_branches(found, captures, search) -> _Step | None:
   """Writes out the branches that are taken, and calls."""
   new, texts = list(captures), []
   for side in (0, 1):
+    if not isinstance(captures[side], capture_lib.Capture):
+      continue  # What was recorded as it ran has no control flow.
     nodes = _region(found, captures, side)
     made, text = _taken(captures[side], nodes, found.fixed[side])
     if made is not None:
@@ -174,6 +178,8 @@ def _into_loops(found, captures, search, entered) -> _Step | None:
     unfold.loops_among(
       captured, [node.name for node in _region(found, captures, side)]
     )
+    if isinstance(captured, capture_lib.Capture)
+    else []
     for side, captured in enumerate(captures)
   ]
   for gradients in (False, True):

@@ -24,7 +24,7 @@ NODE, INPUT, VARIABLE, RANDOM, CONSTANT = (
   'constant',
 )
 
-_HANDING_ON = (
+HANDING_ON = (
   'Identity',
   'StopGradient',
   'PreventGradient',
@@ -36,10 +36,10 @@ _HANDING_ON = (
   'IdentityN',
 )
 # Their results depend on the data only by its shape.
-_OF_SHAPES = ('Shape', 'ShapeN', 'Size', 'Rank', 'ZerosLike', 'OnesLike')
+OF_SHAPES = ('Shape', 'ShapeN', 'Size', 'Rank', 'ZerosLike', 'OnesLike')
 _VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
 # Only the first output means the same in all modes and versions.
-_FIRST_OUTPUT = re.compile('FusedBatchNorm')
+FIRST_OUTPUT = re.compile('FusedBatchNorm')
 _VERSION = re.compile(r'V\d$')
 _SYNONYMS = {
   'Div': 'RealDiv',
@@ -225,7 +225,7 @@ class _Reader:
   def _depends_on_data(self, op) -> bool:
     if self._is_source(op):
       return True
-    if op.type in _OF_SHAPES:
+    if op.type in OF_SHAPES:
       return False
     return any(self._depends.get(t.op.name, False) for t in op.inputs)
 
@@ -233,13 +233,13 @@ class _Reader:
     return (
       self._depends[op.name]
       and not self._is_source(op)
-      and op.type not in _HANDING_ON
+      and op.type not in HANDING_ON
       and bool(op.outputs)
     )
 
   def _operand(self, tensor) -> Operand:
     first, op = tensor, tensor.op
-    while op.type in _HANDING_ON and not self._is_source(op) and op.inputs:
+    while op.type in HANDING_ON and not self._is_source(op) and op.inputs:
       index = tensor.value_index if op.type == 'IdentityN' else 0
       tensor = op.inputs[index]
       op = tensor.op
@@ -260,7 +260,7 @@ class _Reader:
     shape = None if first.shape.rank is None else tuple(first.shape.as_list())
     nested = op.name in self._nested
     outputs = op.outputs
-    if _FIRST_OUTPUT.match(op.type) and not op.type.endswith('Grad'):
+    if FIRST_OUTPUT.match(op.type) and not op.type.endswith('Grad'):
       outputs = outputs[:1]
     numeric = [
       t.name
@@ -318,7 +318,7 @@ def _is_list(tensor) -> bool:
 def _count(node_defs, body) -> None:
   for node in node_defs:
     if node.op != 'Const':
-      if node.op == 'StopGradient' or node.op not in (*_HANDING_ON, 'NoOp'):
+      if node.op == 'StopGradient' or node.op not in (*HANDING_ON, 'NoOp'):
         body.types[_VERSION.sub('', node.op)] += 1
       continue
     tensor = node.attr['value'].tensor

@@ -12,6 +12,15 @@ from tf_equiv.tf1 import runner
 v1 = tf.compat.v1
 
 _VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
+# Ops that fill lookup tables.
+_TABLES = (
+  'InitializeTable',
+  'InitializeTableV2',
+  'InitializeTableFromTextFile',
+  'InitializeTableFromTextFileV2',
+  'LookupTableImport',
+  'LookupTableImportV2',
+)
 
 
 class Replay:
@@ -45,6 +54,9 @@ class Replay:
     self._set, self._values = self._setters()
     config = runner.session_config()
     self._session = v1.Session(graph=self._graph, config=config)
+    self._session.run(
+      [op for op in self._graph.get_operations() if op.type in _TABLES]
+    )
     self._feed = {
       name: self._wide(value) for name, value in captured.feeds.items()
     }

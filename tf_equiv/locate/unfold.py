@@ -49,7 +49,9 @@ class Unfolded(capture_lib.Capture):
     line = self.line_in(function, name)
     if not line.filename and caller in self._names():
       line = self.origin.line_of(caller)
-    return line if line.filename else self.layer_line(original_name(op_name))
+    if line.filename:
+      return line
+    return capture_lib.layer_line(self.layer_lines, original_name(op_name))
 
   def line_in(self, function: str, op_name: str) -> source.SourceLine:
     """Returns the line that made an op of a function."""

@@ -67,16 +67,7 @@ class Capture:
       forward = self._forward_op(op_name)
       if forward:
         line = self.line_of(forward)
-    return line if line.filename else self.layer_line(op_name)
-
-  def layer_line(self, op_name: str) -> source.SourceLine:
-    """Returns the line that made the Keras layer of an op, empty if none."""
-    for part in reversed(op_name.split('/')):
-      # A model that is called again has scopes with a counter.
-      for name in (part, re.sub(r'_\d+$', '', part)):
-        if name in self.layer_lines:
-          return self.layer_lines[name]
-    return source.SourceLine()
+    return line if line.filename else layer_line(self.layer_lines, op_name)
 
   def line_in(self, function: str, op_name: str) -> source.SourceLine:
     """Returns the line of user code that made an op of a function.
@@ -104,6 +95,23 @@ class Capture:
     if not self._known:
       self._known.update(op.name for op in self.graph.get_operations())
     return self._known
+
+
+def layer_line(
+  lines: Dict[str, source.SourceLine], op_name: str
+) -> source.SourceLine:
+  """Returns the line that made the Keras layer of an op, empty if none.
+
+  Args:
+    lines: lines by name of the layer.
+    op_name: full name of the op.
+  """
+  for part in reversed(op_name.split('/')):
+    # A model that is called again has scopes with a counter.
+    for name in (part, re.sub(r'_\d+$', '', part)):
+      if name in lines:
+        return lines[name]
+  return source.SourceLine()
 
 
 def capture(
