@@ -754,9 +754,10 @@ def function_traceback(graph, function, node_name):
     A list of frames as that of `tf.Operation.traceback`, empty if unknown.
   """
   found = graph._get_function(function)
-  if not hasattr(found, 'cached_definition'):  # Unknown, or TF 1.15.
+  inner = getattr(found, 'graph', None)
+  if inner is None:  # Imported, or of TF 1.15.
     return []
-  inner, nodes = found.graph, found.cached_definition.node_def
+  nodes = found.cached_definition.node_def
   made = {op.name: op for op in inner.get_operations()}
   given = {tensor.op.name for tensor in inner.inputs}
   ops = [op for op in inner.get_operations() if op.name not in given]

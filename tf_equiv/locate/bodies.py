@@ -6,6 +6,7 @@ place, become the same.
 """
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -89,21 +90,57 @@ class Loop:
   @property
   def variant(self) -> list[bool]:
     """Whether each loop variable may change from turn to turn."""
-    producers = {node.name: node for node in self.body.nodes}
-    found = []
-    for argument, result in zip(
-      self.body.arguments, self.body.results, strict=True
-    ):
-      while result in producers and producers[result].op == 'Identity':
-        result = producers[result].input[0]
-      found.append(result != argument)
-    return found
+    return [
+      self._source(result) != argument
+      for argument, result in zip(
+        self.body.arguments, self.body.results, strict=True
+      )
+    ]
+
+  @property
+  def counter(self) -> int | None:
+    """Number of a loop variable that goes up by one each turn, if any does."""
+    producers = self._producers
+    for i, result in enumerate(self.body.results):
+      node = producers.get(self._source(result))
+      if node is None or node.op not in ('Add', 'AddV2'):
+        continue
+      read = [self._source(ref) for ref in node.input[:2]]
+      if self.body.arguments[i] in read and any(
+        _is_one(producers[ref]) for ref in read if ref in producers
+      ):
+        return i
+    return None
+
+  @functools.cached_property
+  def _producers(self) -> dict[str, v1.NodeDef]:
+    return {node.name: node for node in self.body.nodes}
+
+  def _source(self, ref: str) -> str:
+    producers = self._producers
+    while ref in producers and producers[ref].op == 'Identity':
+      ref = producers[ref].input[0]
+    return ref
+
+  def final(self, i: int) -> str:
+    """Returns the tensor with the last value of a loop variable."""
+    if self.exits:
+      return self.exits[i] + ':0' if self.exits[i] else ''
+    return '%s:%d' % (self.name, i)
 
 
 def is_numeric(data_type: int) -> bool:
   """Tells whether tensors of a type hold numbers."""
   dtype = tf.as_dtype(data_type)
   return dtype.is_floating or dtype.is_integer or dtype.is_bool
+
+
+def _is_one(node) -> bool:
+  return (
+    node.op == 'Const'
+    and tf.as_dtype(node.attr['dtype'].type).is_integer
+    and tf.make_ndarray(node.attr['value'].tensor).tolist() == 1
+  )
 
 
 def functions_of(graph_def: v1.GraphDef) -> Functions:

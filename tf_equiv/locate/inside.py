@@ -209,28 +209,39 @@ def _is_gradient(loop: bodies.Loop) -> bool:
 
 def _into_both(found, captures, loops, search) -> _Step | None:
   """Looks into the first turn after which two loops hold other values."""
-  walks = [
-    turns.walk(captured, loop, fixed)
-    for captured, loop, fixed in zip(captures, loops, found.fixed, strict=True)
-  ]
-  tolerance = found.alignment.tolerance
-  for turn in turns.suspects(*walks, tolerance)[:_MOST_TRIED]:
-    new = turns.at(captures, loops, walks, turn, tolerance)
-    again = search(*new)
-    if again.frontier is None:
-      continue
-    front = again.frontier
-    nodes = [front.tf1, front.tf2]
-    if not _is_gradient(loops[0]):  # Their ops are written in many ways.
-      nodes += [*front.only_tf1, *front.only_tf2]
-    if any(unfold.turn_of(node.name) == turn + 1 for node in nodes):
-      return _Step(new, again, _in_turn(turn, loops, walks))
-  counts = [walk.count for walk in walks]
+  arguments = list(zip(captures, loops, found.fixed, strict=True))
+  counts = [turns.total(*each) for each in arguments]
+  tolerance, tried = found.alignment.tolerance, set()
+  for length in turns.stages(*loops):
+    walks = [
+      turns.walk(*each, length, count)
+      for each, count in zip(arguments, counts, strict=True)
+    ]
+    counts = [walk.count for walk in walks]
+    for turn in turns.suspects(*walks, tolerance):
+      if turn in tried or len(tried) == _MOST_TRIED:
+        continue
+      tried.add(turn)
+      new = turns.at(captures, loops, walks, turn, tolerance)
+      again = search(*new)
+      if again.frontier is not None and _is_in_turn(again, turn, loops):
+        return _Step(new, again, _in_turn(turn, loops, counts))
+    if any(count is not None and count <= length for count in counts):
+      break
   if None not in counts and counts[0] != counts[1]:
     found.divergence.differences.insert(
       0, 'iterations of the loop: TF1 %d, TF2 %d' % tuple(counts)
     )
   return None
+
+
+def _is_in_turn(found, turn, loops) -> bool:
+  """Tells whether what was found is in a turn, and not behind it."""
+  front = found.frontier
+  nodes = [front.tf1, front.tf2]
+  if not _is_gradient(loops[0]):  # Their ops are written in many ways.
+    nodes += [*front.only_tf1, *front.only_tf2]
+  return any(unfold.turn_of(node.name) == turn + 1 for node in nodes)
 
 
 def _let_lone_ops_speak(found) -> None:
@@ -244,11 +255,9 @@ def _let_lone_ops_speak(found) -> None:
     place.comparison = None
 
 
-def _in_turn(turn, loops, walks) -> str:
+def _in_turn(turn, loops, counts) -> str:
   names = [unfold.original_name(loop.name) for loop in loops]
-  counts = [
-    '' if walk.count is None else ' of %d' % walk.count for walk in walks
-  ]
+  counts = ['' if count is None else ' of %d' % count for count in counts]
   if counts[0] == counts[1]:
     if names[0] == names[1]:
       return 'in iteration %d%s of %s' % (turn + 1, counts[0], names[0])
@@ -264,11 +273,15 @@ def _in_turn(turn, loops, walks) -> str:
 
 def _into_one(found, captures, side, loop, search) -> _Step | None:
   """Writes out all of a loop that the other side has in another form."""
-  walk = turns.walk(captures[side], loop, found.fixed[side], _MOST_WRITTEN)
-  if walk.count is None:
+  count = turns.total(captures[side], loop, found.fixed[side])
+  if count is None:
+    length = turns.stages(loop)[-1]
+    walk = turns.walk(captures[side], loop, found.fixed[side], length, None)
+    count = walk.count
+  if count is None or count * len(loop.body.nodes) > _MOST_WRITTEN:
     return None
   new = list(captures)
-  new[side] = unfold.turns(captures[side], loop, walk.count, whole=True).capture
+  new[side] = unfold.turns(captures[side], loop, count, whole=True).capture
   again = search(*new)
   if again.frontier is None:
     return None
@@ -280,7 +293,7 @@ def _into_one(found, captures, side, loop, search) -> _Step | None:
       'in iteration %d of %d of %s %s, which %s computes without a loop'
       % (
         turn,
-        walk.count,
+        count,
         _SIDES[side],
         unfold.original_name(loop.name),
         _SIDES[1 - side],

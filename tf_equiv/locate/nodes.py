@@ -40,6 +40,12 @@ OF_SHAPES = ('Shape', 'ShapeN', 'Size', 'Rank', 'ZerosLike', 'OnesLike')
 _VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
 # Only the first output means the same in all modes and versions.
 FIRST_OUTPUT = re.compile('FusedBatchNorm')
+_WRITING = (
+  'TensorArrayV3',
+  'TensorArrayWriteV3',
+  'TensorArrayScatterV3',
+  'TensorArraySplitV3',
+)
 _VERSION = re.compile(r'V\d$')
 _SYNONYMS = {
   'Div': 'RealDiv',
@@ -309,6 +315,8 @@ def _is_list(tensor) -> bool:
     return True
   if tensor.dtype != tf.float32 or tensor.shape.rank:
     return False
+  if tensor.op.type in _WRITING:
+    return True
   return any(
     op.type.startswith('TensorArray') and op.inputs[-1].name == tensor.name
     for op in tensor.consumers()

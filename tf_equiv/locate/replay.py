@@ -51,6 +51,7 @@ class Replay:
     self._graph = tf.Graph()
     with self._graph.as_default():
       tf.import_graph_def(graph_def, name='')
+    self._names = {node.name for node in graph_def.node}
     self._set, self._values = self._setters()
     config = runner.session_config()
     self._session = v1.Session(graph=self._graph, config=config)
@@ -90,6 +91,10 @@ class Replay:
           operations.append(v1.assign(op.outputs[0], given).op)
         values[fed] = value
     return operations, values
+
+  def has(self, name: str) -> bool:
+    """Tells whether there is an op that gives a tensor of this name."""
+    return name.split(':')[0] in self._names
 
   def is_small(self, name: str, most: int) -> bool:
     """Tells whether a tensor has a known shape of few elements."""

@@ -8,8 +8,8 @@ from tf_equiv.locate import bodies, replay, unfold
 from tf_equiv.locate import sketches as sketches_lib
 from tf_equiv.tf1 import capture as capture_lib
 
-# Turns that are written out at first, and how many more each time.
-_FIRST, _FACTOR = 8, 8
+# So many turns are written out, the next number where all before agree.
+_STAGES = (8, 64, 512)
 # Ops that are written out at most.
 _MOST_OPS = 12000
 
@@ -19,7 +19,8 @@ class Walk:
   """What a loop holds after each turn.
 
   Attributes:
-    count: how many turns it makes; None if there are more than were walked.
+    count: how many turns it makes; None if it does not count them, and makes
+      more than were walked.
     states: for each turn, the loop variables before it, and the last ones; None
       for those that are not compared.
     written: for each turn, what it writes into lists.
@@ -41,34 +42,60 @@ class Walk:
     return found
 
 
-def walk(
-  captured: capture_lib.Capture,
-  loop: bodies.Loop,
-  fixed: dict[str, np.ndarray],
-  most_ops: int = _MOST_OPS,
-) -> Walk:
-  """Runs a loop in double precision and keeps what it holds.
+def stages(*loops: bodies.Loop) -> list[int]:
+  """Returns how many turns of loops to walk, first few, then more."""
+  most = _MOST_OPS // max(1, *(len(loop.body.nodes) for loop in loops))
+  return sorted({max(1, min(length, most)) for length in _STAGES})
+
+
+def total(
+  captured: capture_lib.Capture, loop: bodies.Loop, fixed: dict[str, np.ndarray]
+) -> int | None:
+  """Returns how many turns a loop makes, None if it does not count them.
 
   Args:
     captured: the graph.
     loop: a loop of it.
     fixed: values of the random draws before it, by name of the tensor.
-    most_ops: how many ops are written out at most.
+  """
+  counter = loop.counter
+  if counter is None or not loop.final(counter):
+    return None
+  tensors = [unfold.tensor(loop.initial[counter]), loop.final(counter)]
+  with replay.Replay(captured, double=True) as run:
+    run.fix(fixed)
+    first, last = run.fetch(tensors)
+  return int(last) - int(first)
+
+
+def walk(
+  captured: capture_lib.Capture,
+  loop: bodies.Loop,
+  fixed: dict[str, np.ndarray],
+  length: int,
+  count: int | None,
+) -> Walk:
+  """Runs turns of a loop in double precision and keeps what it holds.
+
+  Args:
+    captured: the graph.
+    loop: a loop of it.
+    fixed: values of the random draws before it, by name of the tensor.
+    length: how many turns to run at most.
+    count: how many turns it makes, None if that is not known.
 
   Returns:
-    What it holds after each turn, as far as it was walked.
+    What it holds after each turn.
   """
-  most = max(1, most_ops // max(1, len(loop.body.nodes)))
-  count = min(_FIRST, most)
-  while True:
-    written_out = unfold.turns(captured, loop, count)
-    with replay.Replay(written_out.capture, double=True) as run:
-      run.fix(fixed)
-      made = _count(run, written_out.conditions)
-      if made is None and count < most:
-        count = min(count * _FACTOR, most)
-        continue
-      return _observed(run, written_out, made, count)
+  if count is not None:
+    length = min(length, count)
+  written_out = unfold.turns(captured, loop, max(1, length), only=True)
+  with replay.Replay(written_out.capture, double=True) as run:
+    run.fix({k: v for k, v in fixed.items() if run.has(k)})
+    if count is None:
+      count = _count(run, written_out.conditions)
+      length = length if count is None else count
+    return _observed(run, written_out, count, length)
 
 
 def _count(run, conditions) -> int | None:
@@ -90,15 +117,14 @@ def _count(run, conditions) -> int | None:
   return None
 
 
-def _observed(run, written_out, made, count) -> Walk:
-  length = count if made is None else made
+def _observed(run, written_out, count, length) -> Walk:
   states = written_out.states[: length + 1]
   written = written_out.written[:length]
   names = {name for turn in (*states, *written) for name in turn if name}
   names = sorted(names)
   values = dict(zip(names, run.fetch(names), strict=True))
   return Walk(
-    made,
+    count,
     [[values.get(name) for name in state] for state in states],
     [[values[name] for name in turn] for turn in written],
   )

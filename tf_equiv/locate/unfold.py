@@ -87,6 +87,16 @@ def turn_of(name: str) -> int | None:
   return turns[0] + 1 if turns else None
 
 
+class _Definition:
+  """A graph that can only be run."""
+
+  def __init__(self, graph_def: v1.GraphDef):
+    self._graph_def = graph_def
+
+  def as_graph_def(self) -> v1.GraphDef:
+    return self._graph_def
+
+
 def _scoped(name: str, scope: str) -> str:
   """Puts a scope before a name, if the name does not have it."""
   plain = original_name(scope) + '/'
@@ -201,6 +211,20 @@ class Writer:
     self._add(node, name)
     return name
 
+  def part(self, tensors: set[str]) -> Unfolded:
+    """Returns what some tensors take to compute, to be run only."""
+    names = sorted({bodies.name_of(tensor) for tensor in tensors})
+    part = v1.graph_util.extract_sub_graph(self.graph_def, names)
+    left, old = {node.name for node in part.node}, self._captured
+    return Unfolded(
+      old.side,
+      _Definition(part),
+      {},
+      {k: v for k, v in old.feeds.items() if bodies.name_of(k) in left},
+      {},
+      {k: v for k, v in old.variables.items() if k in left},
+    )
+
   def capture(self, inputs=(), feeds=()) -> Unfolded:
     """Returns the changed graph as a capture.
 
@@ -257,6 +281,7 @@ def turns(
   loop: bodies.Loop,
   count: int,
   whole: bool = False,
+  only: bool = False,
   given: dict[int, tuple[str, Any]] | None = None,
 ) -> Turns:
   """Writes out the first turns of a loop.
@@ -266,6 +291,8 @@ def turns(
     loop: a loop of it.
     count: how many turns; what is left of the loop follows them.
     whole: whether nothing is left of it.
+    only: whether all else is left out, the results included; the graph can be
+      run then, and nothing else.
     given: for loop variables before the last turn, what they are called and
       their value (None for those without numbers); they are inputs then, and
       what leads to them is not looked at.
@@ -305,6 +332,10 @@ def turns(
     written.append([tensor(moved(ref)) for ref in loop.body.written()])
     state = [moved(ref) for ref in loop.body.results]
   note()
+  if only:
+    names = {name for turn in (*states, *written) for name in turn if name}
+    made = writer.part({*names, *conditions})
+    return Turns(made, conditions, states, written)
   if whole:
     _leave(writer, loop, state)
   else:

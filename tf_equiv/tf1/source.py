@@ -127,7 +127,8 @@ def user_line_of_stack(stack) -> SourceLine:
     stack: `tf.Operation.traceback`; its frames are tuples in TF 1.15 and
       objects like those of `traceback.extract_stack` in TF2.
   """
-  return _first_user_line([(frame[0], frame[1], frame[2]) for frame in stack])
+  frames = stack or ()  # An imported graph has none.
+  return _first_user_line([(frame[0], frame[1], frame[2]) for frame in frames])
 
 
 def _first_user_line(stack: List) -> SourceLine:
