@@ -96,6 +96,19 @@ def branch(x, factor=0.5):
   )
 
 
+def nested_branches(x, factor=0.5):
+  kernel = weights('kernel', [4, 4])
+  y = tf.matmul(x[:, 0], kernel)
+
+  def outer():
+    z = tf.cos(y)
+    return v1.cond(
+      tf.reduce_sum(z) > 1e3, lambda: z * 3.0, lambda: tf.sin(z) * factor
+    )
+
+  return v1.cond(tf.reduce_sum(tf.square(y)) > 0, outer, lambda: y * 7.0)
+
+
 def branch_in_loop(x, factor=0.5):
   kernel = weights('kernel', [4, 4])
 
@@ -153,6 +166,13 @@ _FAULTS = (
   ('mapped', mapped, {'factor': 0.25}, 'TF1 0.5, TF2 0.25', 'iteration 1 of 3'),
   ('scan', scanned, {'factor': 0.25}, 'TF1 0.5, TF2 0.25', 'iteration 1 of 4'),
   ('branch', branch, {'factor': 0.25}, 'TF1 0.5, TF2 0.25', 'that is taken'),
+  (
+    'nested_branches',
+    nested_branches,
+    {'factor': 0.25},
+    'TF1 0.5, TF2 0.25',
+    'in the branch that is taken',
+  ),
   ('case', chosen, {'factor': 0.25}, 'TF1 0.5, TF2 0.25', 'branch 1'),
   (
     'branch_in_loop',

@@ -11,7 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_equiv.compare import divergence
-from tf_equiv.locate import bodies, mistakes, replay, turns, unfold
+from tf_equiv.locate import (
+  bodies,
+  branches,
+  frames,
+  mistakes,
+  replay,
+  turns,
+  unfold,
+  unrolling,
+)
 from tf_equiv.locate import nodes as nodes_lib
 from tf_equiv.tf1 import capture as capture_lib
 
@@ -139,23 +148,27 @@ def _taken(captured, nodes, fixed):
     if node.op_type in bodies.IF + bodies.CASE + bodies.CALL
   ]
   if names:
-    readers = {name: unfold.branch_reader(known[name]) for name in names}
+    readers = {name: branches.reader_of(known[name]) for name in names}
     values = _fetch(captured, sorted(set(readers.values()) - {''}), fixed)
     choices = {name: values.get(readers[name]) for name in names}
-    made, branches = unfold.taken(captured, choices)
+    made, ways = branches.taken(captured, choices)
     return made, ', '.join(
-      '%s: %s' % (unfold.original_name(name), branch)
-      for name, branch in branches.items()
+      '%s: %s' % (unfold.original_name(name), way) for name, way in ways.items()
     )
   if any(node.nested or node.op_type == 'Merge' for node in nodes):
-    switches = bodies.predicates(graph_def)
+    hidden = frames.nested(captured.graph.get_operations())
+    switches = {  # The inner ones follow when the outer ones are gone.
+      name: ref
+      for name, ref in frames.predicates(graph_def).items()
+      if bodies.name_of(ref) not in hidden
+    }
     if switches:
       tensors = sorted({unfold.tensor(ref) for ref in switches.values()})
       values = _fetch(captured, tensors, fixed)
       chosen = {
         name: bool(values[unfold.tensor(ref)]) for name, ref in switches.items()
       }
-      made = unfold.pruned(captured, chosen)
+      made = branches.pruned(captured, chosen)
       return made, ', '.join(
         '%s: %s' % (unfold.original_name(name), str(chosen[switch]).lower())
         for name, switch in sorted(_conditionals(known, switches).items())
@@ -175,7 +188,7 @@ def _fetch(captured, tensors, fixed):
 def _into_loops(found, captures, search, entered) -> _Step | None:
   """Looks into the loops on the way, each with its counterpart."""
   loops = [
-    unfold.loops_among(
+    unrolling.loops_among(
       captured, [node.name for node in _region(found, captures, side)]
     )
     if isinstance(captured, capture_lib.Capture)
@@ -281,7 +294,7 @@ def _into_one(found, captures, side, loop, search) -> _Step | None:
   if count is None or count * len(loop.body.nodes) > _MOST_WRITTEN:
     return None
   new = list(captures)
-  new[side] = unfold.turns(captures[side], loop, count, whole=True).capture
+  new[side] = unrolling.unroll(captures[side], loop, count, whole=True).capture
   again = search(*new)
   if again.frontier is None:
     return None

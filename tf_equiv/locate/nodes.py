@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.locate import bodies
+from tf_equiv.locate import frames
 from tf_equiv.tf1 import capture as capture_lib
 from tf_equiv.tf1 import random_values
 
@@ -181,7 +181,7 @@ class _Reader:
 
   def read(self, tensors, labels) -> Graph:
     ops = self._ancestors([t.op for t in tensors])
-    self._nested = bodies.nested(ops)
+    self._nested = frames.nested(ops)
     known = -1
     # In control flow v1, ops may read what was made later.
     while known < sum(self._depends.values()):

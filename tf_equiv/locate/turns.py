@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tf_equiv.locate import bodies, replay, unfold
+from tf_equiv.locate import bodies, replay, unfold, unrolling
 from tf_equiv.locate import sketches as sketches_lib
 from tf_equiv.tf1 import capture as capture_lib
 
@@ -89,7 +89,7 @@ def walk(
   """
   if count is not None:
     length = min(length, count)
-  written_out = unfold.turns(captured, loop, max(1, length), only=True)
+  written_out = unrolling.unroll(captured, loop, max(1, length), only=True)
   with replay.Replay(written_out.capture, double=True) as run:
     run.fix({k: v for k, v in fixed.items() if run.has(k)})
     if count is None:
@@ -198,7 +198,7 @@ def at(captures, loops, walks, turn: int, tolerance: float):
       for side, walk in enumerate(walks)
     ]
   return tuple(
-    unfold.turns(captured, loop, turn + 1, given=mine).capture
+    unrolling.unroll(captured, loop, turn + 1, given=mine).capture
     for captured, loop, mine in zip(captures, loops, given, strict=True)
   )
 
