@@ -1,10 +1,13 @@
 """The op at fault is named inside of loops and branches."""
 
 import tf_equiv  # isort: skip (before tensorflow)
+from unittest import mock
+
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from tests.planted import pair
+from tf_equiv.locate import turns
 
 v1 = tf.compat.v1
 
@@ -57,6 +60,17 @@ def late(x, factor=0.5):
     return i + 1, tf.where(i > 1, y * factor, y)
 
   return tf.while_loop(lambda i, _: i < 30, body, [0, x[:, 0]])[1]
+
+
+def grow(x, factor=0.5):
+  """Another op runs in the last two turns; all are put out."""
+  kernel = weights('kernel', [4, 4])
+
+  def step(y, i):
+    y = tf.tanh(tf.matmul(y, kernel))
+    return tf.where(i > 2, y * factor, y)
+
+  return tf.scan(step, tf.range(5), initializer=x[:, 0])
 
 
 def nested(x, factor=0.5):
@@ -227,6 +241,23 @@ class InsideTest(parameterized.TestCase):
     self.assertTrue(
       case_of(static_lstm, lstm, v2).assertForwardEquivalent().passed
     )
+
+  @parameterized.product(v2=(False, True))
+  def test_step_of_what_cannot_be_entered(self, v2):
+    """So much is said where there are more turns than can be walked."""
+    with mock.patch.object(turns, '_STAGES', (2,)):
+      text = message(case_of(lambda x: grow(x, 0.25), grow, v2))
+    self.assertIn('outputs of the loop first differ at step 4 of 5', text)
+    text = message(case_of(lambda x: grow(x, 0.25), grow, v2))
+    self.assertIn('in iteration 4 of 5', text)
+
+  @parameterized.product(v2=(False, True))
+  def test_what_goes_wrong_inside_is_said(self, v2):
+    error = ValueError('no such thing')
+    with mock.patch.object(turns, 'walk', side_effect=error):
+      text = message(case_of(lambda x: power(x, 0.25), power, v2))
+    self.assertIn('could not be looked inside (ValueError: no such', text)
+    self.assertIn('while', text.splitlines()[2])
 
   @parameterized.product(v2=(False, True))
   def test_number_of_iterations(self, v2):

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tf_equiv.compare import divergence
 from tf_equiv.locate import (
   bodies,
@@ -28,6 +30,8 @@ _log = logging.getLogger('tf_equiv')
 _SIDES = ('TF1', 'TF2')
 # So deep are control structures looked into, and so many turns are tried.
 _DEEPEST, _MOST_TRIED = 8, 3
+# Ops that put the outputs of the turns of a loop together.
+_STACKS = ('TensorListStack', 'TensorArrayGatherV3')
 # A loop that the other side has not is written out up to this many ops.
 _MOST_WRITTEN = 3000
 
@@ -60,30 +64,30 @@ def look(found: Any, captures: Captures, search: Callable) -> Any:
   Returns:
     What was found inside, or what was given where nothing more can be said.
   """
-  try:
-    return _look(found, captures, search)
-  except Exception as error:  # Graphs of users may hold anything.
-    _log.info('looking inside failed', exc_info=True)
-    lines = str(error).strip().splitlines()
-    found.divergence.note = 'it could not be looked inside (%s: %s)' % (
-      type(error).__name__,
-      lines[0] if lines else '',
-    )
-    return found
-
-
-def _look(found, captures, search):
-  texts, outer, entered = [], found, set()
+  texts, outer, entered, problem = [], found, set(), ''
   for _ in range(_DEEPEST):
     if found.frontier is None:
       break
-    step = _into_branches(found, captures, search)
-    step = step or _into_loops(found, captures, search, entered)
+    try:
+      step = _into_branches(found, captures, search)
+      step = step or _into_loops(found, captures, search, entered)
+    except Exception as error:  # Graphs of users may hold anything.
+      _log.info('looking inside failed', exc_info=True)
+      lines = str(error).strip().splitlines()
+      problem = 'it could not be looked inside (%s: %s)' % (
+        type(error).__name__,
+        lines[0] if lines else '',
+      )
+      break
     if step is None:
       break
     if step.text:
       texts.append(step.text)
     captures, found = step.captures, step.found
+  if found.divergence is not None and problem:
+    found.divergence.note = problem
+  if entered:
+    _name_step(found, captures)
   if found is outer:
     return outer
   _let_lone_ops_speak(found)
@@ -92,10 +96,36 @@ def _look(found, captures, search):
     found.divergence.differences.insert(0, ', '.join(reversed(texts)))
   _keep_evidence(found.divergence, outer.divergence)
   return dataclasses.replace(
-    outer,
-    divergence=found.divergence,
-    frontier=found.frontier,
+    outer, divergence=found.divergence, frontier=found.frontier
   )
+
+
+def _name_step(found, captures) -> None:
+  """Says at which step the outputs of a loop part that was not seen inside."""
+  front, alignment = found.frontier, found.alignment
+  if not all(isinstance(each, capture_lib.Capture) for each in captures):
+    return
+  if any(unfold.turn_of(node.name) for node in (front.tf1, front.tf2)):
+    return
+  for name, node in found.graphs[0].nodes.items():
+    gap = alignment.distance(name) if node.op_type in _STACKS else None
+    if gap is None or not alignment.tolerance < gap < np.inf:
+      continue
+    other = found.graphs[1].nodes[alignment.pairs[name]]
+    mine, theirs = (
+      _fetch(captured, [each.outputs[0]], fixed)[each.outputs[0]]
+      for captured, each, fixed in zip(
+        captures, (node, other), found.fixed, strict=True
+      )
+    )
+    gaps = np.abs(mine - theirs).reshape(len(mine), -1).max(axis=1)
+    apart = gaps > alignment.tolerance * max(np.abs(mine).max(), 1e-300)
+    found.divergence.differences.insert(
+      0,
+      'the outputs of the loop first differ at step %d of %d'
+      % (int(np.argmax(apart)) + 1, len(mine)),
+    )
+    return
 
 
 def _region(found, captures, side: int) -> list[nodes_lib.Node]:
@@ -140,13 +170,16 @@ def _taken(captured, nodes, fixed):
   Returns:
     (capture or None, which branches are taken).
   """
-  graph_def = captured.graph.as_graph_def()
-  known = {node.name: node for node in graph_def.node}
   names = [
     node.name
     for node in nodes
     if node.op_type in bodies.IF + bodies.CASE + bodies.CALL
   ]
+  in_v1 = any(node.nested or node.op_type == 'Merge' for node in nodes)
+  if not names and not in_v1:
+    return None, ''
+  graph_def = captured.graph.as_graph_def()
+  known = {node.name: node for node in graph_def.node}
   if names:
     readers = {name: branches.reader_of(known[name]) for name in names}
     values = _fetch(captured, sorted(set(readers.values()) - {''}), fixed)
@@ -155,7 +188,7 @@ def _taken(captured, nodes, fixed):
     return made, ', '.join(
       '%s: %s' % (unfold.original_name(name), way) for name, way in ways.items()
     )
-  if any(node.nested or node.op_type == 'Merge' for node in nodes):
+  if in_v1:
     hidden = frames.nested(captured.graph.get_operations())
     switches = {  # The inner ones follow when the outer ones are gone.
       name: ref
@@ -187,14 +220,7 @@ def _fetch(captured, tensors, fixed):
 
 def _into_loops(found, captures, search, entered) -> _Step | None:
   """Looks into the loops on the way, each with its counterpart."""
-  loops = [
-    unrolling.loops_among(
-      captured, [node.name for node in _region(found, captures, side)]
-    )
-    if isinstance(captured, capture_lib.Capture)
-    else []
-    for side, captured in enumerate(captures)
-  ]
+  loops = [_loops(found, captures, side) for side in (0, 1)]
   for gradients in (False, True):
     pairs = zip(
       *([x for x in some if _is_gradient(x) == gradients] for some in loops),
@@ -212,8 +238,18 @@ def _into_loops(found, captures, search, entered) -> _Step | None:
       if loops[1 - side] or _is_gradient(loop):
         break
       if not found.alignment.has_equals(side, [loop.name, *loop.exits]):
+        entered.add(loop.name)
         return _into_one(found, captures, side, loop, search)
   return None
+
+
+def _loops(found, captures, side: int) -> list[bodies.Loop]:
+  names = [
+    node.name
+    for node in _region(found, captures, side)
+    if node.op_type in (*bodies.WHILE, 'Exit') or node.nested
+  ]
+  return unrolling.loops_among(captures[side], names) if names else []
 
 
 def _is_gradient(loop: bodies.Loop) -> bool:
