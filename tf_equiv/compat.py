@@ -700,6 +700,14 @@ def op_callback(callback):
 _FUSED_BATCH_NORM = ('FusedBatchNorm', 'FusedBatchNormV2', 'FusedBatchNormV3')
 
 
+def tensor_id(tensor):
+  """Returns a number of an eager tensor that no other tensor ever has.
+
+  Unlike `id`, it is not given anew when the tensor is gone.
+  """
+  return tensor._id
+
+
 def converted_by_autograph(function):
   """Returns a function as `tf.function` would run it.
 
@@ -851,6 +859,34 @@ def traced_graph(function, arguments):
 def captured_tensors(graph):
   """Returns (tensor outside, placeholder inside) of a traced graph."""
   return list(graph.captures)
+
+
+def function_traceback(graph, function, node_name):
+  """Returns the traceback of a node of a function that a graph calls.
+
+  Nodes of a function may have other names than the ops they were made of, but
+  they are in the same order.
+
+  Args:
+    graph: the graph.
+    function: name of the function.
+    node_name: name of a node of its `FunctionDef`.
+
+  Returns:
+    A list of frames as that of `tf.Operation.traceback`, empty if unknown.
+  """
+  found = graph._get_function(function)
+  inner = getattr(found, 'graph', None)
+  if inner is None:  # Imported, or of TF 1.15.
+    return []
+  nodes = found.cached_definition.node_def
+  made = {op.name: op for op in inner.get_operations()}
+  given = {tensor.op.name for tensor in inner.inputs}
+  ops = [op for op in inner.get_operations() if op.name not in given]
+  if [op.type for op in ops] == [node.op for node in nodes]:
+    made = {node.name: op for node, op in zip(nodes, ops)}
+  op = made.get(node_name)
+  return [] if op is None else op.traceback
 
 
 def op_definition(op_type):

@@ -4,6 +4,7 @@ from tests.planted import pair
 from tests.planted.pairs import (
   attention,
   averages,
+  control_flow,
   layers,
   loops,
   losses,
@@ -20,7 +21,7 @@ FAMILIES: dict[str, tuple[pair.Pair, ...]] = {
   'variables': variables.PAIRS,
   'layers': layers.PAIRS,
   'resizing and pooling': resizing.PAIRS,
-  'recurrent': recurrent.PAIRS,
+  'recurrent': recurrent.PAIRS + control_flow.PAIRS,
   'attention and normalization': attention.PAIRS,
   'losses': losses.PAIRS,
   'optimizers': optimizers.PAIRS + loops.PAIRS,

@@ -31,6 +31,8 @@ class DivergenceMethods(base.AssertionBase):
     Both sides run as graphs in double precision, so that differences far below
     the rounding of float32 show: 1e-10 of the values. Assertions that fail on
     numbers do this by themselves and put what is found into their message.
+    Where the TF2 side cannot be traced, its ops are recorded as they run, in
+    float32.
 
     Args:
       training: the training flag for both sides.
@@ -46,7 +48,7 @@ class DivergenceMethods(base.AssertionBase):
 
     Raises:
       UsageError: for an unusable template method or argument, and where the
-        variables do not correspond or the TF2 side cannot be traced.
+        variables do not correspond.
       EnvironmentSetupError: if the process has the wrong Keras.
       ModelCodeError: if the model's code cannot run on one of the sides.
     """
@@ -71,8 +73,7 @@ class DivergenceMethods(base.AssertionBase):
       ) from error
     except tf2_capture.CannotTraceError as error:
       raise errors.UsageError(
-        'locateDivergence needs to trace the TF2 side as a graph, which is not '
-        'possible: %s' % error
+        'locateDivergence cannot look at this: %s' % error
       ) from error
     verdict.seconds = time.time() - start
     verdict.divergence = found.divergence
@@ -82,13 +83,13 @@ class DivergenceMethods(base.AssertionBase):
     if found.divergence is None:
       verdict.noise = found.noise
       verdict.summary += (
-        ' %d result(s) agree in float64 (they are %.1g of the values apart)'
-        % (len(found.results[0]), found.distance)
+        ' %d result(s) agree in float%d (they are %.1g of the values apart)'
+        % (len(found.results[0]), 32 if found.recorded else 64, found.distance)
       )
       if found.noise is not None:
         verdict.summary += '\n' + text.noise(found.noise)
     else:
-      verdict.kind = divergence_lib.REAL
+      verdict.kind = divergence_lib.REAL if found.is_real else ''
       verdict.summary += '\n' + text.divergence(found.divergence)
     self._report(verdict)
     return verdict

@@ -10,7 +10,7 @@ from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import divergence, power
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.locate import assigned, finder, mistakes
+from tf_equiv.locate import assigned, eager, finder, mistakes, sketches
 from tf_equiv.references import base as references
 from tf_equiv.report import text
 from tf_equiv.tf1 import capture as tf1_capture
@@ -18,6 +18,7 @@ from tf_equiv.tf1 import observation as tf1_observation
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import step_capture as tf1_step_capture
 from tf_equiv.tf2 import capture as tf2_capture
+from tf_equiv.tf2 import eager_capture
 from tf_equiv.tf2 import step_capture as tf2_step_capture
 
 _log = logging.getLogger('tf_equiv')
@@ -121,10 +122,17 @@ class Locator:
     Returns:
       What was found.
     """
-    if step is None:
-      first, second, table = self.captured(labels, groups)
-    else:
-      first, second, table = self._captured_step(labels, step)
+    try:
+      if step is None:
+        first, second, table = self.captured(labels, groups)
+      else:
+        first, second, table = self._captured_step(labels, step)
+    except tf2_capture.CannotTraceError as error:
+      asked = {group for group, _ in labels}
+      own = step is not None and self.case._overrides('train_tf2')
+      if own or asked - set(GROUPS):
+        raise
+      return self._find_recorded(labels, groups, step, str(error))
     names = naming.tf1_name_of(table)
     second.targets = {
       naming.relabeled(label, names): t for label, t in second.targets.items()
@@ -168,6 +176,48 @@ class Locator:
         )
         found.divergence.mistake = mistakes.recognize(found.divergence)
     return found
+
+  def _find_recorded(self, labels, groups, step, reason) -> finder.Found:
+    """Finds where a TF2 side that cannot be traced parts from TF1.
+
+    Args:
+      labels: (group, name) of the results to look at.
+      groups: groups of which all results are looked at.
+      step: number of the training step, None for a forward pass.
+      reason: why it cannot be traced.
+    """
+    plan, weights = self._conditions(labels, groups, step)
+    first = self.run.capture(plan, weights)
+    sketcher, tables = sketches.Sketcher(), []
+
+    def weights_for(tf2):
+      tables.append(self._matched(tf2))
+      return self.case._weights_for(tf2.variables, tables[0], weights)
+
+    reusable = step is None and plan.gradients == self.plan.gradients
+    recording = eager_capture.record(
+      self.case._tf2_program(),
+      plan,
+      weights_for,
+      self.tf1,
+      sketcher.sketch,
+      self._used[0] if self._used and reusable else None,
+    )
+    names = naming.tf1_name_of(tables[0])
+    recording.targets = {
+      naming.relabeled(label, names): t
+      for label, t in recording.targets.items()
+    }
+    wanted = [
+      label
+      for label in first.targets
+      if label in recording.targets
+      and naming.is_wanted(label, labels, groups)
+      and self._is_kept(label, tables[0])
+    ]
+    if not wanted:
+      raise tf2_capture.CannotTraceError(reason)
+    return eager.find(first, recording, wanted, names, sketcher, reason)
 
   def captured(self, labels=(), groups=(), step=None):
     """Captures the forward pass, with gradients and updates where wanted.
@@ -283,7 +333,7 @@ class Locator:
 
   def _conclude(self, verdict, found, step) -> None:
     if found.divergence is not None:
-      verdict.kind = divergence.REAL
+      verdict.kind = divergence.REAL if found.is_real else verdict.kind
       known = verdict.divergence
       if known is not None and found.divergence.note:
         return  # A constant, of which the data say more.
@@ -294,6 +344,12 @@ class Locator:
       return
     if found.assigned is not None:
       verdict.divergence = found.assigned
+      return
+    if found.recorded:
+      verdict.notes.append(
+        'the TF2 side cannot be traced; recorded op by op as it ran, it agrees '
+        'with TF1 up to the rounding of float32'
+      )
       return
     if step is not None:
       verdict.notes.append(

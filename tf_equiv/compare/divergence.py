@@ -115,6 +115,7 @@ class Divergence:
     group: group of the results that were followed to it, e.g. 'gradients'.
     note: how it was found, where that limits what can be said.
     seconds: wall time.
+    recorded: whether TF2 was recorded as it ran, and not computed in float64.
   """
 
   tf1: Place | None
@@ -130,6 +131,7 @@ class Divergence:
   group: str = ''
   note: str = ''
   seconds: float = 0.0
+  recorded: bool = False
 
   @property
   def spread(self) -> tuple[int, int]:

@@ -20,8 +20,14 @@ _FAMILY = 3.0
 _VARIABLES = 4.0
 _OPERANDS = 3.0
 _LEAST = 4.0
+# Evidence against it: of the gates of a cell, one side may compute several in
+# one op of these types.
+_OTHER_SIZE = 5.0
+_FUSED = ('MatMul', 'Add')
 # So few numbers may agree by chance.
 _FEW = 8
+# Ops that cut a value into parts.
+_PARTING = ('Split', 'SplitV', 'Unpack')
 _COUNTER = re.compile(r'_\d+$')
 
 
@@ -32,6 +38,7 @@ class Alignment:
     pairs: name of the TF2 node by that of the TF1 node.
     inverse: the other way round.
     draws: tensor of the TF2 draw by that of the TF1 draw.
+    sketches: for each side, sketches of a node's outputs by its name.
   """
 
   def __init__(self, tf1, tf2, sketches, draws, tolerance, failing):
@@ -47,7 +54,7 @@ class Alignment:
     """
     self._strict = {tf1.results[label].key for label in failing}
     self._tf1, self._tf2 = tf1, tf2
-    self._sketches, self.tolerance = sketches, tolerance
+    self.sketches, self.tolerance = sketches, tolerance
     self.draws = draws
     self.pairs: dict[str, str] = {}
     self.inverse: dict[str, str] = {}
@@ -64,20 +71,58 @@ class Alignment:
     self.inverse[second] = first
 
   def distance(self, first: str) -> float | None:
-    """Returns how far a TF1 node is from its counterpart, None if unknown."""
+    """Returns how far a TF1 node is from its counterpart, None if unknown.
+
+    It is not known where numbers agree, but not all that a node gives are.
+    """
+    distance = self._distance_of_numbers(first)
+    if distance is not None and distance <= self.tolerance:
+      return None if self._tf1.nodes[first].opaque else distance
+    return distance
+
+  def has_equals(self, side: int, names: list[str]) -> bool:
+    """Tells whether all arrays that nodes give are there on the other side.
+
+    Args:
+      side: 0 for nodes of TF1, 1 for those of TF2.
+      names: names of the nodes.
+    """
+    others = [s for found in self.sketches[1 - side].values() for s in found]
+    mine = [
+      sketch
+      for name in names
+      for sketch in self.sketches[side].get(name, ())
+      if sketch.size > 1
+    ]
+    return bool(mine) and all(
+      any(sketches_lib.distance(a, b) <= self.tolerance for b in others)
+      for a in mine
+    )
+
+  def _distance_of_numbers(self, first: str) -> float | None:
     second = self.pairs.get(first)
     if second is None:
       return None
-    mine, theirs = self._sketches[0][first], self._sketches[1][second]
+    mine, theirs = self.sketches[0][first], self.sketches[1][second]
     if not mine or len(mine) != len(theirs):
       return None if mine == theirs else float('inf')
+    in_order = self._must_be_in_order(first, second)
+    if not in_order and self._tf1.nodes[first].family in _PARTING:
+      theirs = self._matched(mine, theirs)
     return max(
       0.0
-      if not self._must_be_in_order(first, second)
-      and sketches_lib.rearranged(a, b, self.tolerance)
+      if not in_order and sketches_lib.rearranged(a, b, self.tolerance)
       else sketches_lib.distance(a, b)
       for a, b in zip(mine, theirs, strict=True)
     )
+
+  def _matched(self, mine, theirs):
+    """Orders parts of a value, which may be cut from it in another order."""
+    left, ordered = list(theirs), []
+    for sketch in mine:
+      gaps = [sketches_lib.distance(sketch, other) for other in left]
+      ordered.append(left.pop(gaps.index(min(gaps))))
+    return ordered
 
   def _must_be_in_order(self, first: str, second: str) -> bool:
     """Tells whether another order of the numbers is a difference.
@@ -103,7 +148,7 @@ class Alignment:
       sketches_lib.distance(a, b) > self.tolerance
       and sketches_lib.rearranged(a, b, self.tolerance)
       for a, b in zip(
-        self._sketches[0][first], self._sketches[1][second], strict=False
+        self.sketches[0][first], self.sketches[1][second], strict=False
       )
     )
 
@@ -124,17 +169,18 @@ class Alignment:
 
   def _by_value(self) -> None:
     groups = defaultdict(list)
-    for name, found in self._sketches[1].items():
+    for name, found in self.sketches[1].items():
       if found:
-        groups[found[0].shape].append((name, found[0]))
+        groups[len(found), found[0].shape].append((name, found[0]))
     by_shape = {shape: _Group(group) for shape, group in groups.items()}
-    for name, mine in self._sketches[0].items():
-      if not mine or mine[0].shape not in by_shape:
+    for name, mine in self.sketches[0].items():
+      shape = (len(mine), mine[0].shape) if mine else None
+      if shape not in by_shape:
         continue
       node = self._tf1.nodes[name]
       best, best_score = None, -1.0
       weak = mine[0].is_constant or mine[0].size < _FEW
-      for other in by_shape[mine[0].shape].near(mine[0], self.tolerance):
+      for other in by_shape[shape].near(mine[0], self.tolerance):
         if other in self.inverse:
           continue
         score = self._score(node, self._tf2.nodes[other])
@@ -204,6 +250,10 @@ class Alignment:
     if known:
       score += _OPERANDS * found / len(known)
     score += min(_common_suffix(a.name, b.name), 3)
+    mine, theirs = self.sketches[0][a.name], self.sketches[1][b.name]
+    if a.family in _FUSED and mine and theirs:
+      if mine[0].size != theirs[0].size:
+        score -= _OTHER_SIZE
     return score + (0.5 if a.shape == b.shape else 0.0)
 
 

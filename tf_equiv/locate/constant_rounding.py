@@ -67,6 +67,7 @@ def _constants(graph, run) -> dict[str, np.ndarray]:
     {
       operand.key
       for node in graph.nodes.values()
+      if not node.nested
       for operand in node.operands
       if operand.kind == nodes_lib.CONSTANT
       and run.is_small(operand.key, _MOST_ELEMENTS)

@@ -77,7 +77,7 @@ def describe(
     return _bodies(*loops) + _variables(a, b, found)
   lines = _attributes(a, b) + _constants(a, b, values) + _dtypes(a, b)
   lines += _variables(a, b, found)
-  if not found.only_tf1 and not found.only_tf2:
+  if not found.only_tf1 and not found.only_tf2 and a.family == b.family:
     lines += _operands(a, b, alignment) + _rearranged(a, alignment)
   else:
     lines += _numbers(found, values)

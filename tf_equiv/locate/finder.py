@@ -5,6 +5,7 @@ import dataclasses
 import time
 from collections import defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +14,13 @@ from tf_equiv.locate import (
   align,
   constant_rounding,
   differences,
-  frontier,
+  inside,
   mistakes,
   noise,
   recurrent,
   replay,
 )
+from tf_equiv.locate import frontier as frontier_lib
 from tf_equiv.locate import nodes as nodes_lib
 from tf_equiv.locate import places as places_lib
 from tf_equiv.locate import sketches as sketches_lib
@@ -29,7 +31,7 @@ from tf_equiv.tf1 import random_values
 # Constants that were rounded to float32 in another way are 1e-8 apart.
 _TIGHT, _ROUNDED = 1e-10, 1e-7
 # With ops that only compute in float32.
-_SINGLE = 3e-6
+SINGLE = 3e-6
 # Bytes of values up to which the rounding of float32 is measured as well.
 _MOST_FOR_NOISE = 4 << 30
 # Gradients so far below the largest one are zero (that of a bias before a
@@ -54,6 +56,11 @@ class Found:
       gives them in float32.
     noise: where nothing was found, where rounding grows.
     assigned: where nothing was found, the ops that assign what differs.
+    recorded: whether TF2 was recorded as it ran, in float32.
+    alignment: which ops correspond.
+    frontier: the ops of the divergence.
+    graphs: the ops of each side.
+    fixed: for each side, values of random draws by name of the tensor.
   """
 
   divergence: divergence.Divergence | None
@@ -63,23 +70,38 @@ class Found:
   single: tuple[dict, dict] = ({}, {})
   noise: divergence.Noise | None = None
   assigned: divergence.Divergence | None = None
+  recorded: bool = False
+  alignment: align.Alignment | None = None
+  frontier: frontier_lib.Frontier | None = None
+  graphs: tuple[nodes_lib.Graph, nodes_lib.Graph] | None = None
+  fixed: tuple[dict, dict] = ({}, {})
+
+  @property
+  def is_real(self) -> bool:
+    """Whether what was found cannot be rounding.
+
+    In float64 it never is; else it must exceed by far what float32 rounds.
+    """
+    if self.divergence is None:
+      return False
+    return not self.recorded or self.distance > 100 * self.alignment.tolerance
 
 
 @dataclasses.dataclass
-class _Side:
+class Side:
   """One side while it is looked into.
 
   Attributes:
-    captured: its graph, as it was captured.
+    captured: its graph, as it was captured, or what was recorded of it.
     graph: the same as nodes.
-    run: runs it in float64.
-    sketches: of the outputs of each node in float64.
-    results: values of the results in float64, by label.
+    run: gives values, in float64 where it is a graph.
+    sketches: of the outputs of each node.
+    results: values of the results by label.
   """
 
-  captured: capture_lib.Capture
+  captured: Any
   graph: nodes_lib.Graph
-  run: replay.Replay
+  run: Any
   sketches: dict[str, list] = dataclasses.field(default_factory=dict)
   results: dict = dataclasses.field(default_factory=dict)
 
@@ -110,18 +132,45 @@ def find(
   Returns:
     What was found.
   """
-  start = time.time()
+  start, outermost = time.time(), []
+  sketcher = sketches_lib.Sketcher()
+
+  def search(first, second):
+    found, sides = _search(
+      (first, second), labels, tf1_name_of, same_draws, converted, floor
+    )
+    outermost.append(sides)
+    del outermost[1:]
+    return found
+
+  found = inside.look(search(tf1, tf2), (tf1, tf2), search)
+  if found.divergence is not None:
+    found.divergence.seconds = time.time() - start
+    return found
+  (sides,) = outermost
+  roundings = [noise.measure(side, labels, sketcher) for side in sides]
+  found.single = tuple(each.results for each in roundings)
+  found.noise = noise.explain(sides, roundings, found.alignment.pairs)
+  return found
+
+
+def _search(captures, labels, tf1_name_of, same_draws, converted, floor):
+  """Finds the first op in which two graphs part, loops being one op.
+
+  Returns:
+    (what was found, both sides).
+  """
   with contextlib.ExitStack() as stack:
-    sides = [
-      _Side(
+    sides = tuple(
+      Side(
         captured,
         nodes_lib.read(captured, labels, names),
         stack.enter_context(
           replay.Replay(captured, True, _names(captured, labels))
         ),
       )
-      for captured, names in ((tf1, {}), (tf2, tf1_name_of))
-    ]
+      for captured, names in zip(captures, ({}, tf1_name_of), strict=True)
+    )
     draws = _share_draws(sides, same_draws)
     sketcher = sketches_lib.Sketcher()
     for side in sides:
@@ -148,7 +197,8 @@ def find(
       floors = constant_rounding.floors(sides, failing, converted, sketcher)
       failing = [label for label in failing if apart[label] > floors[label]]
     found = Found(None, distance, precise, results)
-    alignment = align.Alignment(
+    found.fixed = tuple(side.run.fixed for side in sides)
+    found.alignment = align.Alignment(
       *(side.graph for side in sides),
       [side.sketches for side in sides],
       draws,
@@ -156,18 +206,30 @@ def find(
       failing,
     )
     if failing:
-      place = _explain(sides, alignment, failing)
+      explain(found, sides, failing, tf1_name_of)
       errors = _errors(sides[0], labels, sketcher) if floor else {}
-      place.layers = _layers(alignment, sides, errors)
-      place.differences += recurrent.describe(place, (tf1, tf2), tf1_name_of)
-      place.mistake = mistakes.recognize(place)
-      place.seconds = time.time() - start
-      found.divergence = place
-    else:
-      roundings = [noise.measure(side, labels, sketcher) for side in sides]
-      found.single = tuple(each.results for each in roundings)
-      found.noise = noise.explain(sides, roundings, alignment.pairs)
-  return found
+      found.divergence.layers = _layers(found.alignment, sides, errors)
+  return found, sides
+
+
+def explain(found, sides, failing, tf1_name_of) -> None:
+  """Adds to what was found the first op that differs.
+
+  Args:
+    found: the `Found`; its `alignment` is known.
+    sides: both sides.
+    failing: labels of the results that differ.
+    tf1_name_of: name of the TF1 variable by that of the TF2 variable.
+  """
+  captures = tuple(side.captured for side in sides)
+  found.graphs = tuple(side.graph for side in sides)
+  places = frontier_lib.find(*found.graphs, found.alignment, failing)
+  place = _explain(places, sides, found.alignment, failing)
+  place.layers = _layers(found.alignment, sides, {})
+  place.differences += recurrent.describe(place, captures, tf1_name_of)
+  place.mistake = mistakes.recognize(place)
+  found.divergence = place
+  found.frontier = places[0] if places else None
 
 
 def _names(captured, labels) -> list[str]:
@@ -188,7 +250,7 @@ def _nothing(labels, results) -> set:
 def _tolerance(distance: float, precise: bool) -> float:
   """What still counts as agreement when the results are `distance` apart."""
   if not precise:
-    return _SINGLE
+    return SINGLE
   return float(np.clip(distance * 1e-3, _TIGHT, _ROUNDED))
 
 
@@ -206,10 +268,10 @@ def _share_draws(sides, same_draws) -> dict[str, str]:
   ]
   waiting = defaultdict(deque)
   for name, value in drawn[1].items():
-    waiting[_kind(sides[1].graph, name, value)].append(name)
+    waiting[kind_of(sides[1].graph, name, value)].append(name)
   pairs = {}
   for name, value in drawn[0].items():
-    same = waiting[_kind(sides[0].graph, name, value)]
+    same = waiting[kind_of(sides[0].graph, name, value)]
     if same:
       pairs[name] = same.popleft()
   if same_draws:
@@ -222,7 +284,8 @@ def _share_draws(sides, same_draws) -> dict[str, str]:
   return pairs
 
 
-def _kind(graph, tensor, value):
+def kind_of(graph, tensor, value) -> tuple[str, str, tuple[int, ...]]:
+  """Returns what two draws must have in common to correspond."""
   family = random_values.family_of(graph.draw_types[tensor])
   return family, value.dtype.name, value.shape
 
@@ -235,11 +298,9 @@ def _errors(side, labels, sketcher) -> dict[str, float]:
   return noise.measure(side, labels, sketcher).errors
 
 
-def _explain(sides, alignment, failing):
-  """Finds the places, and turns them into what a reader needs to know."""
-  places = frontier.find(sides[0].graph, sides[1].graph, alignment, failing)[
-    :_MOST_PLACES
-  ]
+def _explain(places, sides, alignment, failing):
+  """Turns places into what a reader needs to know of them."""
+  places = places[:_MOST_PLACES]
   constants = _constants(sides, places)
   outputs = _outputs(sides, places)
   made = [
@@ -281,9 +342,16 @@ def results(captures, label) -> divergence.Divergence:
 
 def _results_only(sides, label):
   """Says at least what computes a result that differs."""
-  found = results([side.captured for side in sides], label)
-  found.note = 'no op before the result itself could be told apart'
-  return found
+  found = []
+  for side in sides:
+    result = side.graph.results[label]
+    if result.kind == nodes_lib.NODE:
+      found.append(_at(side.captured, side.graph.nodes[result.key]))
+    else:
+      found.append(divergence.Place(result.key, result.kind))
+  return divergence.Divergence(
+    *found, note='no op before the result itself could be told apart'
+  )
 
 
 def _place(found, sides, alignment, constants, outputs):
@@ -295,8 +363,8 @@ def _place(found, sides, alignment, constants, outputs):
     _at(second, found.tf2),
     _compare(found, outputs),
     differences.describe(found, alignment, constants),
-    [_at(first, n) for n in found.only_tf1[:_MOST_LONE]],
-    [_at(second, n) for n in found.only_tf2[:_MOST_LONE]],
+    [_at(first, n) for n in found.only_tf1[-_MOST_LONE:]],
+    [_at(second, n) for n in found.only_tf2[-_MOST_LONE:]],
     tuple(variables),
   )
 
@@ -313,6 +381,7 @@ def _constants(sides, places):
       o.key
       for place in places
       for node in _nodes_of(place)[i]
+      if not node.nested and node.op_type not in ('Exit', 'Merge')
       for o in node.operands
       if o.kind == nodes_lib.CONSTANT
       and side.run.is_small(o.key, _LARGEST_CONSTANT)

@@ -27,6 +27,9 @@ _ACTIVATIONS = {
   'LeakyRelu',
 }
 
+# Where more ops are on one side only, the activation is not what differs.
+_MOST_AROUND_ACTIVATION = 6
+
 
 def recognize(place: divergence.Divergence) -> str:
   """Names the mistake that the evidence fits, '' if none does."""
@@ -203,18 +206,30 @@ def _cells(place) -> str:
       '(tf_equiv.converters.LSTM does).'
     )
   mine, theirs = _numbers(place, 'TF1'), _numbers(place, 'TF2')
-  if {0.2, 0.5} <= set(mine) and not theirs:
+  if {0.2, 0.5} <= set(mine) and not {3, 6} <= set(theirs):
     return (
       'The gates of TF1 are hard sigmoids, those of TF2 are not: pass '
       "recurrent_activation='hard_sigmoid'."
     )
   same = 'holds the same numbers in both' in ends
-  if same and mine == [1.0] and not theirs and 'lstm' in _reads(place):
+  if same and mine == [1.0] and 'lstm' in _reads(place):
     return (
       'TF1 adds a forget bias of 1 inside the LSTM cell; Keras keeps it in '
       'the bias variable: add 1 to the forget part in convert_variable '
       '(tf_equiv.converters.LSTM does).'
     )
+  return ''
+
+
+def _hard_sigmoid(place) -> str:
+  for side, other in (('TF1', 'TF2'), ('TF2', 'TF1')):
+    numbers = _numbers(place, side)
+    if 0.2 in numbers and 0.5 in numbers:
+      return (
+        'An activation is a hard sigmoid in %s and another one in %s: '
+        "tf.keras.layers.LSTM takes recurrent_activation='hard_sigmoid', which "
+        'was the default of TF1.' % (side, other)
+      )
   return ''
 
 
@@ -297,6 +312,8 @@ def _staircase(place) -> str:
 
 
 def _activation(place) -> str:
+  if len(place.only_tf1) + len(place.only_tf2) > _MOST_AROUND_ACTIVATION:
+    return ''
   mine = [p for p in place.only_tf1 if p.op_type in _ACTIVATIONS]
   theirs = [p for p in place.only_tf2 if p.op_type in _ACTIVATIONS]
   if mine and not theirs:

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.locate import frames
 from tf_equiv.tf1 import capture as capture_lib
 from tf_equiv.tf1 import random_values
 
@@ -23,7 +24,7 @@ NODE, INPUT, VARIABLE, RANDOM, CONSTANT = (
   'constant',
 )
 
-_HANDING_ON = (
+HANDING_ON = (
   'Identity',
   'StopGradient',
   'PreventGradient',
@@ -35,10 +36,16 @@ _HANDING_ON = (
   'IdentityN',
 )
 # Their results depend on the data only by its shape.
-_OF_SHAPES = ('Shape', 'ShapeN', 'Size', 'Rank', 'ZerosLike', 'OnesLike')
+OF_SHAPES = ('Shape', 'ShapeN', 'Size', 'Rank', 'ZerosLike', 'OnesLike')
 _VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
 # Only the first output means the same in all modes and versions.
-_FIRST_OUTPUT = re.compile('FusedBatchNorm')
+FIRST_OUTPUT = re.compile('FusedBatchNorm')
+_WRITING = (
+  'TensorArrayV3',
+  'TensorArrayWriteV3',
+  'TensorArrayScatterV3',
+  'TensorArraySplitV3',
+)
 _VERSION = re.compile(r'V\d$')
 _SYNONYMS = {
   'Div': 'RealDiv',
@@ -98,6 +105,8 @@ class Node:
     nested: whether it is inside a loop or a branch of TF1, where it cannot be
       fetched.
     body: what the functions hold that it runs, for a loop or a branch.
+    opaque: whether it has outputs that cannot be compared, e.g. the lists that
+      a loop fills.
   """
 
   name: str
@@ -110,6 +119,7 @@ class Node:
   outputs: list[str]
   nested: bool = False
   body: 'Body | None' = None
+  opaque: bool = False
 
   @property
   def family(self) -> str:
@@ -167,11 +177,17 @@ class _Reader:
     self._captured, self._names = captured, variable_names
     self._depends: dict[str, bool] = {}
     self._functions = None
+    self._nested: set[str] = set()
 
   def read(self, tensors, labels) -> Graph:
     ops = self._ancestors([t.op for t in tensors])
-    for op in ops:
-      self._depends[op.name] = self._depends_on_data(op)
+    self._nested = frames.nested(ops)
+    known = -1
+    # In control flow v1, ops may read what was made later.
+    while known < sum(self._depends.values()):
+      known = sum(self._depends.values())
+      for op in ops:
+        self._depends[op.name] = self._depends_on_data(op)
     nodes, draws, stopped = {}, {}, {}
     for op in ops:
       if op.type == 'StopGradient':
@@ -179,11 +195,13 @@ class _Reader:
         if read.kind == NODE:
           stopped[read.key] = op.name
       if random_values.family_of(op.type):
-        if not compat.is_in_control_flow(op):
+        if op.name not in self._nested:
           draws[op.outputs[0].name] = op.type
       elif self._is_node(op):
         node = self._node(op)
         nodes[node.name] = node
+        if node.body is not None and node.body.types['StopGradient']:
+          stopped[node.name] = node.name
     results = {
       label: self._operand(tensor)
       for label, tensor in zip(labels, tensors, strict=True)
@@ -198,7 +216,8 @@ class _Reader:
         continue
       seen.add(op.name)
       found.append(op)
-      pending.extend(tensor.op for tensor in op.inputs)
+      if not op.outputs or op.outputs[0].name not in self._captured.inputs:
+        pending.extend(tensor.op for tensor in op.inputs)
     return sorted(found, key=compat.op_position)
 
   def _is_source(self, op) -> bool:
@@ -212,7 +231,7 @@ class _Reader:
   def _depends_on_data(self, op) -> bool:
     if self._is_source(op):
       return True
-    if op.type in _OF_SHAPES:
+    if op.type in OF_SHAPES:
       return False
     return any(self._depends.get(t.op.name, False) for t in op.inputs)
 
@@ -220,13 +239,13 @@ class _Reader:
     return (
       self._depends[op.name]
       and not self._is_source(op)
-      and op.type not in _HANDING_ON
+      and op.type not in HANDING_ON
       and bool(op.outputs)
     )
 
   def _operand(self, tensor) -> Operand:
     first, op = tensor, tensor.op
-    while op.type in _HANDING_ON and not self._is_source(op) and op.inputs:
+    while op.type in HANDING_ON and not self._is_source(op) and op.inputs:
       index = tensor.value_index if op.type == 'IdentityN' else 0
       tensor = op.inputs[index]
       op = tensor.op
@@ -245,9 +264,9 @@ class _Reader:
   def _node(self, op) -> Node:
     first = op.outputs[0]
     shape = None if first.shape.rank is None else tuple(first.shape.as_list())
-    nested = compat.is_in_control_flow(op) and op.type != 'Exit'
+    nested = op.name in self._nested
     outputs = op.outputs
-    if _FIRST_OUTPUT.match(op.type) and not op.type.endswith('Grad'):
+    if FIRST_OUTPUT.match(op.type) and not op.type.endswith('Grad'):
       outputs = outputs[:1]
     numeric = [
       t.name
@@ -265,14 +284,15 @@ class _Reader:
       [] if nested else numeric,
       nested,
       self._body(op),
+      any(_is_list(t) for t in op.outputs),
     )
 
   def _body(self, op) -> Body | None:
-    names = [
-      attr.func.name
-      for attr in op.node_def.attr.values()
-      if attr.WhichOneof('value') == 'func'
-    ]
+    names = []
+    for attr in op.node_def.attr.values():
+      if attr.WhichOneof('value') == 'func':
+        names.append(attr.func.name)
+      names += [function.name for function in attr.list.func]
     if not names:
       return None
     if self._functions is None:
@@ -285,10 +305,28 @@ class _Reader:
     return body
 
 
+def _is_list(tensor) -> bool:
+  """Tells whether a tensor stands for a list of tensors.
+
+  In control flow v1 that is the number by which the accesses to a TensorArray
+  are ordered.
+  """
+  if tensor.dtype == tf.variant:
+    return True
+  if tensor.dtype != tf.float32 or tensor.shape.rank:
+    return False
+  if tensor.op.type in _WRITING:
+    return True
+  return any(
+    op.type.startswith('TensorArray') and op.inputs[-1].name == tensor.name
+    for op in tensor.consumers()
+  )
+
+
 def _count(node_defs, body) -> None:
   for node in node_defs:
     if node.op != 'Const':
-      if node.op not in _HANDING_ON and node.op != 'NoOp':
+      if node.op == 'StopGradient' or node.op not in (*HANDING_ON, 'NoOp'):
         body.types[_VERSION.sub('', node.op)] += 1
       continue
     tensor = node.attr['value'].tensor

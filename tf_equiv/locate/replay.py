@@ -6,8 +6,7 @@ from types import MappingProxyType
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv import compat
-from tf_equiv.locate import float64, parts
+from tf_equiv.locate import float64, frames, parts
 from tf_equiv.tf1 import capture as capture_lib
 from tf_equiv.tf1 import runner
 
@@ -16,6 +15,16 @@ v1 = tf.compat.v1
 # Values are fetched, and variables are set, in parts of about so many bytes.
 _PART = 96 << 20
 _MOST_KEPT = 512 << 20
+_VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
+# Ops that fill lookup tables.
+_TABLES = (
+  'InitializeTable',
+  'InitializeTableV2',
+  'InitializeTableFromTextFile',
+  'InitializeTableFromTextFileV2',
+  'LookupTableImport',
+  'LookupTableImportV2',
+)
 
 
 class Replay:
@@ -43,7 +52,9 @@ class Replay:
     """
     graph_def = _with_variables(captured)
     if results:
-      graph_def = _pruned(graph_def, [name.split(':')[0] for name in results])
+      roots = [name.split(':')[0] for name in results]
+      roots += [node.name for node in graph_def.node if node.op in _TABLES]
+      graph_def = _pruned(graph_def, roots)
     self._captured, self._double = captured, double
     self._original = {node.name for node in graph_def.node}
     unchanged = float64.unchanged_variables(graph_def)
@@ -67,6 +78,10 @@ class Replay:
     # A graph that runs once is not optimized in vain.
     config.graph_options.optimizer_options.opt_level = -1
     self._session = v1.Session(graph=self._graph, config=config)
+    self._session.run(
+      [op for op in self._graph.get_operations() if op.type in _TABLES]
+    )
+    self._nested: set[str] | None = None
     self._feed = {}
     for name, value in captured.feeds.items():
       if self._has(name):
@@ -225,10 +240,9 @@ class Replay:
         handed_on.pop(name, None)
 
   def _is_nested(self, name: str) -> bool:
-    if name not in self._original:
-      name = name.split('/tf_equiv_')[0]  # One that the rewriting added.
-    op = self._captured.graph.get_operation_by_name(name)
-    return compat.is_in_control_flow(op) and op.type != 'Exit'
+    if self._nested is None:
+      self._nested = frames.nested(self._graph.get_operations())
+    return name in self._nested
 
 
 def _with_variables(captured: capture_lib.Capture):

@@ -122,9 +122,9 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
     )
   differing, count = found.spread
   if count:
+    real = '' if found.recorded else 'real: it remains in float64, and '
     lines.append(
-      '    real: it remains in float64, and %d of %d corresponding ops differ'
-      % (differing, count)
+      '    %s%d of %d corresponding ops differ' % (real, differing, count)
     )
   if found.note:
     lines.append('    ' + found.note)

@@ -88,7 +88,7 @@ class Capture:
     if not self.layer_lines:
       return source.SourceLine()
     op, is_called = self.graph.get_operation_by_name(op_name), False
-    for frame in reversed(list(op.traceback)):
+    for frame in reversed(compat.op_stack(op)):
       if 'legacy_tf_layers' in frame[0]:
         return source.SourceLine()  # It is made where it is called.
       if not source.is_library_file(frame[0]):
@@ -98,12 +98,7 @@ class Capture:
 
   def layer_line_of(self, op_name: str) -> source.SourceLine:
     """Returns the line that made the innermost Keras layer around an op."""
-    for part in reversed(op_name.split('/')):
-      # A model that is called again has scopes with a counter.
-      for name in (part, re.sub(r'_\d+$', '', part)):
-        if name in self.layer_lines:
-          return self.layer_lines[name]
-    return source.SourceLine()
+    return layer_line(self.layer_lines, op_name)
 
   def line_that_made(self, op_name: str) -> source.SourceLine:
     """Returns the line on the stack on which the op was made."""
@@ -111,6 +106,16 @@ class Capture:
       return self.known_lines(op_name)
     op = self.graph.get_operation_by_name(op_name)
     return source.user_line_of_stack(compat.op_stack(op))
+
+  def line_in(self, function: str, op_name: str) -> source.SourceLine:
+    """Returns the line of user code that made an op of a function.
+
+    Args:
+      function: name of a function of the graph, e.g. the body of a loop.
+      op_name: name of a node of it.
+    """
+    stack = compat.function_traceback(self.graph, function, op_name)
+    return source.user_line_of_stack(stack)
 
   def _forward_op(self, op_name: str) -> str:
     """Returns the op that an op of a gradient belongs to, or ''."""
@@ -128,6 +133,23 @@ class Capture:
     if not self._known:
       self._known.update(op.name for op in self.graph.get_operations())
     return self._known
+
+
+def layer_line(
+  lines: Dict[str, source.SourceLine], op_name: str
+) -> source.SourceLine:
+  """Returns the line that made the Keras layer of an op, empty if none.
+
+  Args:
+    lines: lines by name of the layer.
+    op_name: full name of the op.
+  """
+  for part in reversed(op_name.split('/')):
+    # A model that is called again has scopes with a counter.
+    for name in (part, re.sub(r'_\d+$', '', part)):
+      if name in lines:
+        return lines[name]
+  return source.SourceLine()
 
 
 def capture(

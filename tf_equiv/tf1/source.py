@@ -16,6 +16,7 @@ _LIBRARY_PARTS = tuple(
     os.path.join('tensorflow', 'python'),
     os.path.join('tensorflow_core', 'python'),
     os.path.join('tensorflow', '_api'),
+    os.path.join('tensorflow', 'core'),
     os.path.join('tensorflow', 'dtensor'),
     os.path.join('tf_keras', 'src'),
     os.path.join('keras', 'src'),

@@ -1,6 +1,7 @@
 """Captures the TF2 side as a graph, by tracing it."""
 
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.tf1 import capture as capture_lib
-from tf_equiv.tf1 import errors, nest
+from tf_equiv.tf1 import errors, nest, source
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf2 import model as model_lib
@@ -45,22 +46,15 @@ def capture(
       else than variables.
   """
   with runner.environment(plan) as (seeds, created):
-    if used is None:
-      observed = observation_lib.Observation('TF2')
-      forward = runner._Forward(program, plan, observed, created)
-      forward.prepare(weights_for)
-      draws = seeds.replay(reference.draws)
-    else:
-      forward, observed, draws = used, used.observed, used.observed.draws
-      forward.set(weights_for(observed))
+    forward, draws = prepared(
+      program, plan, weights_for, reference, used, seeds, created
+    )
+    observed = forward.observed
     forward.restart = lambda: seeds.repeat(draws)
     graph, inputs, found = _traced(forward)
-    backends = model_lib.backend_variables(forward.variables)
-    names = {
-      id(backend): spec.name
-      for spec, backend in zip(observed.variables, backends, strict=True)
-    }
-    feeds, variables = taken(graph, forward.watched(), names)
+    named = named_variables(forward)
+    names = {id(variable): name for name, variable in named}
+    feeds, variables = taken(graph, [v for _, v in named], names)
     behind = forward.behind() if found['losses'] else []
   paths = dict(nest.flatten(inputs))
   feeds.update(
@@ -86,6 +80,65 @@ def capture(
     }
     capture_lib.add_assignments(captured, graph.get_operations(), labels)
   return captured
+
+
+# How AutoGraph tells of an error in the code that it converted.
+_IN_USER_CODE = re.compile(r'File "(.+)", line (\d+), in (\w+)')
+_ERROR = re.compile(r'^\s*(\w+(?:Error|Exception): .*)$', re.MULTILINE)
+
+
+def _reason(error: Exception) -> str:
+  """Says in a line what went wrong, and where in the user's code."""
+  text = str(error)
+  line = source.user_line_of_traceback(error.__traceback__)
+  places = _IN_USER_CODE.findall(text)
+  places = [p for p in places if not source.is_library_file(p[0])]
+  if places and not line.filename:
+    filename, number, function = places[-1]
+    line = source.SourceLine(filename, int(number), function)
+  found = _ERROR.findall(text)
+  # Keras puts a line of its own first.
+  lines = [x.strip() for x in text.splitlines() if x.strip()]
+  lines = [x for x in lines if not x.startswith('Exception encountered')]
+  first = lines[0] if lines else ''
+  return '%s%s' % (
+    found[-1] if found else '%s: %s' % (type(error).__name__, first),
+    ' at %s' % line if line.filename else '',
+  )
+
+
+def prepared(program, plan, weights_for, reference, used, seeds, created):
+  """Returns a forward pass whose variables are set, and the draws it makes.
+
+  Args:
+    program: the user's TF2 code.
+    plan: what to run.
+    weights_for: gives the values of the variables.
+    reference: the TF1 side, whose seeds are taken where the draws agree.
+    used: the forward pass of this plan, if there is one already.
+    seeds: that of `runner.environment`.
+    created: that of `runner.environment`.
+  """
+  if used is not None:
+    used.set(weights_for(used.observed))
+    return used, used.observed.draws
+  observed = observation_lib.Observation('TF2')
+  forward = runner._Forward(program, plan, observed, created)
+  forward.prepare(weights_for)
+  return forward, seeds.replay(reference.draws)
+
+
+def named_variables(forward) -> list[tuple[str, tf.Variable]]:
+  """Returns (name, variable) of all that the model may read or change."""
+  backends = model_lib.backend_variables(forward.variables)
+  names = {
+    id(backend): spec.name
+    for spec, backend in zip(forward.observed.variables, backends, strict=True)
+  }
+  return [
+    (names.get(id(variable), variable.name.split(':')[0]), variable)
+    for variable in forward.watched()
+  ]
 
 
 def _traced(forward):
@@ -117,10 +170,7 @@ def traced(function: Any, inputs: Any) -> tuple[Any, Any, Any]:
   except errors.EquivalenceError:
     raise
   except Exception as error:
-    lines = str(error).strip().splitlines()
-    raise CannotTraceError(
-      '%s: %s' % (type(error).__name__, lines[0] if lines else '')
-    ) from error
+    raise CannotTraceError(_reason(error)) from error
 
 
 def taken(graph: Any, watched: list[Any], names: dict[int, str]):
