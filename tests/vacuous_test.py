@@ -181,7 +181,8 @@ class VacuousTest(parameterized.TestCase):
     )
     self.assertEqual(
       case.assertTrainingEquivalent(steps=2).power,
-      'training changes 2 of 4 variables, not unused/bias, unused/kernel',
+      'the steps change 2 of 4 trained variables, not unused/kernel, '
+      'unused/bias',
     )
 
   def test_large_batches_are_measured_in_part(self):

@@ -670,7 +670,7 @@ def op_stack(op):
   milliseconds for an op.
   """
   if not tf.__version__.startswith('1.'):
-    return [(frame[0], frame[1], frame[2]) for frame in op.traceback]
+    return [(frame[0], frame[1], frame[2]) for frame in op.traceback or ()]
   return [
     (frame.filename, frame.lineno, frame.name)
     if hasattr(frame, 'filename')

@@ -5,6 +5,10 @@ slots and learning rate in full. Like `compat`, this imports and runs on Python
 3.7 with TensorFlow 1.15, and imports nothing of the package but `compat`.
 """
 
+import contextlib
+import functools
+import sys
+
 import tensorflow as tf
 
 from tf_equiv import compat
@@ -21,6 +25,63 @@ def v1_attribute(optimizer, name):
   """Returns what a constructor argument was, which v1 keeps private."""
   value = getattr(optimizer, '_' + name, None)
   return value() if callable(value) else value
+
+
+# Where each kind of optimizer, and of schedule, has its base class.
+_BASES = (
+  ('tf_keras.src.optimizers.optimizer', '_BaseOptimizer'),
+  ('tf_keras.src.optimizers.legacy.optimizer_v2', 'OptimizerV2'),
+  ('keras.src.optimizers.base_optimizer', 'BaseOptimizer'),
+  (
+    'tf_keras.src.optimizers.schedules.learning_rate_schedule',
+    'LearningRateSchedule',
+  ),
+  (
+    'keras.src.optimizers.schedules.learning_rate_schedule',
+    'LearningRateSchedule',
+  ),
+)
+
+
+@contextlib.contextmanager
+def made(callback):
+  """Calls back with each optimizer and schedule that is made, while active.
+
+  They have no record of where they were made. The bases of schedules have no
+  `__init__`, so that of each class is looked at.
+  """
+  classes = [v1.train.Optimizer]
+  for module, name in _BASES:
+    base = getattr(sys.modules.get(module), name, None)
+    if base is not None:
+      classes += [base] + _derived(base)
+  patched = []
+  for cls in classes:
+    original = vars(cls).get('__init__')
+    if original is not None and not any(cls is c for c, _ in patched):
+      patched.append((cls, original))
+      cls.__init__ = _calling_back(original, callback)
+  try:
+    yield
+  finally:
+    for cls, original in patched:
+      cls.__init__ = original
+
+
+def _derived(base):
+  found = []
+  for cls in base.__subclasses__():
+    found += [cls] + _derived(cls)
+  return found
+
+
+def _calling_back(original, callback):
+  @functools.wraps(original)
+  def __init__(self, *args, **kwargs):
+    callback(self)
+    original(self, *args, **kwargs)
+
+  return __init__
 
 
 # The tensor that the update reads comes first: `_prepare` makes it.
@@ -139,6 +200,14 @@ def keras_learning_rate(optimizer):
   # The public `learning_rate` of tf_keras is that of the last update.
   rate = getattr(optimizer, '_learning_rate', None)
   return rate(optimizer.iterations) if callable(rate) else rate
+
+
+def keras_schedule(optimizer):
+  """Returns the learning rate as it was given: a number, or a schedule."""
+  optimizer = inner(optimizer)
+  if is_legacy_keras(optimizer):
+    return getattr(optimizer, '_hyper', {}).get('learning_rate')
+  return getattr(optimizer, '_learning_rate', None)
 
 
 # Lists of variables that are not one slot for each variable of the model.

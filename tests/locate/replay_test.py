@@ -111,6 +111,19 @@ class ReplayTest(parameterized.TestCase):
       }
     self.assertEqual(dtypes, {'w': tf.float32, 'count': tf.float64})
 
+  def test_values_for_a_single_run(self):
+    network = Network()
+    first, last = network.names[0], network.names[-1]
+    with replay.Replay(network.captured, True) as run:
+      before = run.fetch([first, last])
+      x, w = network.captured.feeds['x:0'], network.captured.variables['w'][1]
+      other = run.fetch([first], variables={'w': 2 * w})[0]
+      np.testing.assert_allclose(other, np.tanh(x @ (2 * w)), rtol=1e-5)
+      fed = run.fetch([last], constants={first: 0 * other})[0]
+      self.assertFalse(np.allclose(fed, before[1]))
+      for old, new in zip(before, run.fetch([first, last]), strict=True):
+        np.testing.assert_array_equal(old, new)
+
   def test_what_no_result_needs_is_left_out(self):
     network = Network()
     with replay.Replay(network.captured, True, [network.names[0]]) as run:

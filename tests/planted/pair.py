@@ -37,7 +37,9 @@ STEPS = (
 COUNT = 3
 
 _MOST_LINES = 50
-_VERDICT = re.compile(r'^\w.* (differs?|parts|created|changed|creates)\b')
+_VERDICT = re.compile(
+  r'^\w.* (differs?|parts|created|changed|creates|proves)\b'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Pair:
       without `self`, and class attributes.
     first_step: the step that must be the first to fail; '' if it is clean.
     message: what the message of that step must mention.
+    culprit: what its first lines must name: the variable, layer, op or
+      attribute at fault.
     weights: 'seeded', or 'fixed' where the initializers of the two sides draw
       other numbers although they are the same.
   """
@@ -58,6 +62,7 @@ class Pair:
   methods: dict[str, Any]
   first_step: str = ''
   message: tuple[str, ...] = ()
+  culprit: str = ''
   weights: str = 'seeded'
 
   @property
@@ -72,12 +77,21 @@ def clean(name: str, weights: str = 'seeded', **methods) -> Pair:
 
 
 def faulty(
-  name: str, first_step: str, *message: str, weights: str = 'seeded', **methods
+  name: str,
+  first_step: str,
+  *message: str,
+  culprit: str,
+  weights: str = 'seeded',
+  **methods,
 ) -> Pair:
-  """Returns a pair that `first_step` must be the first to find fault with."""
-  if first_step not in STEPS or not message:
-    raise ValueError('%s: expected a step and a message' % name)
-  return Pair(name, _checked(methods), first_step, message, weights)
+  """Returns a pair that `first_step` must be the first to find fault with.
+
+  The line at fault, or that of the layer that holds it, has a comment above
+  that says `FAULT:` and the names of the pairs; see `localization`.
+  """
+  if first_step not in STEPS or not message or not culprit:
+    raise ValueError('%s: expected a step, a message and a culprit' % name)
+  return Pair(name, _checked(methods), first_step, message, culprit, weights)
 
 
 def _checked(methods):

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
-# Recorded on TensorFlow 1.15.5 and Python 3.7; `make_golden.sh` says how.
+# Recorded on TensorFlow 1.15.5; golden_tf115_test.py says how.
 RECORDED = os.path.join('testdata', 'tf115.golden')
 
 

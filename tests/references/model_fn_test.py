@@ -1,11 +1,17 @@
 """A `model_fn` is the TF1 side of a test case."""
 
+import os
+
 import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tests.references.exported_test_helper import AdamWeightDecay
+from tests.references import tf115
+from tests.references.exported_test_helper import (
+  AdamWeightDecay,
+  temporary_folder,
+)
 from tf_equiv.tf1 import errors
 
 v1 = tf.compat.v1
@@ -258,6 +264,71 @@ class PassTest(parameterized.TestCase):
       AssertionError, r'^Training parts at step 1 of 1 in the variables: '
     ):
       test.assertTrainingEquivalent(steps=1)
+
+
+# What the worker runs, with the real package.
+_LEGACY = """
+import tensorflow as tf
+from tf_equiv.tf1 import estimators
+
+def model_fn(features, labels, mode, params):
+  logits = tf.layers.dense(features, params['units'], name='dense')
+  if mode == tf.estimator.ModeKeys.PREDICT:
+    return tf.estimator.EstimatorSpec(mode, predictions={'logits': logits})
+  loss = tf.losses.sparse_softmax_cross_entropy(labels, logits)
+  op = tf.train.AdamOptimizer(0.1).minimize(loss, tf.train.get_global_step())
+  return tf.estimator.EstimatorSpec(
+    mode, predictions={'logits': logits}, loss=loss, train_op=op)
+
+_model = estimators.ModelFn(model_fn, {'units': 3})
+build_tf1 = _model.build_tf1
+train_tf1 = _model.train_tf1
+"""
+
+
+class RealEstimatorTest(absltest.TestCase):
+  @tf115.needed
+  def test_in_another_interpreter(self):
+    folder = temporary_folder(self)
+    path = os.path.join(folder, 'legacy_estimator.py')
+    with open(path, 'w', encoding='utf-8') as file:
+      file.write(_LEGACY)
+
+    class DenseTest(tf_equiv.MigrationTestCase):
+      tf1_reference = tf_equiv.Tf1Interpreter(
+        python=tf115.PYTHON, model='legacy_estimator', sys_path=[folder]
+      )
+
+      def make_inputs(self):
+        random = np.random.default_rng(0)
+        features = random.normal(size=(6, 4)).astype(np.float32)
+        return features, random.integers(0, 3, 6)
+
+      def build_tf2(self):
+        return tf.keras.Sequential([tf.keras.layers.Dense(3, name='dense')])
+
+      def call_tf2(self, model, inputs, training):
+        return {'logits': model(inputs[0])}
+
+      def build_tf2_optimizer(self):
+        self.optimizer = tf.keras.optimizers.Adam(0.1, epsilon=1e-8)
+        return self.optimizer
+
+      def train_tf2(self, model, inputs):
+        with tf.GradientTape() as tape:
+          loss = v1.losses.sparse_softmax_cross_entropy(
+            inputs[1], model(inputs[0])
+          )
+        variables = model.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return {'loss': loss}
+
+    test = DenseTest()
+    self.addCleanup(DenseTest.tf1_reference.close)
+    test.assertForwardEquivalent(seed_mode='num_random_ops')
+    verdict = test.assertTrainingEquivalent(steps=2, weights='fixed')
+    self.assertEqual(verdict.compared['gradients'], 4)
 
 
 class FaultTest(parameterized.TestCase):

@@ -13,13 +13,12 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
+from tests.references import tf115
 from tf_equiv.tf1 import errors, estimators
 
 v1 = tf.compat.v1
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tf_equiv.__file__)))
-# An interpreter with TensorFlow 1.15, where there is one.
-_TF1_PYTHON = os.environ.get('TF_EQUIV_TF1_PYTHON', '')
 
 
 def spec(mode, **members):
@@ -298,16 +297,15 @@ print(found.steps[1].updates[0].step, sorted(found.steps[1].slots))
 
 
 class RealEstimatorTest(absltest.TestCase):
+  @tf115.needed
   def test_same_as_here(self):
-    if not _TF1_PYTHON:
-      self.skipTest('TF_EQUIV_TF1_PYTHON names no interpreter with TF 1.15')
     printed = []
     # tf.layers and others are those of compat.v1 here.
     here = 'import tensorflow\ntensorflow.compat.v1.disable_v2_behavior()\n'
     here += _REAL.replace(
       'import tensorflow as tf', 'import tensorflow.compat.v1 as tf'
     )
-    for python, code in ((_TF1_PYTHON, _REAL), (sys.executable, here)):
+    for python, code in ((tf115.PYTHON, _REAL), (sys.executable, here)):
       with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'real.py')
         with open(path, 'w', encoding='utf-8') as file:

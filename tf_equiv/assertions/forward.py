@@ -140,7 +140,9 @@ class ForwardAssertions(base.AssertionBase):
       allow_empty: whether outputs without any element, or steps that change
         no variable, pass.
       allow_vacuous: whether agreement passes that proves nothing, because all
-        outputs are equal, or rounding noise, or respond to no variable.
+        outputs are equal, or rounding noise, or respond to no variable; with
+        `steps`, because outputs or loss are rounding noise, all gradients are
+        zero, or the loss is the same in all steps.
       msg: text added to the failure message.
 
     Returns:
@@ -188,6 +190,7 @@ class ForwardAssertions(base.AssertionBase):
         compare_updates,
         compare_hyperparameters,
         allow_empty,
+        allow_vacuous,
       )
 
     verdict = self._run_and_judge(

@@ -5,26 +5,23 @@ import logging
 
 import numpy as np
 
+from tf_equiv.assertions import beside, naming, reporting
 from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import divergence, power
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.locate import finder
+from tf_equiv.locate import assigned, finder, mistakes
 from tf_equiv.references import base as references
 from tf_equiv.report import text
 from tf_equiv.tf1 import capture as tf1_capture
+from tf_equiv.tf1 import observation as tf1_observation
 from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import step_capture as tf1_step_capture
 from tf_equiv.tf2 import capture as tf2_capture
+from tf_equiv.tf2 import step_capture as tf2_step_capture
 
 _log = logging.getLogger('tf_equiv')
-# Results that can be looked into, by group of comparisons.
-GROUPS = (
-  tf1_capture.OUTPUT,
-  tf1_capture.LOSS,
-  tf1_capture.TOTAL,
-  tf1_capture.GRADIENT,
-  tf1_capture.INPUT_GRADIENT,
-)
+GROUPS = naming.GROUPS
 # The share of a result that may be rounding error for it to mean something.
 _VACUOUS = 0.01
 # What the tolerance that is named allows, over the difference that was seen.
@@ -39,8 +36,19 @@ class VariablesDifferError(Exception):
     self.table = table
 
 
+class _NotOneGraphError(Exception):
+  """A training step is not made by one graph."""
+
+
 class Locator:
-  """Captures both sides of a test case under a plan."""
+  """Captures both sides of a test case under a plan.
+
+  Attributes:
+    case: the test case.
+    plan: what was run.
+    run: the run of TF1.
+    tf1: its observation.
+  """
 
   def __init__(self, case, plan, run, used=()):
     """Takes what is needed to run both sides again.
@@ -51,99 +59,241 @@ class Locator:
       run: the run of TF1.
       used: the forward pass of TF2, if it was kept.
     """
-    self._case, self._plan, self._used = case, plan, list(used)
-    self._run, self._tf1 = run, run.observation
+    self.case, self.plan, self._used = case, plan, list(used)
+    self.run, self.tf1 = run, run.observation
 
   def explain(self, verdict: verdict_lib.Verdict) -> None:
     """Adds to a failed verdict where the sides part, and if that is real.
 
     Whatever goes wrong is noted in the verdict, and does not hide it.
     """
-    labels, index = _labels(verdict, self._tf1)
-    if not labels:
+    if verdict.kind == divergence.VACUOUS:
+      _guarded(verdict, lambda: self._explain_vacuity(verdict))
       return
-    try:
-      found = self.find(labels, index)
-    except references.CannotCaptureError as error:
-      verdict.notes.append(
-        'the first op that differs was not looked for: %s' % error
-      )
-    except tf2_capture.CannotTraceError as error:
-      verdict.notes.append(
-        'the first op that differs was not looked for, because the TF2 side '
-        'cannot be traced as a graph: %s' % error
-      )
-    except Exception as error:  # The user's code may do anything.
-      _log.info('locating failed', exc_info=True)
-      lines = str(error).strip().splitlines()
-      verdict.notes.append(
-        'the first op that differs could not be looked for (%s: %s)'
-        % (type(error).__name__, lines[0] if lines else '')
-      )
-    else:
-      if verdict.kind == divergence.VACUOUS:
-        verdict.noise = found.noise
-      else:
-        self._conclude(verdict, found, index)
+    group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
+    step, _, what = group.rpartition(': ')
+    what = naming.OF_STEPS.get(what, what)
+    if not group:
+      _guarded(verdict, lambda: beside.explain_structure(self, verdict))
+      return
+    if what == beside.WEIGHTS:
+      _guarded(verdict, lambda: beside.explain_weights(self, verdict))
+      return
+    if what not in GROUPS and what not in naming.OF_STEPS.values():
+      return
+    names = [c.name for c in verdict.failed(group) if not c.problem]
+    lone = [c.name for c in verdict.failed(group) if c.problem]
+    if what == tf1_capture.LOSS and lone:
+      _guarded(verdict, lambda: beside.explain_loss(self, verdict, lone[0]))
+      return
+    if not names:
+      return
+    index = int(step.split()[1]) - 1 if step else None
+    labels = [(what, name) for name in names]
+    _guarded(
+      verdict,
+      lambda: self._conclude(
+        verdict,
+        self.find(labels, index, floor=reporting.reports_failures()),
+        index,
+      ),
+    )
 
-  def find(self, labels=(), step=None, groups=()) -> finder.Found:
+  def _explain_vacuity(self, verdict) -> None:
+    """Says where the rounding noise of vacuous outputs grows."""
+    noisy = power.noisy(self.tf1)
+    labels = [(tf1_capture.OUTPUT, 'outputs' + path) for path in noisy]
+    if labels:
+      verdict.noise = self.find(labels).noise
+
+  def find(
+    self, labels=(), step=None, groups=(), floor: bool = True
+  ) -> finder.Found:
     """Captures both sides and finds where they part.
 
     Args:
       labels: (group, name) of the results to look at.
       groups: groups of which all results are looked at.
       step: number of the training step, None for a forward pass.
+      floor: whether to measure what rounding does to each op, although the
+        difference is real; reports show it.
 
     Returns:
       What was found.
     """
-    plan, weights = self._conditions(labels, step)
-    reusable = step is None and plan.gradients == self._plan.gradients
+    if step is None:
+      first, second, table = self.captured(labels, groups)
+    else:
+      first, second, table = self._captured_step(labels, step)
+    names = naming.tf1_name_of(table)
+    second.targets = {
+      naming.relabeled(label, names): t for label, t in second.targets.items()
+    }
+    second.assigned = {
+      naming.relabeled(label, names): op
+      for label, op in second.assigned.items()
+    }
+    labels = [naming.relabeled(label, names) for label in labels]
+    for label in labels:
+      if label[0] in naming.ASSIGNED:
+        lines = naming.lines_of(table, label[1])
+        found = assigned.one_sided((first, second), label, lines)
+        if found is not None:
+          found.group = label[0]
+          found.mistake = mistakes.recognize(found)
+          return finder.Found(found, float('inf'), True, ({}, {}))
+    both = [label for label in first.targets if label in second.targets]
+    wanted = [
+      label
+      for label in both
+      if naming.is_wanted(label, labels, groups) and self._is_kept(label, table)
+    ]
+    if not wanted:
+      raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
+    found = finder.find(
+      first,
+      second,
+      wanted,
+      names,
+      converted=self._converted(table),
+      floor=floor,
+    )
+    is_assigned = bool(labels) and labels[0][0] in naming.ASSIGNED
+    if is_assigned and labels[0] in second.assigned:
+      if found.divergence is None:
+        found.assigned = assigned.places((first, second), labels[0])
+      else:
+        found.divergence.differences[:0] = assigned.describe(
+          (first, second), labels[0]
+        )
+        found.divergence.mistake = mistakes.recognize(found.divergence)
+    return found
+
+  def captured(self, labels=(), groups=(), step=None):
+    """Captures the forward pass, with gradients and updates where wanted.
+
+    Args:
+      labels: results to look at.
+      groups: groups of results to look at.
+      step: number of the training step from whose state it starts.
+
+    Returns:
+      (capture of TF1, capture of TF2, table of the variables).
+    """
+    plan, weights = self._conditions(labels, groups, step)
+    reusable = step is None and plan.gradients == self.plan.gradients
     used = self._used[0] if self._used and reusable else None
-    first = self._run.capture(plan, weights)
+    first = self.run.capture(plan, weights)
     tables = []
 
     def weights_for(tf2):
-      table = self._case._match(self._tf1, tf2)
-      if table.blocks_values:
-        raise VariablesDifferError(table)
-      tables.append(table)
-      return self._case._weights_for(tf2.variables, table, weights)
+      tables.append(self._matched(tf2))
+      return self.case._weights_for(tf2.variables, tables[0], weights)
 
     second = tf2_capture.capture(
-      self._case._tf2_program(), plan, weights_for, self._tf1, used
+      self.case._tf2_program(), plan, weights_for, self.tf1, used
     )
-    names = _tf1_name_of(tables[0])
-    second.targets = {
-      _relabeled(label, names): t for label, t in second.targets.items()
-    }
-    both = [label for label in first.targets if label in second.targets]
-    wanted = [label for label in both if _is_wanted(label, labels, groups)]
-    if not wanted:
-      raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
-    return finder.find(first, second, wanted, names)
+    return first, second, tables[0]
 
-  def _conditions(self, labels, step):
+  def _captured_step(self, labels, step):
+    """Captures a training step, or its forward pass if that is all there is."""
+    try:
+      return self._whole_step(step)
+    except tf1_step_capture.CannotCaptureError as error:
+      raise _NotOneGraphError(str(error)) from error
+    except tf2_capture.CannotTraceError:
+      groups = {group for group, _ in labels}
+      if self.case._overrides('train_tf2') or groups - set(GROUPS):
+        raise
+      # Optimizers may do what cannot be traced.
+      return self.captured(labels, step=step)
+
+  def _whole_step(self, step):
+    """Captures a training step, from the state in which it started."""
     plan = dataclasses.replace(
-      self._plan,
+      self.plan,
       weights=plan_lib.FIXED,
       batches=(),
-      updates=False,
-      gradients=self._plan.gradients
-      or any(g in (tf1_capture.TOTAL, tf1_capture.GRADIENT) for g, _ in labels),
+      inputs=self.plan.batches[step],
     )
-    weights = self._tf1.weight_of()
+    weights, state, averages = self.tf1.weight_of(), {}, {}
+    if step:
+      before = self.tf1.steps[step - 1]
+      weights, state = {**weights, **before.variables}, before.state
+      averages = before.slots.get(tf1_observation.MOVING_AVERAGE, {})
+    first = self.run.capture_step(plan, weights, state)
+    tables = []
+
+    def state_for(tf2):
+      tables.append(self._matched(tf2))
+      return tuple(
+        variables_lib.carried(tables[0], self.case._converted, values)
+        for values in (weights, averages)
+      )
+
+    second = tf2_step_capture.capture(
+      self.case._tf2_program(), plan, step, state_for, self.tf1
+    )
+    return first, second, tables[0]
+
+  def _matched(self, tf2) -> variables_lib.VariableTable:
+    table = self.case._match(self.tf1, tf2)
+    if table.blocks_values:
+      raise VariablesDifferError(table)
+    return table
+
+  def _converted(self, table) -> set[str]:
+    """TF1 names of the variables that convert_variable changes."""
+    weights, found = self.tf1.weight_of(), set()
+    for first, second in table.pairs:
+      value = weights[first.name]
+      new = self.case._converted(first.name, value, second.name)
+      if not np.array_equal(new, value):
+        found.add(first.name)
+    return found
+
+  def _is_kept(self, label, table) -> bool:
+    """Tells whether a result has one layout on both sides."""
+    group, name = label
+    if group not in naming.BY_VARIABLE:
+      return True
+    pairs = [(a, b) for a, b in table.pairs if a.name == name]
+    if len(pairs) != 1 or len(table.tf1_names_of()[pairs[0][1].name]) != 1:
+      return False
+    value = self.tf1.weight_of()[name]
+    converted = self.case._converted(name, value, pairs[0][1].name)
+    return np.array_equal(converted, value)
+
+  def _conditions(self, labels, groups, step):
+    asked = {group for group, _ in labels} | set(groups)
+    plan = dataclasses.replace(
+      self.plan,
+      weights=plan_lib.FIXED,
+      batches=(),
+      updates=tf1_capture.UPDATED in asked,
+      gradients=self.plan.gradients
+      or bool(asked & {tf1_capture.TOTAL, tf1_capture.GRADIENT}),
+    )
+    weights = self.tf1.weight_of()
     if step is not None:
-      plan = dataclasses.replace(plan, inputs=self._plan.batches[step])
+      plan = dataclasses.replace(plan, inputs=self.plan.batches[step])
       if step:
-        weights = {**weights, **self._tf1.steps[step - 1].variables}
+        weights = {**weights, **self.tf1.steps[step - 1].variables}
     return plan, weights
 
   def _conclude(self, verdict, found, step) -> None:
     if found.divergence is not None:
       verdict.kind = divergence.REAL
+      known = verdict.divergence
+      if known is not None and found.divergence.note:
+        return  # A constant, of which the data say more.
       verdict.divergence = found.divergence
+      if known is not None:  # Library code makes ops without a line.
+        _fill_in(found.divergence, known)
       verdict.advice = _advice(found.divergence, verdict.advice)
+      return
+    if found.assigned is not None:
+      verdict.divergence = found.assigned
       return
     if step is not None:
       verdict.notes.append(
@@ -176,7 +326,7 @@ class Locator:
       ]
       verdict.advice = [VACUOUS_ADVICE]
       return
-    if not _reproduced(found, self._tf1, gap):
+    if not _reproduced(found, self.tf1, gap):
       verdict.noise = None
       verdict.evidence.insert(
         0,
@@ -203,18 +353,46 @@ class Locator:
     verdict.advice = [advice + ' the operations as TF1 does.']
 
 
-def _labels(verdict, tf1):
-  """Returns (labels of the results to look at, number of the step or None)."""
-  if verdict.kind == divergence.VACUOUS:
-    noisy = power.noisy(tf1)
-    return [(tf1_capture.OUTPUT, 'outputs' + path) for path in noisy], None
-  group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
-  step, _, what = group.rpartition(': ')
-  if what not in GROUPS:
-    return [], None
-  names = [c.name for c in verdict.failed(group) if not c.problem]
-  index = int(step.split()[1]) - 1 if step else None
-  return [(what, name) for name in names], index
+def explain_shapes(case, plan, verdict: verdict_lib.Verdict) -> None:
+  """Adds to variables of another shape the op that makes the difference."""
+
+  def explain():
+    run = case._reference().run(case._tf1_program(), plan)
+    beside.explain_shapes(Locator(case, plan, run), verdict)
+
+  _guarded(verdict, explain)
+
+
+def _guarded(verdict, function) -> None:
+  """Explains a verdict; notes in it whatever goes wrong."""
+  try:
+    function()
+  except _NotOneGraphError as error:
+    verdict.notes.append('not compared op by op: %s' % error)
+  except references.CannotCaptureError as error:
+    verdict.notes.append(
+      'the first op that differs was not looked for: %s' % error
+    )
+  except tf2_capture.CannotTraceError as error:
+    verdict.notes.append(
+      'the first op that differs was not looked for, because the TF2 side '
+      'cannot be traced as a graph: %s' % error
+    )
+  except Exception as error:  # The user's code may do anything.
+    _log.info('locating failed', exc_info=True)
+    lines = str(error).strip().splitlines()
+    verdict.notes.append(
+      'the first op that differs could not be looked for (%s: %s)'
+      % (type(error).__name__, lines[0] if lines else '')
+    )
+
+
+def _fill_in(place, known) -> None:
+  """Fills in lines that are known from elsewhere."""
+  for side in ('tf1', 'tf2'):
+    mine, other = getattr(place, side), getattr(known, side)
+    if mine is not None and other is not None and not mine.line:
+      setattr(place, side, dataclasses.replace(mine, line=other.line))
 
 
 def _reproduced(found, tf1, gap: float) -> bool:
@@ -240,30 +418,9 @@ def _advice(place: divergence.Divergence, advice: list[str]) -> list[str]:
   """Puts what is known of the place before, or instead of, general advice."""
   rest = [line for line in advice if line != advice_lib.LOOK_INSIDE]
   first = [place.mistake] if place.mistake else []
+  if first and place.group in naming.ASSIGNED:
+    return first  # The general advice only guesses.
   return first + rest or [
     'Compare the code at the lines above: what both sides compute before them '
     'agrees.'
   ]
-
-
-def _tf1_name_of(table: variables_lib.VariableTable) -> dict[str, str]:
-  return {
-    second: names[0] for second, names in table.tf1_names_of().items() if names
-  }
-
-
-def _relabeled(label, names):
-  group, name = label
-  if group == tf1_capture.GRADIENT:
-    return group, names.get(name, name)
-  if group == tf1_capture.LOSS:
-    return group, ', '.join(sorted(names.get(n, n) for n in name.split(', ')))
-  return label
-
-
-def _is_wanted(label, labels, groups) -> bool:
-  if label in labels or label[0] in groups:
-    return True
-  # Losses and their sum go by other names in the comparison.
-  others = {group for group, _ in labels}
-  return label[0] in others & {tf1_capture.LOSS, tf1_capture.TOTAL}

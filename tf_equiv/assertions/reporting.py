@@ -99,7 +99,20 @@ def write(verdict: verdict_lib.Verdict) -> str:
   return line
 
 
+def reports_failures() -> bool:
+  """Tells whether failures are reported; a wrong mode is told of by `write`."""
+  try:
+    return bool(_directory()) and _mode() in (ALWAYS, FAILURES)
+  except BadModeError:
+    return False
+
+
 def _is_wanted(verdict) -> bool:
+  mode = _mode()
+  return mode == ALWAYS or (mode == FAILURES and not verdict.passed)
+
+
+def _mode() -> str:
   mode = _flag(_MODE)
   if mode is None:
     mode = os.environ.get(_MODE.upper()) or FAILURES
@@ -107,7 +120,7 @@ def _is_wanted(verdict) -> bool:
     raise BadModeError(
       '%s=%r; expected %s' % (_MODE.upper(), mode, ', '.join(_MODES))
     )
-  return mode == ALWAYS or (mode == FAILURES and not verdict.passed)
+  return mode
 
 
 def _directory() -> str:

@@ -1,10 +1,12 @@
 """Steps 1 and 2 of the guide: variables are created once, and correspond."""
 
+import dataclasses
 import time
 
-from tf_equiv.assertions import base
+from tf_equiv.assertions import base, locating
 from tf_equiv.compare import circumstances, judge, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.tf2 import assigners as assigners_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import runner as tf2_runner
 
@@ -59,6 +61,13 @@ class VariableAssertions(base.AssertionBase):
         count = len(created)
         if not training:
           changed = _changed(watched, before)
+      if changed and not new:
+        assigners = assigners_lib.find(
+          lambda x: tf2_runner.call_model(program, model, x, False),
+          inputs,
+          watched,
+        )
+        changed = [_with_line(c, assigners) for c in changed]
     verdict = judge.judge_creations(
       'assertNoNewVariables', new, changed, len(calls), total, allow_empty
     )
@@ -104,6 +113,8 @@ class VariableAssertions(base.AssertionBase):
     verdict.notes += [*tf1.notes, *tf2.notes]
     circumstances.note_run(verdict, plan, tf1, tf2)
     verdict.draws = None  # It is not about values.
+    if table.shapes:
+      locating.explain_shapes(self, plan, verdict)
     verdict.seconds = time.time() - start
     return self._conclude(verdict, msg)
 
@@ -117,6 +128,13 @@ def _watched(model, created):
   hidden = [r.variable for r in model_lib.untracked(variables, created)]
   states = {id(r.variable) for r in created if r.random_state}
   return [v for v in variables + hidden if id(v) not in states]
+
+
+def _with_line(comparison, assigners):
+  if comparison.name not in assigners:
+    return comparison
+  note = 'assigned by ' + assigners[comparison.name]
+  return dataclasses.replace(comparison, note=note)
 
 
 def _changed(watched, before):

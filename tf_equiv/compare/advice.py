@@ -68,6 +68,12 @@ NOTHING_CHANGED = (
   'loss. If that is expected, say so with allow_empty=True.'
 )
 
+VACUOUS_STEPS = (
+  'Train on batches that mean something: random ones (make_batch) instead of '
+  'constant ones, more than one example, other weights (reset_weights), a loss '
+  'that is not saturated. If it is meant to be so, pass allow_vacuous=True.'
+)
+
 _STEP_ADVICE = {
   'loss': (
     'Outputs agree, so the loss itself differs: its reduction (mean, sum, '

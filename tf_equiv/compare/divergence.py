@@ -112,6 +112,7 @@ class Divergence:
     mistake: a classic mistake that the evidence fits, with its remedy.
     others: further independent places.
     layers: the corresponding ops in the order of TF1's program.
+    group: group of the results that were followed to it, e.g. 'gradients'.
     note: how it was found, where that limits what can be said.
     seconds: wall time.
   """
@@ -126,6 +127,7 @@ class Divergence:
   mistake: str = ''
   others: list['Divergence'] = dataclasses.field(default_factory=list)
   layers: list[LayerError] = dataclasses.field(default_factory=list)
+  group: str = ''
   note: str = ''
   seconds: float = 0.0
 

@@ -8,6 +8,7 @@ from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import (
   divergence,
   ledgers,
+  moving,
   observations,
   power,
   structures,
@@ -195,6 +196,8 @@ def conclude(
   group = failed[0]
   verdict.headline = _headline(verdict, group, failed[1:])
   explain_draws(verdict, plan, tf1, tf2)
+  if group == 'updated variables':
+    verdict.advice = _of_statistics(verdict, group, tf1, tf2)
   if not verdict.advice:
     verdict.advice = advice_lib.for_values(verdict, group, plan, tf2)
   if group == 'outputs':
@@ -204,6 +207,17 @@ def conclude(
       dict(tf2.outputs),
       tolerance,
     )
+
+
+def _of_statistics(verdict, group, tf1, tf2) -> list[str]:
+  known = moving.explain(
+    [c.name for c in verdict.failed(group)],
+    verdict.table.tf1_names_of(),
+    tf2.weight_of(),
+    tf1.updated,
+    tf2.updated,
+  )
+  return [known] if known else []
 
 
 def explain_draws(verdict, plan, tf1, tf2) -> None:

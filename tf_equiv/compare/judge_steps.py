@@ -1,13 +1,31 @@
 """Judges training steps: says at which step and in what the sides part."""
 
 from tf_equiv.compare import advice as advice_lib
-from tf_equiv.compare import judge, observations, power, steps, tolerances
+from tf_equiv.compare import (
+  divergence,
+  judge,
+  moving,
+  observations,
+  step_power,
+  steps,
+  tolerances,
+  update_mistakes,
+  updates,
+)
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 
 _MOST_NAMES = 3
+# What hyperparameters of optimizers have no part in.
+_BEFORE_OPTIMIZERS = (
+  'outputs',
+  'regularization losses',
+  'loss',
+  'gradients',
+  'variables that are not trained',
+)
 
 
 def judge_training(
@@ -21,6 +39,7 @@ def judge_training(
   compare_updates: bool = True,
   compare_hyperparameters: bool = True,
   allow_empty: bool = False,
+  allow_vacuous: bool = True,
 ) -> verdict_lib.Verdict:
   """Judges the training steps of two observations.
 
@@ -42,6 +61,7 @@ def judge_training(
     compare_hyperparameters: whether other hyperparameters are a difference
       even if all steps agree.
     allow_empty: whether comparing nothing is a pass.
+    allow_vacuous: whether agreement is a pass though it proves nothing.
 
   Returns:
     The verdict.
@@ -69,18 +89,34 @@ def judge_training(
   parted = next((i for i, step in enumerate(found) if step.failing()), None)
   if parted is not None:
     _part(verdict, plan, tf1, tf2, found, parted)
-    if comparer.hyperparameters:
-      verdict.advice = [advice_lib.HYPERPARAMETERS]
+    group = found[parted].failing()[0]
+    verdict.divergence = updates.locate(
+      group,
+      verdict.failed('step %d: %s' % (parted + 1, group))[0].name,
+      comparer.paired(parted),
+      (tf1.steps[parted], tf2.steps[parted]),
+      table,
+    )
+    if verdict.divergence is not None and verdict.divergence.mistake:
+      verdict.advice.insert(0, verdict.divergence.mistake)
+    known = _mistake(group, parted, comparer, verdict, tf1, tf2)
+    if known:
+      verdict.advice = [known]
+    if comparer.hyperparameters and group not in _BEFORE_OPTIMIZERS:
+      verdict.advice = _of_hyperparameters(comparer)
+      verdict.kind = divergence.REAL
   elif comparer.hyperparameters and compare_hyperparameters:
+    verdict.divergence = _where_made(comparer)
+    verdict.kind = divergence.REAL
     verdict.headline = (
       'Optimizers differ: %s; the %d training step(s) agree within the '
       'tolerance all the same' % (_hyperparameters(comparer), len(plan.batches))
     )
-    verdict.advice = [advice_lib.HYPERPARAMETERS]
+    verdict.advice = _of_hyperparameters(comparer)
   elif not allow_empty:
     _require_something(verdict, found, comparer)
-  if verdict.passed:
-    verdict.power = power.describe_steps(tf1)
+  if not verdict.headline:
+    _require_meaning(verdict, plan, tf1, tf2, allow_vacuous)
   if verdict.headline:
     verdict.evidence += _evidence(comparer)
   if comparer.noise and sum(comparer.noise.values()):
@@ -171,6 +207,61 @@ def _evidence(comparer) -> list[str]:
   return lines
 
 
+def _of_hyperparameters(comparer) -> list[str]:
+  known = update_mistakes.of_hyperparameters(comparer.hyperparameters)
+  return [line for line in (known, advice_lib.HYPERPARAMETERS) if line]
+
+
+def _mistake(group, parted, comparer, verdict, tf1, tf2) -> str:
+  """Names the mistake that the numbers of the steps fit, '' if none."""
+  failed = verdict.failed('step %d: %s' % (parted + 1, group))
+  before = tf2.weight_of()
+  if parted:
+    before = comparer.carried(tf1.steps[parted - 1].variables)
+  if group == 'learning rate':
+    rates = [
+      [
+        (float(first.learning_rate), float(second.learning_rate))
+        for first, second in comparer.paired(i)
+        if 'learning rate of ' + first.optimizer.name == failed[0].name
+      ]
+      for i in range(len(tf1.steps))
+    ]
+    if all(len(of_step) == 1 for of_step in rates):
+      return update_mistakes.of_rates(*zip(*(x[0] for x in rates), strict=True))
+  if group == 'gradients':
+    gradients = comparer.single_gradients(parted)
+    names = [c.name for c in failed if not c.problem]
+    decays = [
+      u.optimizer.hyperparameters.get('weight_decay')
+      for u in tf2.steps[parted].updates
+    ]
+    return update_mistakes.of_gradients(
+      before,
+      {n: gradients[0][n] for n in names if n in gradients[0]},
+      gradients[1],
+      next((x for x in decays if x), None),
+    )
+  if group == 'variables that are not trained':
+    return moving.explain(
+      [c.name for c in failed],
+      verdict.table.tf1_names_of(),
+      before,
+      tf1.steps[parted].variables,
+      tf2.steps[parted].variables,
+    )
+  return ''
+
+
+def _where_made(comparer):
+  """Says where the optimizers are made whose hyperparameters differ."""
+  first, second, _ = comparer.hyperparameters[0]
+  for pair in comparer.paired(0):
+    if (pair[0].optimizer.name, pair[1].optimizer.name) == (first, second):
+      return updates.locate_optimizers(*pair)
+  return None
+
+
 def _hyperparameters(comparer) -> str:
   shown = [
     '%s (TF1 %s, TF2 %s)' % (found.name, found.tf1_value, found.tf2_value)
@@ -191,6 +282,20 @@ def _noise(noise) -> str:
     'not compared: the updates of %d element(s) whose gradients are rounding '
     'noise, in %s' % (sum(noise.values()), shown)
   )
+
+
+def _require_meaning(verdict, plan, tf1, tf2, allow_vacuous) -> None:
+  """Fails steps whose agreement proves nothing; says what a pass proves."""
+  verdict.power = step_power.describe(tf1)
+  reason = step_power.vacuous(plan, tf1, tf2)
+  if not reason:
+    return
+  verdict.kind = divergence.VACUOUS
+  if allow_vacuous:
+    verdict.notes.append('vacuous: ' + reason)
+    return
+  verdict.headline = 'Vacuous agreement proves nothing: ' + reason
+  verdict.advice = [advice_lib.VACUOUS_STEPS]
 
 
 def _require_something(verdict, found, comparer) -> None:

@@ -153,20 +153,6 @@ def describe_gradients(tf2: observation_lib.Observation) -> str:
   return line + _not_to('of', sorted(zero)).replace(', not', ', but', 1)
 
 
-def describe_steps(tf1: observation_lib.Observation) -> str:
-  """Says how many variables the training steps change."""
-  before = tf1.weight_of()
-  last = tf1.steps[-1].variables
-  still = [
-    name for name in before if np.array_equal(before[name], last.get(name))
-  ]
-  line = 'training changes %d of %d variables' % (
-    len(before) - len(still),
-    len(before),
-  )
-  return line + _not_to('', sorted(still)).replace('  ', ' ')
-
-
 def vacuous(
   plan: plan_lib.RunPlan,
   tf1: observation_lib.Observation,

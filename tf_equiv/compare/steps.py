@@ -80,7 +80,7 @@ class StepComparer:
     self._tf1, self._tf2, self._table = tf1, tf2, table
     self._convert, self._tolerance = convert, tolerance
     self._compare_updates = compare_updates
-    self._before = self._carried(tf1.weight_of())
+    self._before = self.carried(tf1.weight_of())
     self._trainable = {b.name for a, b in table.pairs if a.trainable}
     self._largest_gradient = 0.0
     self._peak = {}
@@ -91,7 +91,7 @@ class StepComparer:
     """Compares step `i`, counted from 0; to be called in order."""
     first, second = self._tf1.steps[i], self._tf2.steps[i]
     tolerance = self._tolerance
-    pairs = self._paired_updates(first.updates, second.updates)
+    pairs = self.paired(i)
     # A rate depends on nothing else, so it is a cause and no effect.
     groups = {'learning rate': _compare_rates(pairs, self._tolerance)}
     others = dict(second.outputs)
@@ -132,7 +132,7 @@ class StepComparer:
       self._compare_optimizers(pairs)
     for meaning, found in self._compare_slots(first, second, tolerance):
       groups['slots (%s)' % meaning] = found
-    after = self._carried(first.variables)
+    after = self.carried(first.variables)
     self._learn(gradients, after)
     groups['variables'] = self._compare_variables(after, second)
     if self._compare_updates:
@@ -143,7 +143,30 @@ class StepComparer:
     self._before = after
     return StepComparison({g: found for g, found in groups.items() if found})
 
-  def _carried(self, by_name):
+  def paired(self, i: int):
+    """Returns the updates of step `i` that correspond, [(TF1's, TF2's)]."""
+    first, second = self._tf1.steps[i], self._tf2.steps[i]
+    return self._paired_updates(first.updates, second.updates)
+
+  def single_gradients(self, i: int):
+    """Returns the gradients of step `i` on both sides, by name in TF2.
+
+    Variables that are trained more than once in a step are left out.
+    """
+    sides = (
+      self._gradients(self._tf1.steps[i]),
+      _by_variable(self._tf2.steps[i].updates),
+    )
+    return [
+      {
+        name: found[0]
+        for name, found in side.items()
+        if len(found) == 1 and found[0] is not None
+      }
+      for side in sides
+    ]
+
+  def carried(self, by_name):
     """Values of TF1 variables in the names and layouts of TF2."""
     return variables_lib.carried(self._table, self._convert, by_name)
 
@@ -213,7 +236,7 @@ class StepComparer:
       )
 
   def _compare_averages(self, of_tf1, of_tf2):
-    of_tf1 = self._carried(of_tf1)
+    of_tf1 = self.carried(of_tf1)
     return [
       values.compare_arrays(
         name,

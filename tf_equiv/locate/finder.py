@@ -4,18 +4,20 @@ import contextlib
 import dataclasses
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from tf_equiv.compare import divergence, tolerances, values
 from tf_equiv.locate import (
   align,
+  constant_rounding,
   differences,
   frontier,
   mistakes,
+  noise,
+  recurrent,
   replay,
-  rounding,
 )
 from tf_equiv.locate import nodes as nodes_lib
 from tf_equiv.locate import places as places_lib
@@ -30,6 +32,9 @@ _TIGHT, _ROUNDED = 1e-10, 1e-7
 _SINGLE = 3e-6
 # Bytes of values up to which the rounding of float32 is measured as well.
 _MOST_FOR_NOISE = 4 << 30
+# Gradients so far below the largest one are zero (that of a bias before a
+# normalization or a softmax) but for rounding in float64.
+_ZERO = 1e-12
 _MOST_LONE = 8
 _MOST_PLACES = 5
 _LARGEST_CONSTANT = 64
@@ -48,6 +53,7 @@ class Found:
     single: where nothing was found, for each side its results as its graph
       gives them in float32.
     noise: where nothing was found, where rounding grows.
+    assigned: where nothing was found, the ops that assign what differs.
   """
 
   divergence: divergence.Divergence | None
@@ -56,6 +62,7 @@ class Found:
   results: tuple[dict, dict]
   single: tuple[dict, dict] = ({}, {})
   noise: divergence.Noise | None = None
+  assigned: divergence.Divergence | None = None
 
 
 @dataclasses.dataclass
@@ -83,6 +90,8 @@ def find(
   labels: Sequence[capture_lib.Label],
   tf1_name_of: Mapping[str, str],
   same_draws: bool = True,
+  converted: Collection[str] = (),
+  floor: bool = True,
 ) -> Found:
   """Finds the first op in which two captured computations part.
 
@@ -93,6 +102,10 @@ def find(
     tf1_name_of: name of the TF1 variable by that of the TF2 variable.
     same_draws: whether TF2 is to compute with the random numbers of TF1 where
       draws correspond.
+    converted: TF1 names of the variables that `convert_variable` changed, and
+      may have rounded.
+    floor: whether to measure the rounding of float32 in TF1, too, where the
+      difference is real and the values are not too many.
 
   Returns:
     What was found.
@@ -125,7 +138,15 @@ def find(
     distance = max(apart.values(), default=0.0)
     precise = not any(side.run.fallbacks for side in sides)
     tolerance = _tolerance(distance, precise)
-    failing = [label for label in labels if apart[label] > tolerance]
+    nothing = _nothing(labels, results[0])
+    failing = [
+      label
+      for label in labels
+      if apart[label] > tolerance and label not in nothing
+    ]
+    if failing and distance <= constant_rounding.LARGEST:
+      floors = constant_rounding.floors(sides, failing, converted, sketcher)
+      failing = [label for label in failing if apart[label] > floors[label]]
     found = Found(None, distance, precise, results)
     alignment = align.Alignment(
       *(side.graph for side in sides),
@@ -135,20 +156,33 @@ def find(
       failing,
     )
     if failing:
-      place = _explain(sides, alignment, labels, failing, sketcher)
-      place.differences += _unchanged(place, (tf1, tf2), tf1_name_of)
+      place = _explain(sides, alignment, failing)
+      errors = _errors(sides[0], labels, sketcher) if floor else {}
+      place.layers = _layers(alignment, sides, errors)
+      place.differences += recurrent.describe(place, (tf1, tf2), tf1_name_of)
       place.mistake = mistakes.recognize(place)
       place.seconds = time.time() - start
       found.divergence = place
     else:
-      roundings = [rounding.measure(side, labels, sketcher) for side in sides]
+      roundings = [noise.measure(side, labels, sketcher) for side in sides]
       found.single = tuple(each.results for each in roundings)
-      found.noise = rounding.explain(sides, roundings, alignment.pairs)
+      found.noise = noise.explain(sides, roundings, alignment.pairs)
   return found
 
 
 def _names(captured, labels) -> list[str]:
   return [captured.targets[label].name for label in labels]
+
+
+def _nothing(labels, results) -> set:
+  """Gradients that are zero but for rounding, beside the largest one."""
+  sizes = {
+    label: float(np.max(np.abs(results[label]), initial=0.0))
+    for label in labels
+    if label[0] == capture_lib.GRADIENT
+  }
+  largest = max(sizes.values(), default=0.0)
+  return {label for label, size in sizes.items() if size < _ZERO * largest}
 
 
 def _tolerance(distance: float, precise: bool) -> float:
@@ -193,7 +227,15 @@ def _kind(graph, tensor, value):
   return family, value.dtype.name, value.shape
 
 
-def _explain(sides, alignment, labels, failing, sketcher):
+def _errors(side, labels, sketcher) -> dict[str, float]:
+  """Returns the relative rounding error of each op, if that is affordable."""
+  computed = sum(s.size for found in side.sketches.values() for s in found)
+  if 8 * computed > _MOST_FOR_NOISE:
+    return {}
+  return noise.measure(side, labels, sketcher).errors
+
+
+def _explain(sides, alignment, failing):
   """Finds the places, and turns them into what a reader needs to know."""
   places = frontier.find(sides[0].graph, sides[1].graph, alignment, failing)[
     :_MOST_PLACES
@@ -204,13 +246,10 @@ def _explain(sides, alignment, labels, failing, sketcher):
     _place(found, sides, alignment, constants, outputs) for found in places
   ]
   first = made[0] if made else _results_only(sides, failing[0])
-  first.differences += _stopped(sides, alignment)
+  if failing[0][0] in (capture_lib.GRADIENT, capture_lib.INPUT_GRADIENT):
+    first.differences += _stopped(sides, alignment)
   first.others = made[1:]
-  floor = {}
-  computed = sum(s.size for found in sides[0].sketches.values() for s in found)
-  if 8 * computed <= _MOST_FOR_NOISE:
-    floor = rounding.measure(sides[0], labels, sketcher).errors
-  first.layers = _layers(alignment, sides, floor)
+  first.group = failing[0][0]
   return first
 
 
@@ -229,31 +268,22 @@ def _stopped(sides, alignment) -> list[str]:
   return lines
 
 
-def _unchanged(place, captures, tf1_name_of) -> list[str]:
-  """Says which biases of loops are the same numbers on both sides."""
-  if place.tf1 is None or 'hile' not in place.tf1.op_type:
-    return []
-  mine = {name: value for name, value in captures[0].variables.values()}
-  lines = []
-  for name, value in captures[1].variables.values():
-    first = tf1_name_of.get(name, name)
-    if first in place.variables and value.ndim == 1:
-      same = mine[first].size == value.size
-      if same and np.array_equal(np.sort(mine[first]), np.sort(value)):
-        lines.append('%s holds the same numbers in both' % first)
-  return lines
+def results(captures, label) -> divergence.Divergence:
+  """Returns the ops that compute a result on both sides."""
+  return divergence.Divergence(
+    *(
+      places_lib.place_of(captured, op.name, op.type)
+      for captured in captures
+      for op in [captured.targets[label].op]
+    )
+  )
 
 
 def _results_only(sides, label):
   """Says at least what computes a result that differs."""
-  return divergence.Divergence(
-    *(
-      places_lib.place_of(side.captured, op.name, op.type)
-      for side in sides
-      for op in [side.captured.targets[label].op]
-    ),
-    note='no op before the result itself could be told apart',
-  )
+  found = results([side.captured for side in sides], label)
+  found.note = 'no op before the result itself could be told apart'
+  return found
 
 
 def _place(found, sides, alignment, constants, outputs):

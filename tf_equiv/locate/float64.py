@@ -32,6 +32,16 @@ _READS = {
 }
 # Functions of Python return what they were written for.
 _OF_PYTHON = ('PyFunc', 'PyFuncStateless', 'EagerPyFunc')
+# They have a kernel for doubles, but compute in float32 inside.
+_SINGLE_INSIDE = (
+  'ResizeBilinear',
+  'ResizeBilinearGrad',
+  'ResizeBicubic',
+  'ResizeBicubicGrad',
+  'ResizeArea',
+  'CTCLoss',
+  'CTCLossV2',
+)
 FLOAT, DOUBLE = tf.float32.as_datatype_enum, tf.float64.as_datatype_enum
 
 
@@ -187,6 +197,8 @@ class Body:
     if node.input and node.input[0].split(':')[0] in self._narrow:
       self._keep(node, [], _types(definition.output_arg, node))
       return
+    if node.op in _SINGLE_INSIDE:
+      self._fallbacks.add(node.op)
     draws = bool(random_values.family_of(node.op))
     changed = _widened(node)
     if not draws and _has_kernel(changed):

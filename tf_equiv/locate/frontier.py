@@ -60,7 +60,24 @@ def find(tf1, tf2, alignment, labels) -> list[Frontier]:
         _lone(tf2, there, alignment.inverse),
       )
     )
-  return found
+  return found or _of_results(tf1, tf2, alignment, labels, first, second)
+
+
+def _of_results(tf1, tf2, alignment, labels, first, second) -> list[Frontier]:
+  """The results themselves, where one is made of what the other side lacks."""
+  for label in labels:
+    operands = tf1.results[label], tf2.results[label]
+    if all(operand.kind == nodes_lib.NODE for operand in operands):
+      mine, theirs = (operand.key for operand in operands)
+      return [
+        Frontier(
+          tf1.nodes[mine],
+          tf2.nodes[theirs],
+          _lone(tf1, _ancestors(tf1, mine, first), alignment.pairs),
+          _lone(tf2, _ancestors(tf2, theirs, second), alignment.inverse),
+        )
+      ]
+  return []
 
 
 def _reached(graph, labels, agreeing) -> set[str]:

@@ -1,6 +1,7 @@
 """Runs a captured graph again, and returns whatever tensors are asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import tensorflow as tf
@@ -60,7 +61,8 @@ class Replay:
     self._changed = {
       n: s for n, s in self._setters.items() if n not in unchanged
     }
-    self._is_set = False
+    # What is to be set before the next run.
+    self._waiting = dict(self._setters)
     config = runner.session_config()
     # A graph that runs once is not optimized in vain.
     config.graph_options.optimizer_options.opt_level = -1
@@ -111,10 +113,17 @@ class Replay:
         setters[name] = setter, fed, value
     return setters
 
-  def _set_variables(self) -> None:
+  def _set_variables(self, others: Mapping[str, np.ndarray]) -> None:
     """Gives the variables their values, where they may have others."""
-    waiting = list((self._changed if self._is_set else self._setters).values())
-    self._is_set = True
+    overridden = {n: self._setters[n] for n in others if n in self._setters}
+    waiting = [
+      (operation, fed, others.get(name, value))
+      for name, (operation, fed, value) in {
+        **self._waiting,
+        **overridden,
+      }.items()
+    ]
+    self._waiting = {**self._changed, **overridden}
     while waiting:
       operations, values, size = [], {}, 0
       while waiting and size <= _PART:
@@ -142,13 +151,21 @@ class Replay:
     self.fixed.update(values)
     self._feed.update((n, x) for n, x in values.items() if self._has(n))
 
-  def fetch(self, names: Sequence[str], drawn: bool = False):
+  def fetch(
+    self,
+    names: Sequence[str],
+    drawn: bool = False,
+    constants: Mapping[str, np.ndarray] | None = None,
+    variables: Mapping[str, np.ndarray] | None = None,
+  ):
     """Runs the graph from its initial state.
 
     Args:
       names: names of tensors of the captured graph.
       drawn: whether random draws are fetched in the dtype in which they are
         drawn, and not as what they are cast to.
+      constants: values of tensors for this run only, by name.
+      variables: values of variables for this run only, by name of the handle.
 
     Returns:
       Their values.
@@ -156,16 +173,23 @@ class Replay:
     if drawn:
       if not names:
         return []
-      self._set_variables()
+      self._set_variables({})
       return self._session.run(list(names), self._feed)
-    found = dict(self.stream(names))
+    found = dict(self.stream(names, constants or {}, variables or {}))
     return [found[name] for name in names]
 
-  def stream(self, names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+  def stream(
+    self,
+    names: Sequence[str],
+    constants: Mapping[str, np.ndarray] = MappingProxyType({}),
+    variables: Mapping[str, np.ndarray] = MappingProxyType({}),
+  ) -> Iterator[tuple[str, np.ndarray]]:
     """Runs the graph from its initial state, in parts of bounded memory.
 
     Args:
       names: names of tensors of the captured graph.
+      constants: values of tensors for this run only, by name.
+      variables: values of variables for this run only, by name of the handle.
 
     Yields:
       (name, value) of each; those of one part in no particular order.
@@ -175,15 +199,19 @@ class Replay:
       asked.setdefault(self._tensors.get(name, name), []).append(name)
     if not asked:
       return
+    feed = {
+      **self._feed,
+      **{self._tensors.get(n, n): value for n, value in constants.items()},
+    }
     divided = parts.divide(
-      self._graph, list(asked), self._feed, self._is_nested, _PART, _MOST_KEPT
+      self._graph, list(asked), feed, self._is_nested, _PART, _MOST_KEPT
     )
     handed_on = {}
     for part in divided:
       tensors = [*part.wanted, *part.kept]
       if tensors:
-        self._set_variables()
-        values = self._session.run(tensors, {**self._feed, **handed_on})
+        self._set_variables(variables)
+        values = self._session.run(tensors, {**feed, **handed_on})
         handed_on.update(
           zip(part.kept, values[len(part.wanted) :], strict=True)
         )

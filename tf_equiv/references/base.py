@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from tf_equiv.tf1 import capture as capture_lib
+from tf_equiv.tf1 import initializers
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
@@ -14,6 +15,12 @@ from tf_equiv.tf1 import program as program_lib
 
 class CannotCaptureError(Exception):
   """The TF1 side cannot be looked into; the message says why."""
+
+
+def _cannot(*unused_arguments):
+  raise CannotCaptureError(
+    'where TF1 runs here, training steps and initializers cannot be looked into'
+  )
 
 
 @dataclasses.dataclass
@@ -25,12 +32,21 @@ class Run:
     capture: called with a plan (what was run, or its forward pass) and the
       values of variables by name, returns the TF1 side as a `Capture`, or
       raises `CannotCaptureError`.
+    capture_step: the same for a training step. It is called with a plan whose
+      `inputs` are the batch, the values of the model's variables, and those of
+      all others.
+    capture_initializers: called with a plan, returns what makes the initial
+      value of each variable, an `Initializer` by name.
   """
 
   observation: observation_lib.Observation
   capture: Callable[
     [plan_lib.RunPlan, Mapping[str, np.ndarray]], capture_lib.Capture
   ]
+  capture_step: Callable[..., capture_lib.Capture] = _cannot
+  capture_initializers: Callable[
+    [plan_lib.RunPlan], Mapping[str, initializers.Initializer]
+  ] = _cannot
 
   def later(self) -> observation_lib.Observation:
     """The observation, which is waited for only when it is looked at.

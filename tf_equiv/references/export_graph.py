@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.references import (
+  export_assembly,
   export_branches,
   export_contexts,
   export_files,
@@ -26,11 +27,6 @@ from tf_equiv.tf1 import plan as plan_lib
 v1 = tf.compat.v1
 
 _WRITING = re.compile(r'(Resource)?(Sparse)?Apply|Assign|(Resource)?Scatter')
-_NO_SAVER = v1.train.SaverDef(
-  filename_tensor_name='none:0',
-  save_tensor_name='none:0',
-  restore_op_name='none',
-)
 _TABLES = re.compile(r'HashTable|MutableHashTable|MutableDenseHashTable')
 _INIT_OPS = ('saved_model_main_op', 'legacy_init_op')
 _INIT_SIGNATURE = '__saved_model_init_op'
@@ -223,8 +219,18 @@ class _Importer:
     )
     if train_op:
       self._order(train_op, [*outputs.values(), *filter(None, (loss,))])
-    meta = self._meta_graph(everything, collections, variables, local)
-    graph = self._import(meta)
+    meta = export_assembly.meta_graph(
+      self._export,
+      self._nodes,
+      everything,
+      self._taken,
+      collections,
+      variables,
+      local,
+    )
+    graph = export_assembly.import_into(
+      self._export.title, meta, self._wanted.inputs
+    )
     return Imported(
       graph,
       nest.map_leaves(
@@ -410,54 +416,6 @@ class _Importer:
       writes = _WRITING.match(node.op)
       if writes and name not in before and name not in inside:
         node.input.extend(ref for ref in waits if ref not in node.input)
-
-  def _meta_graph(self, needed, collections, variables, local):
-    full = self._nodes.graph_def()
-    kept = [node for node in full.node if node.name in needed]
-    del full.node[:]
-    full.node.extend(kept)
-    meta = v1.MetaGraphDef(graph_def=full)
-    meta.meta_info_def.stripped_op_list.CopyFrom(
-      self._export.meta.meta_info_def.stripped_op_list
-    )
-    # With it, the import adds no ops of a Saver of its own.
-    meta.saver_def.CopyFrom(_NO_SAVER)
-    for key, refs in collections.items():
-      meta.collection_def[key].node_list.value.extend(
-        ref.lstrip('^') for ref in refs
-      )
-    trainable = [d for d in variables if d.trainable]
-    for key, definitions in (
-      (v1.GraphKeys.GLOBAL_VARIABLES, variables),
-      (v1.GraphKeys.TRAINABLE_VARIABLES, trainable),
-      (v1.GraphKeys.LOCAL_VARIABLES, local),
-    ):
-      meta.collection_def[key].bytes_list.value.extend(
-        definition.SerializeToString() for definition in definitions
-      )
-    names = {node.name for node in kept}
-    export_contexts.copy(self._export.meta, meta, names, self._taken)
-    for key in [k for k, c in meta.collection_def.items() if not c.ByteSize()]:
-      del meta.collection_def[key]
-    return meta
-
-  def _import(self, meta):
-    graph = v1.get_default_graph()
-    read = {ref for node in meta.graph_def.node for ref in node.input}
-    mapped = {
-      ref: tensor for ref, tensor in self._wanted.inputs.items() if ref in read
-    }
-    try:
-      v1.train.import_meta_graph(meta, input_map=mapped)
-    except Exception as error:  # ValueError, or what the C++ code raises.
-      lines = str(error).strip().splitlines() or ['']
-      raise errors.EnvironmentSetupError(
-        'TensorFlow %s cannot import %s; nothing was compared.\n  %s: %s\nRun '
-        'the TF1 code itself with tf_equiv.Tf1Interpreter, or record a golden '
-        'with it.'
-        % (tf.__version__, self._export.title, type(error).__name__, lines[0])
-      ) from error
-    return graph
 
   def _tensor(self, graph, where: str, ref: str):
     if ref in self._wanted.inputs:

@@ -116,7 +116,7 @@ def _definitions(meta, key: str) -> dict[str, Any]:
   return found
 
 
-def _complete(nodes, node, known=None):
+def _complete(nodes, node, known=None, frozen=False):
   """Returns the definition of a variable with all that it needs to have."""
   definition = compat.export_messages().VariableDef()
   if known is not None:
@@ -126,7 +126,7 @@ def _complete(nodes, node, known=None):
   definition.is_resource = is_resource
   dtype = tf.as_dtype(node.attr['dtype'].type)
   if export_nodes.node_of(definition.initializer_name) not in nodes:
-    assign = _first_assign(nodes, node)
+    assign = None if frozen else _first_assign(nodes, node)
     if assign is None:
       assign = _add_initializer(nodes, node, dtype)
     definition.initializer_name = assign.name
@@ -274,7 +274,7 @@ def _find_constants(export, nodes, named) -> Variables:
       container='',
       shared_name='',
     )
-    definition = _complete(nodes, nodes[name])
+    definition = _complete(nodes, nodes[name], frozen=True)
     definition.trainable = dtype.is_floating
     found.definitions[name] = definition
     found.specs[name] = _spec(nodes, nodes[name], definition.trainable)

@@ -1,7 +1,15 @@
 """The TF1 side in a `tf.Graph` of this process."""
 
 from tf_equiv.references import base, fingerprint
-from tf_equiv.tf1 import capture, graph, runner, shared_graphs, training
+from tf_equiv.tf1 import (
+  capture,
+  graph,
+  initializers,
+  runner,
+  shared_graphs,
+  step_capture,
+  training,
+)
 
 
 class InProcess(base.Reference):
@@ -53,7 +61,14 @@ class InProcess(base.Reference):
       same = not plan.batches and wanted.gradients == plan.gradients
       return capture.capture(program, wanted, weights, built if same else None)
 
-    return base.Run(observed, captured)
+    return base.Run(
+      observed,
+      captured,
+      lambda *arguments: step_capture.capture(program, *arguments),
+      lambda wanted: initializers.capture(
+        program, wanted, None if plan.batches else built
+      ),
+    )
 
   def close(self) -> None:
     """Releases the graphs."""

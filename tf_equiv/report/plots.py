@@ -71,6 +71,7 @@ def layers(document: document_lib.Document) -> str:
     axes.set_xlabel('op, in the order of the TF1 program')
     axes.set_ylabel('error / largest value')
     axes.set_xlim(-0.5, len(found) - 0.5)
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
   return _both_sizes('layers', draw)
 

@@ -227,27 +227,29 @@ def _table(table: variables.VariableTable) -> list[str]:
   section(
     'another shape',
     sorted(
-      '%s: TF1 %s, TF2 %s%s'
+      '%s: TF1 %s, TF2 %s%s%s'
       % (
         second.name,
         list(shape),
         list(second.shape),
         _transposed(shape, second),
+        _at_both(first, second),
       )
-      for _, shape, second in table.shapes
+      for first, shape, second in table.shapes
     ),
   )
   section(
     'another dtype',
     sorted(
-      '%s: TF1 %s, TF2 %s' % (b.name, a.dtype, b.dtype) for a, b in table.dtypes
+      '%s: TF1 %s, TF2 %s%s' % (b.name, a.dtype, b.dtype, _at_both(a, b))
+      for a, b in table.dtypes
     ),
   )
   section(
     'another trainable flag',
     sorted(
-      '%s: TF1 trainable=%s, TF2 trainable=%s'
-      % (b.name, a.trainable, b.trainable)
+      '%s: TF1 trainable=%s, TF2 trainable=%s%s'
+      % (b.name, a.trainable, b.trainable, _at_both(a, b))
       for a, b in table.trainable
     ),
   )
@@ -284,7 +286,7 @@ def _missing_row(spec, wanted, likely) -> str:
   row = '%s  %s' % (spec.name, spec)
   if wanted != spec.name:
     row += '  (expected as %s)' % wanted
-  return row + ('  -> %s?' % likely if likely else '')
+  return row + ('  -> %s?' % likely if likely else '') + _at(spec)
 
 
 def _transposed(shape, second) -> str:
@@ -294,6 +296,14 @@ def _transposed(shape, second) -> str:
 
 def _at(spec) -> str:
   return '  at %s' % spec.line if spec.line.filename else ''
+
+
+def _at_both(first, second) -> str:
+  """Says where TF2 makes a variable, and TF1, if that is another line."""
+  text = _at(second)
+  if first.line.filename and str(first.line) != str(second.line):
+    text += '; in TF1 at %s' % first.line
+  return text
 
 
 def _of_line(place: divergence_lib.Place) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.tf1 import assignments, nest, runner, source
 from tf_equiv.tf1 import graph as graph_lib
-from tf_equiv.tf1 import nest, runner, source
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
@@ -26,6 +26,7 @@ LOSS = 'regularization losses'
 TOTAL = 'loss'
 GRADIENT = 'gradients'
 INPUT_GRADIENT = 'gradients of inputs'
+UPDATED = 'updated variables'
 
 Label = Tuple[str, str]
 
@@ -45,6 +46,9 @@ class Capture:
     layer_lines: line that made a Keras layer, by name of the layer.
     known_lines: line of user code that made an op, by its name, where the graph
       itself does not know: it was made in another process.
+    assigned: (name, type) of the op that assigns a variable, by the label of
+      what it assigns, where that is a target.
+    aliases: (name, type) of the op that a helper in the graph stands for.
   """
 
   side: str
@@ -57,6 +61,10 @@ class Capture:
     default_factory=dict
   )
   known_lines: Optional[Callable[[str], source.SourceLine]] = None
+  assigned: Dict[Label, Tuple[str, str]] = dataclasses.field(
+    default_factory=dict
+  )
+  aliases: Dict[str, Tuple[str, str]] = dataclasses.field(default_factory=dict)
   _known: Set[str] = dataclasses.field(default_factory=set, repr=False)
 
   def line_of(self, op_name: str) -> source.SourceLine:
@@ -70,13 +78,32 @@ class Capture:
       forward = self._forward_op(op_name)
       if forward:
         line = self.line_of(forward)
-    if not line.filename:
-      for part in reversed(op_name.split('/')):
-        # A model that is called again has scopes with a counter.
-        for name in (part, re.sub(r'_\d+$', '', part)):
-          if name in self.layer_lines:
-            return self.layer_lines[name]
-    return line
+    return line if line.filename else self.layer_line_of(op_name)
+
+  def made_line_of(self, op_name: str) -> source.SourceLine:
+    """Returns the line that made the ready-made layer that makes an op.
+
+    It is empty for an op that the user's own code makes.
+    """
+    if not self.layer_lines:
+      return source.SourceLine()
+    op, is_called = self.graph.get_operation_by_name(op_name), False
+    for frame in reversed(list(op.traceback)):
+      if 'legacy_tf_layers' in frame[0]:
+        return source.SourceLine()  # It is made where it is called.
+      if not source.is_library_file(frame[0]):
+        break
+      is_called = is_called or frame[2] == 'call'
+    return self.layer_line_of(op_name) if is_called else source.SourceLine()
+
+  def layer_line_of(self, op_name: str) -> source.SourceLine:
+    """Returns the line that made the innermost Keras layer around an op."""
+    for part in reversed(op_name.split('/')):
+      # A model that is called again has scopes with a counter.
+      for name in (part, re.sub(r'_\d+$', '', part)):
+        if name in self.layer_lines:
+          return self.layer_lines[name]
+    return source.SourceLine()
 
   def line_that_made(self, op_name: str) -> source.SourceLine:
     """Returns the line on the stack on which the op was made."""
@@ -125,7 +152,7 @@ def capture(
   local = graph.get_collection(v1.GraphKeys.LOCAL_VARIABLES)
   values = _values(graph, built.variables + local, weights)
   behind = [', '.join(names) for names in built.losses]
-  return Capture(
+  captured = Capture(
     'TF1',
     graph,
     targets_of(fetches, built.specs, behind, fetches.pop('connected', None)),
@@ -135,6 +162,35 @@ def capture(
       v.op.name: (v.op.name, values[v.op.name]) for v in built.variables + local
     },
   )
+  if plan.updates:
+    roots = [
+      op if isinstance(op, tf.Operation) else op.op for op in built.updates
+    ]
+    labels = {s.name: (UPDATED, s.name) for s in built.specs if not s.trainable}
+    add_assignments(captured, assignments.running(roots), labels)
+  return captured
+
+
+def add_assignments(
+  captured: Capture, ops: List[Any], labels: Dict[str, Label]
+) -> None:
+  """Adds what is assigned to variables to the targets.
+
+  Args:
+    captured: a captured graph.
+    ops: ops that run.
+    labels: label of what is assigned, by name of the variable; others are no
+      targets.
+  """
+  names = {handle: name for handle, (name, _) in captured.variables.items()}
+  ops = sorted(ops, key=compat.op_position)
+  found = assignments.find(captured.graph, ops, names)
+  captured.aliases.update(found.aliases)
+  for name, op in found.ops.items():
+    if name in labels:
+      captured.assigned[labels[name]] = op
+      if name in found.values:
+        captured.targets[labels[name]] = found.values[name]
 
 
 def _values(graph, variables, weights) -> Dict[str, np.ndarray]:

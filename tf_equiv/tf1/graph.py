@@ -8,8 +8,16 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv import compat
 from tf_equiv.tf1 import draws as draws_lib
-from tf_equiv.tf1 import errors, nest, random_values, tensors, user_code
+from tf_equiv.tf1 import (
+  errors,
+  nest,
+  random_values,
+  source,
+  tensors,
+  user_code,
+)
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
@@ -250,6 +258,7 @@ def spec_of(variable) -> observation_lib.VariableSpec:
     shape=tuple(variable.shape.as_list()),
     dtype=variable.dtype.base_dtype.name,
     trainable=bool(variable.trainable),
+    line=source.user_line_of_stack(compat.op_stack(variable.op)),
   )
 
 

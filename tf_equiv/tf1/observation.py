@@ -14,6 +14,8 @@ MOVING_AVERAGE = 'moving average'
 # What a side may not know, for `Observation.unknown`.
 TRAINABLE = 'trainable flags'
 LOSSES = 'regularization losses'
+# Key of the loss of a training step in `jitter`; no path of an output.
+LOSS = 'loss'
 
 UNDECORATED_ADVICE = (
   'get_variable or a tf.compat.v1.layers layer ran outside of the shim, where '
@@ -75,12 +77,24 @@ class UpdateObservation:
     learning_rate: the learning rate that was used, a scalar, where known.
     step: what its step counter (TF1: the global step that it was given, TF2:
       `iterations`) has counted up to after the step, where it has one.
+    made: line of user code that made the optimizer, where known.
+    scheduled: line of user code that made its learning rate, where known.
+    applied: line of user code that applied the gradients, where it is the
+      user's.
+    operations: (name, type) of the op that updates a variable, by its name;
+      for TF1.
   """
 
   optimizer: Any
   gradients: Dict[str, Optional[np.ndarray]]
   learning_rate: Optional[np.ndarray] = None
   step: Optional[int] = None
+  made: source.SourceLine = source.SourceLine()
+  scheduled: source.SourceLine = source.SourceLine()
+  applied: source.SourceLine = source.SourceLine()
+  operations: Dict[str, Tuple[str, str]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass
@@ -98,6 +112,8 @@ class StepObservation:
       variable, in the terms of `tf.compat.v1.train`.
     unknown: names of variables that are updated by gradients which are not
       known.
+    state: values after the step of what is no variable of the model (slots,
+      counters, averages), by name; for TF1.
   """
 
   outputs: List[Tuple[str, np.ndarray]] = dataclasses.field(
@@ -111,6 +127,7 @@ class StepObservation:
     default_factory=dict
   )
   unknown: List[str] = dataclasses.field(default_factory=list)
+  state: Dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -147,7 +164,8 @@ class Observation:
       computes, as far as their shapes are static.
     jitter: median change of each floating-point output, by path, when the
       inputs move by one unit in the last place (the weights, where no input
-      can); empty where none can.
+      can); empty where none can. Of training
+      steps it is that of the first, with the loss as LOSS.
     sensitivity: effect of each variable on the outputs, by name, over the
       largest output, where it was measured.
     notes: what else a reader should know of the run.

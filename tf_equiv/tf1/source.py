@@ -31,7 +31,12 @@ _PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # The user's code is called from here; what is further out is the test runner.
 _CALLERS = tuple(
   os.path.join(_PACKAGE_FOLDER, *path.split('/'))
-  for path in ('tf1/graph.py', 'tf1/training.py', 'tf2/runner.py')
+  for path in (
+    'tf1/graph.py',
+    'tf1/training.py',
+    'tf2/runner.py',
+    'tf2/training.py',
+  )
 )
 _STANDARD_FOLDER = os.path.dirname(os.path.abspath(os.__file__))
 
@@ -87,11 +92,12 @@ def is_library_file(filename: str) -> bool:
   return in_standard and 'site-packages' not in filename
 
 
-def user_line(skip: int = 1) -> SourceLine:
+def user_line(skip: int = 1, of: object = None) -> SourceLine:
   """Returns the innermost line of the user's code on the current stack.
 
   Args:
     skip: number of frames to leave out, counted from this function's caller.
+    of: an object whose own methods are left out: where it is made is asked.
 
   Returns:
     The line, or an empty `SourceLine` where only library code is running,
@@ -102,6 +108,9 @@ def user_line(skip: int = 1) -> SourceLine:
     filename = frame.f_code.co_filename
     if filename in _CALLERS:
       break
+    if of is not None and frame.f_locals.get('self') is of:
+      frame = frame.f_back
+      continue
     if compat.is_autograph_file(filename):
       return _first_user_line(compat.mapped_stack())
     if not is_library_file(filename):

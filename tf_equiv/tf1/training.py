@@ -13,12 +13,16 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv import compat
 from tf_equiv.tf1 import (
+  assignments,
   errors,
+  jitter,
   nest,
   optimizers,
   random_values,
   runner,
+  source,
   tensors,
   user_code,
 )
@@ -154,7 +158,10 @@ def run(
       feed = _feed(step.inputs, batch)
       found = {}  # type: Dict[str, Any]
       for phase in step.phases:
+        before = values
         results, values = _run_phase(step, phase, feed, values)
+        if not i and phase is step.phases[0]:
+          observed.jitter = _jitter(step, phase, feed, before, results)
         _merge(found, results)
       observed.steps.append(_observe(step, found, values))
       if not i:
@@ -479,6 +486,28 @@ def _run_phase(step, phase, feed, values):
     return results, session.run(step.variables)
 
 
+def _jitter(step, phase, feed, values, results) -> Dict[str, float]:
+  """Tells how far inputs that are one unit away move outputs and loss."""
+  fetches = {'outputs': dict(phase.fetches['outputs'])}
+  known = {'outputs': dict(results['outputs'])}
+  if phase.fetches.get('loss') is not None:
+    fetches['outputs'][observation_lib.LOSS] = phase.fetches['loss']
+    known['outputs'][observation_lib.LOSS] = results['loss']
+  draws = dict(zip(phase.fetches['draws'], results['draws']))
+  with v1.Session(graph=step.graph, config=runner.session_config()) as session:
+    runner.assign(session, step.variables, values)
+    session.run(step.others)
+    return jitter.measure(
+      session,
+      fetches,
+      known,
+      feed,
+      draws,
+      values,
+      lambda moved: runner.assign(session, step.variables, moved),
+    )
+
+
 def _merge(found: Dict[str, Any], results: Dict[str, Any]) -> None:
   for kind, items in results.items():
     if kind in found and isinstance(items, dict):
@@ -492,7 +521,7 @@ def _merge(found: Dict[str, Any], results: Dict[str, Any]) -> None:
 def _observe(step, found, values) -> observation_lib.StepObservation:
   by_name = {v.op.name: value for v, value in zip(step.variables, values)}
   updates = [
-    _observe_update(update, gradients, rate, by_name)
+    _observe_update(update, gradients, rate, by_name, step.recording)
     for update, gradients, rate in zip(
       found['updates'], found['gradients'], found['rates']
     )
@@ -509,10 +538,15 @@ def _observe(step, found, values) -> observation_lib.StepObservation:
     updates=updates,
     variables={v.op.name: by_name[v.op.name] for v in step.model},
     slots=_slots(step, by_name),
+    state={
+      name: value
+      for name, value in by_name.items()
+      if name not in {v.op.name for v in step.model}
+    },
   )
 
 
-def _observe_update(update, gradients, rate, by_name):
+def _observe_update(update, gradients, rate, by_name, recording):
   present = iter(gradients)
   counter = update.global_step
   return observation_lib.UpdateObservation(
@@ -523,7 +557,21 @@ def _observe_update(update, gradients, rate, by_name):
     },
     learning_rate=rate[0] if rate else None,
     step=_counted(counter, by_name),
+    made=recording.line_of(update.optimizer),
+    scheduled=_line_of_rate(update.optimizer),
+    applied=update.line,
+    operations=assignments.operations(
+      [_operation_of(update.operation)],
+      {variable.op.name: variable.op.name for variable in update.variables},
+    ),
   )
+
+
+def _line_of_rate(optimizer):
+  rate = optimizers.learning_rate_of(optimizer)
+  if not tensors.is_tensor(rate):
+    return source.SourceLine()
+  return source.user_line_of_stack(compat.op_stack(rate.op))
 
 
 def _counted(counter: Any, by_name) -> Optional[int]:

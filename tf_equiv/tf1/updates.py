@@ -2,9 +2,12 @@
 
 import contextlib
 import dataclasses
-from typing import Any, List, Set
+from typing import Any, Dict, List, Set
 
 import tensorflow as tf
+
+from tf_equiv import compat_optimizers
+from tf_equiv.tf1 import source
 
 v1 = tf.compat.v1
 
@@ -19,6 +22,7 @@ class Update:
     variables: the variables, in the same order.
     global_step: the variable that counts the updates, or None.
     operation: what the call returned.
+    line: line of user code that applied them.
   """
 
   optimizer: Any
@@ -26,6 +30,7 @@ class Update:
   variables: List[Any]
   global_step: Any
   operation: Any
+  line: source.SourceLine = source.SourceLine()
 
 
 @dataclasses.dataclass
@@ -36,11 +41,25 @@ class Recording:
     updates: calls of `apply_gradients`, in order.
     averages: objects of `tf.train.ExponentialMovingAverage` that were applied.
     owned: names of further variables that are no part of the model.
+    lines: line of user code that made an optimizer or a schedule, by its id.
   """
 
   updates: List[Update] = dataclasses.field(default_factory=list)
   averages: List[Any] = dataclasses.field(default_factory=list)
   owned: Set[str] = dataclasses.field(default_factory=set)
+  lines: Dict[int, source.SourceLine] = dataclasses.field(default_factory=dict)
+  _made: List[Any] = dataclasses.field(default_factory=list, repr=False)
+
+  def note(self, made: Any) -> None:
+    """Notes where an optimizer or a schedule is being made."""
+    line = source.user_line(2, made)
+    if line.filename and id(made) not in self.lines:
+      self.lines[id(made)] = line
+      self._made.append(made)  # As long as it lives its id is its own.
+
+  def line_of(self, made: Any) -> source.SourceLine:
+    """Returns where an optimizer was made, an empty line if not known."""
+    return self.lines.get(id(made), source.SourceLine())
 
   def averages_of(self, variable: Any) -> List[Any]:
     """Returns the moving averages that are kept of a variable."""
@@ -72,6 +91,7 @@ def recorded():
         [variable for _, variable in pairs],
         global_step,
         operation,
+        source.user_line(2),
       )
     )
     return operation
@@ -85,7 +105,8 @@ def recorded():
   optimizer_class.apply_gradients = recording_apply_gradients
   average_class.apply = recording_apply
   try:
-    yield recording
+    with compat_optimizers.made(recording.note):
+      yield recording
   finally:
     optimizer_class.apply_gradients = apply_gradients
     average_class.apply = apply

@@ -55,14 +55,19 @@ def capture(
       forward.set(weights_for(observed))
     forward.restart = lambda: seeds.repeat(draws)
     graph, inputs, found = _traced(forward)
-    feeds, variables = _captured(graph, forward, observed)
+    backends = model_lib.backend_variables(forward.variables)
+    names = {
+      id(backend): spec.name
+      for spec, backend in zip(observed.variables, backends, strict=True)
+    }
+    feeds, variables = taken(graph, forward.watched(), names)
     behind = forward.behind() if found['losses'] else []
   paths = dict(nest.flatten(inputs))
   feeds.update(
     (paths[path].name, value.numpy())
     for path, value in nest.flatten(forward.inputs)
   )
-  return capture_lib.Capture(
+  captured = capture_lib.Capture(
     'TF2',
     graph,
     capture_lib.targets_of(
@@ -73,38 +78,67 @@ def capture(
     variables,
     forward.layer_lines,
   )
+  if plan.updates:
+    labels = {
+      spec.name: (capture_lib.UPDATED, spec.name)
+      for spec in observed.variables
+      if not spec.trainable
+    }
+    capture_lib.add_assignments(captured, graph.get_operations(), labels)
+  return captured
 
 
 def _traced(forward):
-  """Traces the forward pass; see `compat.traced_graph`.
+  """Traces the forward pass.
 
   Converting Python control flow takes longer than all the rest, and most models
   have none that depends on tensors. Without the conversion that raises.
   """
-  for forward.autograph in (False, True):
-    try:
-      return compat.traced_graph(forward, forward.inputs)
-    except Exception as error:
-      if not forward.autograph:
-        _log.info('tracing again, with AutoGraph', exc_info=True)
-        continue
-      if isinstance(error, errors.EquivalenceError):
-        raise
-      lines = str(error).strip().splitlines()
-      raise CannotTraceError(
-        '%s: %s' % (type(error).__name__, lines[0] if lines else '')
-      ) from error
+  forward.autograph = False
+  try:
+    return compat.traced_graph(forward, forward.inputs)
+  except Exception:
+    _log.info('tracing again, with AutoGraph', exc_info=True)
+  forward.autograph = True
+  return traced(forward, forward.inputs)
 
 
-def _captured(graph, forward, observed):
-  """Returns what the graph takes from outside: constants and variables."""
-  watched = forward.watched()
+def traced(function: Any, inputs: Any) -> tuple[Any, Any, Any]:
+  """Traces a function of nests of tensors; see `compat.traced_graph`.
+
+  Returns:
+    (graph, nest of placeholders, what the function returned).
+
+  Raises:
+    CannotTraceError: if that is not possible.
+  """
+  try:
+    return compat.traced_graph(function, inputs)
+  except errors.EquivalenceError:
+    raise
+  except Exception as error:
+    lines = str(error).strip().splitlines()
+    raise CannotTraceError(
+      '%s: %s' % (type(error).__name__, lines[0] if lines else '')
+    ) from error
+
+
+def taken(graph: Any, watched: list[Any], names: dict[int, str]):
+  """Returns what a traced graph takes from outside.
+
+  Args:
+    graph: the graph.
+    watched: the variables that it may read.
+    names: what a variable is called, by its id; others go by their own name.
+
+  Returns:
+    (values of constants by name of the tensor, (name, value) of variables by
+    name of the op that stands for them).
+
+  Raises:
+    CannotTraceError: if it takes something else.
+  """
   by_handle = {id(v.handle): v for v in watched}
-  backends = model_lib.backend_variables(forward.variables)
-  names = {
-    id(backend): spec.name
-    for spec, backend in zip(observed.variables, backends, strict=True)
-  }
   feeds, variables = {}, {}
   for outside, inside in compat.captured_tensors(graph):
     if outside.dtype != tf.resource:

@@ -65,6 +65,8 @@ class CreatedVariable:
     owner: the layer that asked for it, as 'name (Class)', or ''.
     variable: the variable, or None where its creation was refused.
     initial_value: its value when created, or None where it has none yet.
+    initializer: the function that makes its initial value, None if it was
+      given a finished one.
     internal: whether it is a counter of Keras' own and no weight.
     random_state: whether it is the state of a `tf.random.Generator`, which
       every draw changes.
@@ -79,6 +81,7 @@ class CreatedVariable:
   owner: str = ''
   variable: Any = None
   initial_value: np.ndarray | None = None
+  initializer: Any = None
   internal: bool = False
   random_state: bool = False
 
@@ -112,9 +115,12 @@ def record_created_variables(seeds: Any = None):
     The list.
   """
   created = []  # type: List[CreatedVariable]
+  layers = []  # type: List[tuple[Any, source.SourceLine]]
 
   def creator(next_creator, **kwargs):
-    record = _describe(kwargs)
+    record = _describe(kwargs, layers)
+    if callable(kwargs.get('initial_value')):
+      record.initializer = kwargs['initial_value']
     variable = next_creator(**kwargs)
     record.variable = variable
     record.name = variable.name.split(':')[0]
@@ -132,7 +138,13 @@ def record_created_variables(seeds: Any = None):
     created.append(record)
     return variable
 
-  with compat.variable_creators_kept(), tf.variable_creator_scope(creator):
+  def note(layer):
+    layers.append((layer, source.user_line(2, layer)))
+
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(compat.keras_layers_seen(note))
+    stack.enter_context(compat.variable_creators_kept())
+    stack.enter_context(tf.variable_creator_scope(creator))
     yield created
 
 
@@ -224,9 +236,14 @@ def _causes(created: list[CreatedVariable]) -> list[str]:
   return [c for c in _ADVICE if any(r.cause == c for r in created)]
 
 
-def _describe(kwargs) -> CreatedVariable:
-  """Reads a creator's arguments and the stack below it."""
-  cause, owner, internal = _cause()
+def _describe(kwargs, layers=()) -> CreatedVariable:
+  """Reads a creator's arguments and the stack below it.
+
+  Args:
+    kwargs: the arguments.
+    layers: (layer, line that made it) of the Keras layers that were seen.
+  """
+  cause, owner, internal, called = _cause()
   dtype = kwargs.get('dtype')
   shape = kwargs.get('shape')
   if shape is None and not callable(kwargs.get('initial_value')):
@@ -241,7 +258,11 @@ def _describe(kwargs) -> CreatedVariable:
     shape=shape,
     dtype=tf.as_dtype(dtype).name if dtype else 'unknown dtype',
     trainable=True if trainable is None else bool(trainable),
-    line=source.user_line(3),
+    # What creates a layer says more of its variables than what calls it.
+    line=next(
+      (line for layer, line in layers if layer is called and line.filename),
+      source.user_line(3),
+    ),
     cause=cause,
     owner=owner,
     internal=internal or _INTERNAL_NAME in (kwargs.get('name') or ''),
@@ -250,9 +271,14 @@ def _describe(kwargs) -> CreatedVariable:
 
 
 def _cause():
-  """Walks out to the user's line; returns (cause, owner, is internal)."""
+  """Walks out to the user's line.
+
+  Returns:
+    (cause, owner, whether it is internal, the Keras layer that library code
+    called, None if the user's own code creates the variable).
+  """
   frame = sys._getframe(3)
-  cause, owner, internal = TF_VARIABLE, '', False
+  cause, owner, internal, called = TF_VARIABLE, '', False, None
   while frame is not None:
     filename, function = frame.f_code.co_filename, frame.f_code.co_name
     if not source.is_library_file(filename) and not compat.is_autograph_file(
@@ -265,14 +291,16 @@ def _cause():
       cause = GET_VARIABLE
       # The shim has a store of its own; TF1's forgets, in eager execution.
       if type(caller).__name__ == '_VariableStore' and _is_tf2():
-        return UNDECORATED, owner, internal
+        return UNDECORATED, owner, internal, None
     if cause in (TF_VARIABLE, GET_VARIABLE) and caller is not None:
       if compat.is_legacy_layer(caller):
-        return LEGACY_LAYER, _layer_name(caller), internal
+        return LEGACY_LAYER, _layer_name(caller), internal, None
       if cause == TF_VARIABLE and compat.is_keras_object(caller):
         cause, owner = KERAS_LAYER, _layer_name(caller)
+    if function == '__call__' and called is None:
+      called = caller if compat.is_keras_object(caller) else None
     frame = frame.f_back
-  return cause, owner, internal
+  return cause, owner, internal, called
 
 
 def _is_tf2() -> bool:

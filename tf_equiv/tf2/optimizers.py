@@ -228,6 +228,13 @@ def iterations_of(optimizer: Any) -> int | None:
   return int(optimizer.iterations.numpy())
 
 
+def counters_of(optimizer: Any) -> list[Any]:
+  """Returns the variable that counts the updates, in a list; [] for v1."""
+  optimizer = compat_optimizers.inner(optimizer)
+  counter = getattr(optimizer, 'iterations', None)
+  return [] if counter is None else [counter]
+
+
 def build(optimizer: Any, variables: list[Any]) -> None:
   """Creates all slots, which must not happen inside of a `tf.function`."""
   if compat_optimizers.is_v1(optimizer):

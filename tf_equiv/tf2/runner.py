@@ -302,12 +302,21 @@ def _loaded(function, forward, arguments) -> Callable:
   return variants.explained(variants.SAVED_MODEL, loaded)
 
 
+def note_layer(lines: dict[str, source.SourceLine], layer: Any) -> None:
+  """Notes where a Keras layer was made, by its name."""
+  line = source.user_line(4, layer)
+  if line.filename:
+    lines[layer.name] = line
+
+
 class _Forward:
   """The forward pass of a model, with losses and gradients as wanted."""
 
   def __init__(self, program, plan, observed, created):
     self.layer_lines: dict[str, source.SourceLine] = {}
-    with compat.keras_layers_seen(self._note_layer):
+    with compat.keras_layers_seen(
+      lambda layer: note_layer(self.layer_lines, layer)
+    ):
       self.model = build_model(program)
     self.inputs = input_tensors(plan.inputs)
     self.variables = []
@@ -320,11 +329,6 @@ class _Forward:
     self._program, self._plan = program, plan
     self._observed, self._created = observed, created
     observed.takes_training = program.takes_training(self.model)
-
-  def _note_layer(self, layer) -> None:
-    line = source.user_line(3)
-    if line.filename:
-      self.layer_lines[layer.name] = line
 
   @property
   def observed(self) -> observation_lib.Observation:

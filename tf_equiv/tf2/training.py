@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat, compat_optimizers
-from tf_equiv.tf1 import errors, nest, tensors, user_code
+from tf_equiv.tf1 import errors, nest, source, tensors, user_code
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import runner as tf1_runner
@@ -33,12 +33,14 @@ class _Update:
     variables: the variables.
     gradients: their gradients after clipping, None where not connected.
     learning_rate: what the update used, None where unknown.
+    line: line of user code that applied them.
   """
 
   optimizer: Any
   variables: list[Any]
   gradients: list[Any]
   learning_rate: Any
+  line: source.SourceLine = source.SourceLine()
 
 
 def run(
@@ -89,7 +91,7 @@ def run(
     )
     recording = stack.enter_context(updates_lib.recorded())
     batches = [runner.input_tensors(batch) for batch in plan.batches]
-    trainer = _Trainer(program, runner.build_model(program), recording)
+    trainer = Trainer(program, runner.build_model(program), recording)
     trainer.create_variables(batches[0])
     of_model = trainer.without_optimizers(created)
     variables = runner.describe_variables(observed, trainer.model, of_model)
@@ -131,15 +133,21 @@ def run(
   return observed
 
 
-class _Trainer:
-  """A model, its optimizers, and the training step."""
+class Trainer:
+  """A model, its optimizers, and the training step.
+
+  Attributes:
+    model: the model.
+    structure: what the outputs look like, once a step was taken.
+    optimizers: what build_tf2_optimizer returned last.
+  """
 
   def __init__(self, program, model, recording):
     self.model = model
     self.structure = None
     self._program = program
     self._recording = recording
-    self._optimizers = []
+    self.optimizers = []
     self._retired = []
     self._specs = []
     self._variables = []
@@ -151,14 +159,14 @@ class _Trainer:
       runner.call_model(self._program, self.model, batch, True)
       return
     self._build_optimizers()
-    self._retired = self._optimizers
+    self._retired = self.optimizers
     self.step(batch)
 
   def without_optimizers(self, created):
     """Leaves out the variables of optimizers and of moving averages."""
     owned = {
       id(variable)
-      for optimizer in (*self._optimizers, *self._retired)
+      for optimizer in (*self.optimizers, *self._retired)
       for variable in model_lib.backend_variables(
         optimizers_lib.variables_of(optimizer)
       )
@@ -183,7 +191,7 @@ class _Trainer:
         shadow.assign(backend)
     self._build_optimizers()
     if self._program.train is None:
-      (optimizer,) = self._optimizers
+      (optimizer,) = self.optimizers
       optimizers_lib.build(optimizer, self._trainable())
 
   def _trainable(self):
@@ -209,14 +217,14 @@ class _Trainer:
       )
     for optimizer in found:
       optimizers_lib.check_optimizer(optimizer)
-    self._optimizers = found
+    self.optimizers = found
 
   def step(self, inputs: Any) -> dict[str, Any]:
     """Takes one training step; returns its tensors.
 
     It may be traced into a `tf.function`; what is not a tensor is kept here.
     """
-    with _recorded(self._optimizers) as updates:
+    with _recorded(self.optimizers) as updates:
       if self._program.train is None:
         found = self._default_step(inputs)
       else:
@@ -238,7 +246,7 @@ class _Trainer:
     return found
 
   def _default_step(self, inputs):
-    program, (optimizer,) = self._program, self._optimizers
+    program, (optimizer,) = self._program, self.optimizers
     trainable = self._trainable()
     with tf.GradientTape() as tape:
       outputs = runner.call_model(program, self.model, inputs, True)
@@ -289,7 +297,7 @@ class _Trainer:
   def observe(self, found) -> observation_lib.StepObservation:
     """Turns what a step returned, and what it left behind, into arrays."""
     used = [id(update.optimizer) for update in self._layout]
-    for optimizer in self._optimizers:
+    for optimizer in self.optimizers:
       parts = optimizers_lib.parts_of(optimizer)
       if not any(id(part) in used for part in parts):
         raise errors.UsageError(
@@ -310,6 +318,11 @@ class _Trainer:
         },
         learning_rate=_value(rate),
         step=optimizers_lib.iterations_of(update.optimizer),
+        made=self._recording.line_of(compat_optimizers.inner(update.optimizer)),
+        scheduled=self._recording.line_of(
+          compat_optimizers.keras_schedule(update.optimizer)
+        ),
+        applied=update.line,
       )
       for update, gradients, rate in zip(
         self._layout, found['gradients'], found['rates'], strict=True
@@ -329,6 +342,14 @@ class _Trainer:
       },
       slots=self._slots(updates),
     )
+
+  def variable_names(self) -> list[list[str]]:
+    """Names of the variables of each update of the last step."""
+    names = self._names()
+    return [
+      [self._name(names, variable) for variable in update.variables]
+      for update in self._layout
+    ]
 
   def _names(self):
     backends = model_lib.backend_variables(self._variables)
@@ -430,7 +451,9 @@ def _recording(optimizer, original, is_keras_3, updates):
     gradients = optimizers_lib.clipped(optimizer, gradients, variables)
     rate = optimizers_lib.learning_rate_of(optimizer)
     rate = None if rate is None else tf.identity(tf.convert_to_tensor(rate))
-    updates.append(_Update(optimizer, list(variables), gradients, rate))
+    updates.append(
+      _Update(optimizer, list(variables), gradients, rate, source.user_line(3))
+    )
 
   def apply(grads, trainable_variables=None):
     grads = list(grads)

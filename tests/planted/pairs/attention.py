@@ -51,22 +51,28 @@ def block(
   with v1.variable_scope('block'):
     net = normalize(x) if norm == 'before' else x
     query, key, value = (
+      # FAULT: normalized_before
       split_heads(v1.layers.dense(net, _WIDTH, name=name))
       for name in ('query', 'key', 'value')
     )
+    # FAULT: scaled_by_width_of_all_heads, not_scaled
     scores = tf.matmul(query, key, transpose_b=True) / np.sqrt(scale)
     padding = padding[:, None, None, :]
     if mask == 'of queries':
       padding = tf.transpose(padding, [0, 1, 3, 2])
     if mask:
+      # FAULT: mask_of_queries_for_keys, mask_forgotten
       scores += -1e9 * padding
+    # FAULT: softmax_over_queries
     ends['weights'] = weights = tf.nn.softmax(scores, axis=axis)
     if training and rate:
+      # FAULT: attention_dropout_forgotten
       weights = v1.nn.dropout(weights, rate=rate)
     ends['heads'] = net = tf.matmul(weights, value)
     if heads == 'transposed':
       net = tf.transpose(net, [0, 2, 1, 3])
     net = tf.reshape(net, [_BATCH, _TIME, _WIDTH])
+    # FAULT: heads_merged_without_transposing
     ends['attended'] = v1.layers.dense(net, _WIDTH, name='output')
     net = x + ends['attended']
     ends['block'] = normalize(net) if norm == 'after' else net
@@ -85,13 +91,16 @@ class Block(tf.keras.Model):
   def __init__(self, epsilon=1e-12, inverted=False):
     super().__init__(name='block')
     self.attention = layers.MultiHeadAttention(_HEADS, _SIZE, name='attention')
+    # FAULT: epsilon_of_keras_layer_norm
     self.norm = layers.LayerNormalization(epsilon=epsilon, name='norm')
     self.inverted = inverted
 
   def call(self, inputs):
     x, padding = inputs['x'], inputs['padding']
     mask = padding > 0 if self.inverted else padding == 0
+    # FAULT: padding_mask_inverted
     attended = self.attention(x, x, attention_mask=mask[:, None])
+    # FAULT: epsilon_of_keras_layer_norm
     return {'attended': attended, 'block': self.norm(x + attended)}
 
 
@@ -123,6 +132,7 @@ def normalized_rewrite(layer, k=tf.keras):
   return lambda: k.Sequential(
     [
       k.layers.Conv2D(4, 3, use_bias=False, name='conv'),
+      # FAULT: layer_norm_of_each_pixel
       layer(),
       k.layers.ReLU(),
       k.layers.GlobalAveragePooling2D(),
@@ -167,6 +177,8 @@ class ImageNorm(layers.Layer):
 
 
 def _batch_norm(k=tf.keras, momentum=0.9, epsilon=1e-5, **arguments):
+  # FAULT: epsilon_of_keras_batch_norm, momentum_of_keras_batch_norm
+  # FAULT: biased_variance_of_keras_3
   return lambda: k.layers.BatchNormalization(
     momentum=momentum, epsilon=epsilon, name='norm', **arguments
   )
@@ -177,6 +189,7 @@ class NormInInference(layers.BatchNormalization):
 
   def call(self, x, training=None):
     del training
+    # FAULT: batch_norm_without_training_flag
     return super().call(x, training=False)
 
 
@@ -218,6 +231,7 @@ PAIRS = (
     pair.FORWARD,
     "first outputs['weights']",
     'scale',
+    culprit='TF1 1.732051, TF2 2.44949',
     **_BLOCK,
     build_tf2=_block(scale=_WIDTH),
   ),
@@ -225,6 +239,7 @@ PAIRS = (
     'not_scaled',
     pair.FORWARD,
     "first outputs['weights']",
+    culprit='TF1 1.732051, TF2 1',
     **_BLOCK,
     build_tf2=_block(scale=1),
   ),
@@ -232,6 +247,7 @@ PAIRS = (
     'mask_of_queries_for_keys',
     pair.FORWARD,
     "first outputs['weights']",
+    culprit='operand 1 holds the same numbers',
     **_BLOCK,
     build_tf2=_block(mask='of queries'),
   ),
@@ -239,6 +255,7 @@ PAIRS = (
     'mask_forgotten',
     pair.FORWARD,
     "first outputs['weights']",
+    culprit='-1e+09',
     **_BLOCK,
     build_tf2=_block(mask=''),
   ),
@@ -247,6 +264,7 @@ PAIRS = (
     pair.FORWARD,
     "first outputs['weights']",
     'axis',
+    culprit='shim/block/transpose_3',
     **_BLOCK,
     build_tf2=_block(axis=-2),
   ),
@@ -254,6 +272,7 @@ PAIRS = (
     'heads_merged_without_transposing',
     pair.FORWARD,
     "first outputs['attended']",
+    culprit='but in another order',
     **_BLOCK,
     build_tf2=_block(heads='as they are'),
   ),
@@ -261,6 +280,7 @@ PAIRS = (
     'normalized_before',
     pair.FORWARD,
     "first outputs['weights']",
+    culprit='TF2 reads shim/block/norm',
     **_BLOCK,
     build_tf2=_block(norm='before'),
   ),
@@ -270,6 +290,7 @@ PAIRS = (
     'because random numbers are drawn in another order',
     'only in TF1',
     'random_uniform[3x2x5x5]',
+    culprit='block/dropout',
     **_BLOCK,
     build_tf2=_block(rate=0.0),
   ),
@@ -277,6 +298,7 @@ PAIRS = (
     'padding_mask_inverted',
     pair.FORWARD,
     "first outputs['attended']",
+    culprit='block/attention/softmax/sub',
     **_BLOCK_IN_KERAS,
     build_tf2=lambda: Block(inverted=True),
   ),
@@ -285,6 +307,7 @@ PAIRS = (
     pair.FORWARD,
     "first outputs['block']",
     'epsilon',
+    culprit='only in TF1: 1e-12',
     **_BLOCK_IN_KERAS,
     build_tf2=lambda: Block(epsilon=1e-3),
   ),
@@ -292,6 +315,7 @@ PAIRS = (
     'layer_norm_of_each_pixel',
     pair.FORWARD,
     'Outputs differ',
+    culprit='TF1 [1, 2, 3], TF2 3',
     **_LAYER_NORM,
     build_tf2=normalized_rewrite(_layer_norm_of(-1)),
   ),
@@ -300,6 +324,7 @@ PAIRS = (
     pair.FORWARD,
     'Outputs differ',
     'epsilon',
+    culprit='epsilon: TF1 1e-05, TF2 0.001',
     **_BATCH_NORM,
     build_tf2=normalized_rewrite(_batch_norm(epsilon=1e-3)),
   ),
@@ -308,6 +333,7 @@ PAIRS = (
     pair.TRAINING,
     'Variables updated by the forward pass differ: 2 of 2',
     'momentum (decay) of batch normalization',
+    culprit='decay: TF1 0.9, TF2 0.99',
     **_BATCH_NORM,
     build_tf2=normalized_rewrite(_batch_norm(momentum=0.99)),
   ),
@@ -316,6 +342,7 @@ PAIRS = (
     pair.TRAINING,
     'Outputs differ',
     'training flag of batch normalization',
+    culprit='is_training: TF1 True',
     **_BATCH_NORM,
     build_tf2=normalized_rewrite(
       functools.partial(
@@ -328,6 +355,7 @@ PAIRS = (
     pair.TRAINING,
     '1 of 2, first sequential/norm/moving_variance',
     'n/(n-1)',
+    culprit='moving_variance is assigned by',
     **_BATCH_NORM,
     rename_variable=pair.below('sequential'),
     build_tf2=normalized_rewrite(_batch_norm(keras), keras),

@@ -43,9 +43,11 @@ class Averaged:
     variables = model.trainable_variables
     gradients = tape.gradient(loss, variables)
     if self.before:
+      # FAULT: averaged_before_the_update
       self.average.apply(variables)
     self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
     if not self.before:
+      # FAULT: decay_of_averaged_weights, average_starts_after_the_first_update
       self.average.apply(variables)
     return {'outputs': outputs}
 
@@ -68,18 +70,21 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 1 of 3 in the slots (moving average)',
     'dense/kernel',
+    culprit='decay: TF1 0.9, TF2 0.99',
     **Averaged(decay=0.99).methods(),
   ),
   pair.faulty(
     'averaged_before_the_update',
     pair.UPDATES,
     'Training parts at step 1 of 3 in the slots (moving average)',
+    culprit='dense/kernel is assigned by ExponentialMovingAverage',
     **Averaged(before=True).methods(),
   ),
   pair.faulty(
     'average_starts_after_the_first_update',
     pair.UPDATES,
     'Training parts at step 1 of 3 in the slots (moving average)',
+    culprit='slots (moving average)',
     **Averaged(late=True).methods(),
   ),
 )

@@ -25,6 +25,7 @@ def slim_network(x, training):
     ends['conv1'] = slim.conv2d(
       x, 4, 3, stride=2, normalizer_fn=slim.batch_norm, scope='conv1'
     )
+  # FAULT: relu_of_slim_forgotten
   ends['conv2'] = slim.conv2d(ends['conv1'], 5, 3, rate=2, scope='conv2')
   ends['logits'] = slim.fully_connected(
     slim.flatten(ends['conv2']), 2, activation_fn=None, scope='logits'
@@ -40,16 +41,20 @@ def slim_rewrite(
   def build():
     x = tf.keras.Input([9, 9, 3])
     ends = {}
+    # FAULT: bias_beside_normalizer
     net = layers.Conv2D(
       4, 3, strides=2, padding='same', use_bias=bias, name='conv1'
     )(x)
+    # FAULT: gamma_that_slim_leaves_out
     norm = layers.BatchNormalization(
       momentum=0.999, epsilon=1e-3, scale=gamma, name='conv1/BatchNorm'
     )
+    # FAULT: relu_before_batch_norm
     both = [norm, layers.ReLU()]
     for layer in both if normalized_first else both[::-1]:
       net = layer(net)
     ends['conv1'] = net
+    # FAULT: relu_of_slim_forgotten, dilation_forgotten
     ends['conv2'] = layers.Conv2D(
       5, 3, dilation_rate=rate, padding='same', activation=relu, name='conv2'
     )(net)
@@ -73,6 +78,7 @@ def padded_network(x, training, fixed=True):
   del training
   if fixed:
     x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+  # FAULT: same_padding_with_stride
   net = v1.layers.conv2d(
     x,
     4,
@@ -113,6 +119,7 @@ class Decoder(tf.keras.Model):
     )
 
   def call(self, x):
+    # FAULT: transposed_convolution_cropped
     return self.up(x)[:, :7, :7]
 
 
@@ -136,6 +143,7 @@ def flattened_rewrite(permuted):
       layers.Conv2D(4, 3, activation='relu', name='conv'),
       *permute,
       layers.Flatten(),
+      # FAULT: flattened_channels_last
       layers.Dense(3, name='fc'),
     ]
   )
@@ -157,6 +165,7 @@ def activated_rewrite(activation, k=tf.keras):
   def build():
     x = k.Input([4])
     hidden = k.layers.Dense(6, name='hidden')(x)
+    # FAULT: leaky_relu_of_keras, exact_gelu, hard_sigmoid_of_keras_3
     hidden = k.layers.Activation(activation)(hidden)
     out = k.layers.Dense(2, name='out')(hidden)
     return k.Model(x, {'hidden': hidden, 'out': out})
@@ -213,8 +222,11 @@ class Bags(tf.keras.Model):
     words = tf.cast(ids > 0, tf.float32)[..., None]
     if not self.padding:
       words = tf.ones_like(words)
+    # FAULT: combiner_mean_for_sqrtn, padding_embedded
     total = tf.reduce_sum(self.table(ids) * words, axis=1)
+    # FAULT: combiner_mean_for_sqrtn
     logits = self.out(total / tf.reduce_sum(words, axis=1) ** self.power)
+    # FAULT: argmax_of_another_dtype
     return {'logits': logits, 'best': tf.argmax(logits, -1, self.best)}
 
 
@@ -289,6 +301,7 @@ PAIRS = (
     pair.FORWARD,
     "2 of 3, first outputs['conv2']",
     'activation',
+    culprit='only TF1 conv2/Relu',
     **_SLIM,
     build_tf2=slim_rewrite(relu=None),
   ),
@@ -297,6 +310,7 @@ PAIRS = (
     pair.VARIABLES,
     '1 extra in TF2',
     'conv1/bias  float32[4]',
+    culprit='conv1/bias',
     **_SLIM,
     build_tf2=slim_rewrite(bias=True),
   ),
@@ -305,6 +319,7 @@ PAIRS = (
     pair.VARIABLES,
     '1 extra in TF2',
     'conv1/BatchNorm/gamma  float32[4]',
+    culprit='conv1/BatchNorm/gamma',
     **_SLIM,
     build_tf2=slim_rewrite(gamma=True),
   ),
@@ -312,6 +327,7 @@ PAIRS = (
     'dilation_forgotten',
     pair.FORWARD,
     "2 of 3, first outputs['conv2']",
+    culprit='SpaceToBatchND',
     **_SLIM,
     build_tf2=slim_rewrite(rate=1),
   ),
@@ -319,6 +335,7 @@ PAIRS = (
     'relu_before_batch_norm',
     pair.FORWARD,
     "3 of 3, first outputs['conv1']",
+    culprit='only TF2 model/re_lu/Relu',
     **_SLIM,
     build_tf2=slim_rewrite(normalized_first=False),
   ),
@@ -327,6 +344,7 @@ PAIRS = (
     pair.FORWARD,
     'Outputs differ',
     'padding',
+    culprit='padding: TF1 VALID, TF2 SAME',
     **_PADDED,
     build_tf2=pair.shim(functools.partial(padded_network, fixed=False)),
   ),
@@ -334,6 +352,7 @@ PAIRS = (
     'transposed_convolution_cropped',
     pair.FORWARD,
     'Outputs differ',
+    culprit='TF2 [3, 8, 8, 4]',
     **_DECODER,
     build_tf2=lambda: Decoder(cropped=True),
   ),
@@ -341,6 +360,7 @@ PAIRS = (
     'flattened_channels_last',
     pair.FORWARD,
     'Outputs differ',
+    culprit='same numbers in both, but in another',
     **_FLATTENED,
     build_tf2=flattened_rewrite(False),
   ),
@@ -349,6 +369,7 @@ PAIRS = (
     pair.FORWARD,
     "first outputs['hidden']",
     'activation',
+    culprit='alpha: TF1 0.2, TF2 0.3',
     **_activated(tf.nn.leaky_relu),
     build_tf2=activated_rewrite(layers.LeakyReLU()),
   ),
@@ -357,6 +378,7 @@ PAIRS = (
     pair.FORWARD,
     "first outputs['hidden']",
     'activation',
+    culprit='0.044715',
     **_activated(_gelu),
     build_tf2=activated_rewrite('gelu'),
   ),
@@ -365,6 +387,7 @@ PAIRS = (
     pair.FORWARD,
     "first outputs['hidden']",
     'activation',
+    culprit='numbers only in TF2: 3, 6',
     **_activated(_hard_sigmoid),
     **_KERAS_3,
     build_tf2=activated_rewrite('hard_sigmoid', keras),
@@ -373,6 +396,7 @@ PAIRS = (
     'combiner_mean_for_sqrtn',
     pair.FORWARD,
     "first outputs['logits']",
+    culprit='embedding_lookup_sparse',
     **_BAGS,
     build_tf2=lambda: Bags(power=1.0),
   ),
@@ -380,6 +404,7 @@ PAIRS = (
     'padding_embedded',
     pair.FORWARD,
     "first outputs['logits']",
+    culprit='dense_to_sparse/Where',
     **_BAGS,
     build_tf2=lambda: Bags(padding=False),
   ),
@@ -387,6 +412,7 @@ PAIRS = (
     'argmax_of_another_dtype',
     pair.FORWARD,
     "outputs['best']: TF1 int64[4], TF2 int32[4]",
+    culprit='ArgMax',
     **_BAGS,
     build_tf2=lambda: Bags(best=tf.int32),
   ),

@@ -15,11 +15,12 @@ train = v1.train
 class OwnLoop:
   """A network with weight decay; only its last layer is trained."""
 
-  def __init__(self, all_layers=False, decay=True):
+  def __init__(self, all_layers=False, decay=True, decoupled=None):
     self.all_layers, self.decay = all_layers, decay
+    self.decoupled = decoupled
 
   def build_tf2_optimizer(self):
-    self.optimizer = base.sgd()
+    self.optimizer = tf.keras.optimizers.SGD(0.1, weight_decay=self.decoupled)
     return self.optimizer
 
   def train_tf1(self, inputs):
@@ -41,7 +42,9 @@ class OwnLoop:
         loss += tf.add_n(model.losses)
     layer = model if self.all_layers else model.layers[-1]
     variables = layer.trainable_variables
+    # FAULT: regularization_left_out_of_loop, coupled_decay_became_decoupled
     gradients = tape.gradient(loss, variables)
+    # FAULT: all_layers_trained
     self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
     return {'outputs': outputs}
 
@@ -132,6 +135,7 @@ class Adversaries:
       ]
       gradients = tape.gradient(loss, variables)
       pairs = zip(gradients, variables, strict=True)
+      # FAULT: adversaries_swapped, generator_first
       self.optimizers[key].apply_gradients(pairs)
       found[key + '_loss'] = loss
     return found
@@ -158,6 +162,7 @@ PAIRS = (
     pair.UPDATES,
     'an optimizer of TF2 trains it, but none of TF1',
     'hidden/kernel',
+    culprit='TF1 does not train hidden/bias',
     **OwnLoop(all_layers=True).methods(),
   ),
   pair.faulty(
@@ -165,12 +170,22 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 1 of 3 in the gradients: 1 of 2',
     'out/kernel',
+    culprit='only TF1 gradients/out/kernel/Regularizer',
     **OwnLoop(decay=False).methods(),
+  ),
+  pair.faulty(
+    'coupled_decay_became_decoupled',
+    pair.UPDATES,
+    'Training parts at step 1 of 3 in the gradients: 1 of 2',
+    'The weight_decay=0.1 of the TF2 optimizer is decoupled',
+    culprit='only TF1 gradients/out/kernel/Regularizer',
+    **OwnLoop(decay=False, decoupled=0.1).methods(),
   ),
   pair.faulty(
     'adversaries_swapped',
     pair.UPDATES,
     'Training parts at step 1 of 3 in',
+    culprit='order of updates: TF1 trains discriminator',
     **Adversaries(trains=_SWAPPED).methods(),
   ),
   pair.faulty(
@@ -178,6 +193,7 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 1 of 3 in',
     'discriminator_loss',
+    culprit='order of updates: TF1 trains discriminator',
     **Adversaries(order=('generator', 'discriminator')).methods(),
   ),
 )

@@ -37,6 +37,7 @@ def classifier_rewrite(activation=None):
   return lambda: tf.keras.Sequential(
     [
       layers.Lambda(lambda inputs: inputs['x']),
+      # FAULT: softmax_twice
       layers.Dense(_CLASSES, activation, name='logits'),
     ]
   )
@@ -52,6 +53,7 @@ def _keras_cross_entropy(smoothing=0.1, weighted=True):
   """Weighted as TF1 does it: by the mean over weights that are not zero."""
 
   def compute_loss(logits, inputs):
+    # FAULT: label_smoothing_forgotten, weights_forgotten
     loss = tf.keras.losses.CategoricalCrossentropy(
       from_logits=True, label_smoothing=smoothing, reduction='none'
     )(inputs['labels'], logits)
@@ -67,6 +69,8 @@ def _keras_loss(loss, weighted=True):
 
   def compute_loss(logits, inputs):
     weights = inputs['weights'] if weighted else None
+    # FAULT: probabilities_for_logits, mean_over_batch_for_nonzero_weights
+    # FAULT: mean_square_for_half_of_sum, cosine_similarity_for_distance
     return loss(inputs['labels'], logits, sample_weight=weights)
 
   return compute_loss
@@ -92,6 +96,7 @@ def _weighted_sigmoid_by_hand(negative):
 
   def compute_loss(logits, inputs):
     labels = inputs['labels']
+    # FAULT: negative_labels_weighted
     loss = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
     weighted = 1 - labels if negative else labels
     return tf.reduce_mean(loss * (1 + 2.0 * weighted))
@@ -109,6 +114,7 @@ def _huber(logits, inputs):
 
 def _keras_huber(**arguments):
   def compute_loss(logits, inputs):
+    # FAULT: delta_of_huber_forgotten
     return tf.keras.losses.Huber(**arguments)(3 * inputs['labels'], logits)
 
   return compute_loss
@@ -129,6 +135,7 @@ def regularized(x, training, scale=2e-2, hidden=True, output=True):
   net = slim.fully_connected(
     x, 6, weights_regularizer=decay if hidden else None, scope='hidden'
   )
+  # FAULT: regularizer_forgotten
   return slim.fully_connected(
     net,
     2,
@@ -143,6 +150,7 @@ def regularized_rewrite(scale):
 
   def dense(units, name, activation=None):
     l2 = tf.keras.regularizers.L2(scale)
+    # FAULT: l2_without_half, factor_of_regularizer
     return layers.Dense(units, activation, kernel_regularizer=l2, name=name)
 
   return lambda: tf.keras.Sequential(
@@ -178,6 +186,7 @@ def q_network(inputs, training, stop=True):
   target = 1.0 + 0.9 * best
   return {
     'now': values(inputs['now']),
+    # FAULT: stop_gradient_lost
     'target': tf.stop_gradient(target) if stop else target,
   }
 
@@ -215,6 +224,7 @@ def _ctc(logits, inputs):
 
 def _ctc_of_tf2(blank):
   def compute_loss(logits, inputs):
+    # FAULT: blank_of_ctc_first
     loss = tf.nn.ctc_loss(
       inputs['labels'], logits, [2, 2], [_TIME, _TIME], blank_index=blank
     )
@@ -280,6 +290,7 @@ PAIRS = (
     pair.GRADIENTS,
     _LOSS,
     'compute_loss',
+    culprit='categorical_crossentropy',
     **_of(_sparse_cross_entropy, _keras_loss(_CATEGORICAL(), weighted=False)),
   ),
   pair.faulty(
@@ -287,6 +298,7 @@ PAIRS = (
     pair.FORWARD,
     'Outputs differ',
     'activation',
+    culprit='logits/Softmax',
     **_of(
       _sparse_cross_entropy,
       _keras_loss(_CATEGORICAL(from_logits=True), weighted=False),
@@ -297,6 +309,7 @@ PAIRS = (
     'label_smoothing_forgotten',
     pair.GRADIENTS,
     _LOSS,
+    culprit='0.03333333, 0.9',
     **_of(_cross_entropy, _keras_cross_entropy(smoothing=0.0)),
   ),
   pair.faulty(
@@ -304,6 +317,7 @@ PAIRS = (
     pair.GRADIENTS,
     _LOSS,
     'reduction of the loss',
+    culprit='num_present',
     **_of(
       _cross_entropy,
       _keras_loss(_CATEGORICAL(from_logits=True, label_smoothing=0.1)),
@@ -313,12 +327,14 @@ PAIRS = (
     'weights_forgotten',
     pair.GRADIENTS,
     _LOSS,
+    culprit='operands: TF1 has 2, TF2 has 1',
     **_of(_cross_entropy, _keras_cross_entropy(weighted=False)),
   ),
   pair.faulty(
     'negative_labels_weighted',
     pair.GRADIENTS,
     _LOSS,
+    culprit='logistic_loss',
     **_of(_weighted_sigmoid, _weighted_sigmoid_by_hand(negative=True)),
   ),
   pair.faulty(
@@ -326,6 +342,7 @@ PAIRS = (
     pair.GRADIENTS,
     _LOSS,
     'reduction of the loss',
+    culprit='TF1 L2Loss',
     **_of(
       _half_square,
       _keras_loss(tf.keras.losses.MeanSquaredError(), weighted=False),
@@ -335,12 +352,14 @@ PAIRS = (
     'delta_of_huber_forgotten',
     pair.GRADIENTS,
     _LOSS,
+    culprit='huber_loss/',
     **_of(_huber, _keras_huber()),
   ),
   pair.faulty(
     'cosine_similarity_for_distance',
     pair.GRADIENTS,
     _LOSS,
+    culprit='cosine_similarity',
     **_of(
       _cosine,
       _keras_loss(tf.keras.losses.CosineSimilarity(), weighted=False),
@@ -351,15 +370,27 @@ PAIRS = (
     pair.FORWARD,
     'Regularization losses differ',
     'half of the sum of squares',
+    culprit='TF1 0.02, TF2 0.04',
     **_REGULARIZED,
     rename_variable=_slim_name,
     build_tf2=regularized_rewrite(2e-2),
+  ),
+  pair.faulty(
+    'factor_of_regularizer',
+    pair.FORWARD,
+    'Regularization losses differ',
+    'The factor of the regularizer is 0.02 in TF1 and 0.03 in TF2',
+    culprit='TF1 0.02, TF2 0.03',
+    **_REGULARIZED,
+    rename_variable=_slim_name,
+    build_tf2=regularized_rewrite(1.5e-2),
   ),
   pair.faulty(
     'regularizer_forgotten',
     pair.FORWARD,
     'Regularization losses differ',
     'out/weights: TF2 has no such regularization loss',
+    culprit='only TF1 regularizes out/weights',
     **_REGULARIZED,
     build_tf2=pair.shim(functools.partial(regularized, output=False)),
   ),
@@ -368,6 +399,7 @@ PAIRS = (
     pair.GRADIENTS,
     'Gradients differ: 4 of 4',
     'tf.stop_gradient',
+    culprit='only TF1 stops the gradient',
     **_Q_LEARNING,
     build_tf2=pair.shim(functools.partial(q_network, stop=False)),
     compute_loss=_temporal_difference,
@@ -376,6 +408,7 @@ PAIRS = (
     'blank_of_ctc_first',
     pair.GRADIENTS,
     _LOSS,
+    culprit='only TF1 CTCLoss',
     **_SPEECH,
     compute_loss_tf2=_ctc_of_tf2(0),
   ),

@@ -101,6 +101,7 @@ def descent():
 
 
 def sgd():
+  # FAULT: momentum_forgotten
   return optimizers.SGD(0.1)
 
 
@@ -122,6 +123,7 @@ def _by_global_norm(gradients):
 
 
 def _by_norm(gradients):
+  # FAULT: clipped_one_by_one, not_clipped
   return [tf.clip_by_norm(gradient, 0.1) for gradient in gradients]
 
 
@@ -131,6 +133,7 @@ def _by_value(gradients):
 
 def _biases_faster(gradients):
   """As `gradient_multipliers` of tf_slim: biases learn twice as fast."""
+  # FAULT: multipliers_of_gradients_forgotten
   return [(2.0 if len(g.shape) == 1 else 1.0) * g for g in gradients]
 
 
@@ -164,6 +167,7 @@ class Embedding(tf.Module):
 def _dense_by_overwriting(gradients):
   """Makes gradients dense, but keeps one of the values of each row only."""
   return [
+    # FAULT: repeated_rows_overwritten
     tf.tensor_scatter_nd_update(
       tf.zeros(g.dense_shape), g.indices[:, None], g.values
     )
@@ -216,13 +220,38 @@ PAIRS = (
     'epsilon_of_adam',
     pair.UPDATES,
     'epsilon (TF1 1e-08, TF2 1e-07)',
+    culprit='epsilon (TF1 1e-08, TF2 1e-07)',
+    # FAULT: epsilon_of_adam
     **_of(_adam, lambda: optimizers.Adam(0.01)),
+  ),
+  pair.faulty(
+    'beta_of_adam',
+    pair.UPDATES,
+    'Training parts at step 1 of 3 in the slots (second moment)',
+    'pass beta_2=0.999 to Adam',
+    culprit='beta_2: AdamOptimizer 0.999, Adam 0.99',
+    **_of(
+      _adam,
+      # FAULT: beta_of_adam
+      lambda: optimizers.Adam(0.01, beta_2=0.99, epsilon=1e-8),
+    ),
+  ),
+  pair.faulty(
+    'another_momentum',
+    pair.UPDATES,
+    'Training parts at step 2 of 3 in the slots (momentum)',
+    'pass momentum=0.9 to SGD',
+    culprit='momentum: MomentumOptimizer 0.9, SGD 0.8',
+    # FAULT: another_momentum
+    **_of(_momentum, lambda: optimizers.SGD(0.1, momentum=0.8)),
   ),
   pair.faulty(
     'nesterov_forgotten',
     pair.UPDATES,
     'Training parts at step 1 of 3 in the variables',
     'nesterov: MomentumOptimizer True, SGD False',
+    culprit='nesterov: MomentumOptimizer True',
+    # FAULT: nesterov_forgotten
     **_of(_nesterov, lambda: optimizers.SGD(0.1, momentum=0.9)),
   ),
   pair.faulty(
@@ -230,6 +259,7 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 2 of 3 in the variables',
     'MomentumOptimizer momentum, SGD gradient descent',
+    culprit='kind: MomentumOptimizer momentum',
     **_of(_momentum, sgd),
   ),
   pair.faulty(
@@ -237,6 +267,8 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 1 of 3 in the slots (mean square)',
     'starts its mean square at one',
+    culprit='slots (mean square)',
+    # FAULT: rms_prop_from_zeros
     **_of(_rms_prop, lambda: optimizers.RMSprop(0.01, rho=0.9, epsilon=1e-10)),
   ),
   pair.faulty(
@@ -244,6 +276,8 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 1 of 3 in the slots (mean square)',
     'RMSPropOptimizer 0.9',
+    culprit='rho: RMSPropOptimizer 0.9',
+    # FAULT: decay_of_rms_prop
     **_of(_rms_prop, lambda: RMSpropFromOnes(0.01, rho=0.99, epsilon=1e-10)),
   ),
   pair.faulty(
@@ -251,20 +285,26 @@ PAIRS = (
     pair.UPDATES,
     'in the slots (accumulator)',
     'initial_accumulator_value: AdagradOptimizer 1.0, Adagrad 0.1',
+    culprit='initial_accumulator_value',
+    # FAULT: initial_accumulator_of_adagrad
     **_of(_adagrad, lambda: optimizers.Adagrad(0.1)),
   ),
   pair.faulty(
     'default_learning_rate',
     pair.UPDATES,
     'Training parts at step 1 of 3 in learning rate of AdagradOptimizer',
+    culprit='learning rate of AdagradOptimizer',
+    # FAULT: default_learning_rate
     **_of(_adagrad, lambda: optimizers.Adagrad(initial_accumulator_value=1.0)),
   ),
   pair.faulty(
     'weight_decay_twice',
     pair.UPDATES,
     'weight_decay: GradientDescentOptimizer',
+    culprit='weight_decay: ',
     **_of(
       descent,
+      # FAULT: weight_decay_twice
       lambda: optimizers.SGD(0.1, weight_decay=0.1),
       build_tf1=functools.partial(network, decay=0.1),
       build_tf2=rewrite(decay=0.1),
@@ -275,6 +315,7 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 1 of 3 in the gradients',
     'clip',
+    culprit='TF2 clip_by_norm',
     **_of(
       descent,
       sgd,
@@ -286,8 +327,10 @@ PAIRS = (
     'clipped_by_value_of_optimizer',
     pair.UPDATES,
     'Training parts at step 1 of 3 in the gradients',
+    culprit='TF2 clip_by_norm',
     **_of(
       descent,
+      # FAULT: clipped_by_value_of_optimizer
       lambda: optimizers.SGD(0.1, clipnorm=0.1),
       clip_gradients_tf1=_by_value,
     ),
@@ -296,6 +339,7 @@ PAIRS = (
     'not_clipped',
     pair.UPDATES,
     'Training parts at step 1 of 3 in the gradients',
+    culprit='only TF1 clip_by_norm',
     **_of(descent, sgd, clip_gradients_tf1=_by_norm),
   ),
   pair.faulty(
@@ -303,6 +347,7 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 1 of 3 in the gradients: 2 of 4',
     'hidden/bias',
+    culprit='op: TF1 Mul',
     **_of(descent, sgd, clip_gradients_tf1=_biases_faster),
   ),
   pair.faulty(
@@ -310,6 +355,7 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 1 of 3 in the gradients',
     'embedding/table',
+    culprit='TensorScatterUpdate',
     **_EMBEDDING,
     clip_gradients_tf2=_dense_by_overwriting,
   ),

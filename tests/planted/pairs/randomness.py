@@ -31,12 +31,16 @@ def network(
     if not (training or always):
       return net
     if scaled:
+      # FAULT: dropout_moved, dropout_in_inference
       return v1.nn.dropout(net, rate=rate)
+    # FAULT: dropout_not_scaled
     return net * tf.cast(tf.random.uniform([4, 6]) >= rate, tf.float32)
 
   net = x
   if dropout_first:
     net = dropout(net)
+  # FAULT: normal_for_truncated_normal, deviation_of_initializer
+  # FAULT: default_initializer
   net = v1.layers.dense(
     net,
     6,
@@ -55,6 +59,7 @@ def scaled_by_variance(x, training, distribution='truncated_normal'):
   initializer = v1.variance_scaling_initializer(
     2.0, mode='fan_in', distribution=distribution
   )
+  # FAULT: distribution_of_variance_scaling
   return v1.layers.dense(x, 6, kernel_initializer=initializer, name='dense')
 
 
@@ -69,12 +74,14 @@ class Rewritten(tf.keras.Model):
       kernel_initializer=v1.truncated_normal_initializer(0, 0.5),
       name='hidden',
     )
+    # FAULT: keep_prob_for_rate, another_dropout_rate
     self.dropout = layers.Dropout(rate)
     self.out = layers.Dense(3, name='out')
     self.out_first = out_first
 
   def call(self, x, training=None):
     if self.out_first:
+      # FAULT: layers_built_in_another_order
       self.out(tf.zeros([1, 6]))
     net = self.dropout(self.hidden(x), training=training)
     return self.out(net)
@@ -85,6 +92,7 @@ def keras_3_rewrite(rate=0.25, dropout_first=False):
 
   def build():
     hidden = keras.layers.Dense(6, 'relu', name='hidden')
+    # FAULT: keep_prob_for_rate_in_keras_3, dropout_moved_in_keras_3
     both = [hidden, keras.layers.Dropout(rate)]
     return keras.Sequential(
       [
@@ -110,6 +118,7 @@ def channels(x, training, whole=True):
 
 def channels_rewrite(layer):
   """Returns a `build_tf2` of the same in Keras."""
+  # FAULT: noise_shape_lost
   return lambda: tf.keras.Sequential(
     [
       layers.Conv2D(6, 3, name='conv'),
@@ -129,10 +138,12 @@ def autoencoder(x, training, half=True, noise='normal', in_inference=True):
   log_variance = v1.layers.dense(net, 2, name='log_variance')
   if training or in_inference:
     epsilon = (
+      # FAULT: uniform_noise_for_normal
       tf.random.normal([4, 2])
       if noise == 'normal'
       else tf.random.uniform([4, 2])
     )
+    # FAULT: deviation_is_half_the_log_variance, no_noise_in_inference
     net = mean + tf.exp((0.5 if half else 1.0) * log_variance) * epsilon
   else:
     net = mean
@@ -155,6 +166,7 @@ class Autoencoder(tf.keras.Model):
     net = self.encoder(x)
     mean, log_variance = self.mean(net), self.log_variance(net)
     if self.transposed:
+      # FAULT: noise_of_generator_transposed
       epsilon = tf.transpose(self.generator.normal([2, 4]))
     else:
       epsilon = self.generator.normal([4, 2])
@@ -172,6 +184,7 @@ def disturbed(x, training, deviation=0.5, uses=2):
     x += first
   net = v1.layers.dense(x, 5, tf.nn.tanh, name='dense')
   if training:
+    # FAULT: same_noise_used_twice
     net += deviation * tf.random.normal([4, 5]) if uses == 2 else first
   return net
 
@@ -225,6 +238,7 @@ PAIRS = (
     'first hidden/kernel',
     'truncated_normal[5x6] initial value of hidden/kernel',
     'same initializers',
+    culprit='initializer: TF1 TruncatedNormal, TF2 RandomNormal',
     **_NETWORK,
     build_tf2=_of(network, initializer=v1.random_normal_initializer(0, 0.5)),
   ),
@@ -233,6 +247,7 @@ PAIRS = (
     pair.INITIAL,
     'Initial weights differ: 1 of 4, first hidden/kernel',
     'same initializers',
+    culprit='stddev: TF1 0.5, TF2 1',
     **_NETWORK,
     build_tf2=_of(network, initializer=v1.truncated_normal_initializer()),
   ),
@@ -241,6 +256,7 @@ PAIRS = (
     pair.INITIAL,
     'Initial weights differ: 1 of 4, first hidden/kernel',
     'random_uniform[5x6]',
+    culprit='initializer: TF1 TruncatedNormal, TF2 RandomUniform',
     **_NETWORK,
     build_tf2=_of(network, initializer=v1.glorot_uniform_initializer()),
   ),
@@ -248,6 +264,7 @@ PAIRS = (
     'distribution_of_variance_scaling',
     pair.INITIAL,
     'Initial weights differ: 1 of 2, first dense/kernel',
+    culprit='initializer: TF1 TruncatedNormal, TF2 RandomUniform',
     **_VARIANCE,
     build_tf2=_of(scaled_by_variance, distribution='uniform'),
   ),
@@ -256,6 +273,7 @@ PAIRS = (
     pair.INITIAL,
     'because random numbers are drawn in another order',
     'initial value of out/kernel: TF1 draw 1, TF2 draw 0',
+    culprit='initial value of out/kernel: TF1 draw 1, TF2 draw 0',
     **_NETWORK,
     build_tf2=lambda: Rewritten(out_first=True),
     rename_variable=pair.below('net'),
@@ -265,8 +283,19 @@ PAIRS = (
     pair.TRAINING,
     'Outputs differ',
     'rate against keep_prob',
+    culprit='TF1 1.333333, TF2 4',
     **_NETWORK,
     build_tf2=lambda: Rewritten(rate=0.75),
+    rename_variable=pair.below('net'),
+  ),
+  pair.faulty(
+    'another_dropout_rate',
+    pair.TRAINING,
+    'Outputs differ',
+    'The dropout rate is 0.25 in TF1 and 0.5 in TF2',
+    culprit='TF1 1.333333, TF2 2',
+    **_NETWORK,
+    build_tf2=lambda: Rewritten(rate=0.5),
     rename_variable=pair.below('net'),
   ),
   pair.faulty(
@@ -274,6 +303,7 @@ PAIRS = (
     pair.TRAINING,
     'Outputs differ',
     'rate against keep_prob',
+    culprit='TF1 1.333333, TF2 4',
     **_KERAS_3,
     build_tf2=keras_3_rewrite(rate=0.75),
   ),
@@ -283,6 +313,7 @@ PAIRS = (
     'Outputs differ',
     'uniform float32[4, 6] in dropout/random_uniform in TF1',
     'uniform float32[4, 5] in TF2',
+    culprit='stateless_dropout',
     **_KERAS_3,
     build_tf2=keras_3_rewrite(dropout_first=True),
   ),
@@ -290,6 +321,7 @@ PAIRS = (
     'noise_of_generator_transposed',
     pair.FORWARD,
     "first outputs['sample']",
+    culprit='only TF2 vae/transpose',
     **_GENERATOR,
     build_tf2=lambda: Autoencoder(transposed=True),
   ),
@@ -298,6 +330,7 @@ PAIRS = (
     pair.TRAINING,
     'Outputs differ',
     'dropout',
+    culprit='numbers only in TF1: 1.333333',
     **_NETWORK,
     build_tf2=_of(network, scaled=False),
   ),
@@ -307,6 +340,7 @@ PAIRS = (
     'because random numbers are drawn in another order',
     'was moved',
     'randomness.py:',
+    culprit='random_uniform[4x6] in dropout',
     **_NETWORK,
     build_tf2=_of(network, dropout_first=True),
   ),
@@ -316,6 +350,7 @@ PAIRS = (
     'Outputs differ',
     'only in TF2',
     'random_uniform[4x6]',
+    culprit='only TF2 shim/dropout/',
     **_NETWORK,
     build_tf2=_of(network, always=True),
   ),
@@ -325,13 +360,16 @@ PAIRS = (
     'Outputs differ',
     'random_uniform[3x1x1x6]',
     'random_uniform[3x4x4x6]',
+    culprit='dropout/GreaterEqual',
     **_CHANNELS,
+    # FAULT: noise_shape_lost
     build_tf2=channels_rewrite(layers.Dropout(0.4)),
   ),
   pair.faulty(
     'deviation_is_half_the_log_variance',
     pair.FORWARD,
     "first outputs['sample']",
+    culprit='TF1 0.5, TF2 1',
     **_AUTOENCODER,
     build_tf2=_of(autoencoder, half=False),
   ),
@@ -341,6 +379,7 @@ PAIRS = (
     "first outputs['sample']",
     'random_normal[4x2]',
     'random_uniform[4x2]',
+    culprit='only TF1 random_normal/mul',
     **_AUTOENCODER,
     build_tf2=_of(autoencoder, noise='uniform'),
   ),
@@ -349,6 +388,7 @@ PAIRS = (
     pair.FORWARD,
     "first outputs['sample']",
     'only in TF1',
+    culprit='only TF1 reads log_variance/bias',
     **_AUTOENCODER,
     build_tf2=_of(autoencoder, in_inference=False),
   ),
@@ -357,6 +397,7 @@ PAIRS = (
     pair.TRAINING,
     'Outputs differ',
     'only in TF1',
+    culprit='only TF1 random_normal_1/mul',
     **_DISTURBED,
     build_tf2=_of(disturbed, uses=1),
   ),

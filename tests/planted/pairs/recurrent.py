@@ -19,6 +19,7 @@ _CELL = 'rnn/basic_lstm_cell'
 def lstm(x, training, cell=v1.nn.rnn_cell.BasicLSTMCell, **arguments):
   """Outputs and last state of an LSTM."""
   del training
+  # FAULT: peepholes_lost
   outputs, state = v1.nn.dynamic_rnn(
     cell(_UNITS, **arguments), x, dtype=tf.float32
   )
@@ -36,6 +37,7 @@ class KerasLSTM(tf.keras.Model):
     )
 
   def call(self, x):
+    # FAULT: forget_bias_forgotten, gates_in_the_order_of_tf1, states_exchanged
     outputs, h, c = self.lstm(x)
     if self.exchanged:  # as if they came in the order of TF1
       c, h = h, c
@@ -67,6 +69,7 @@ def graph_lstm(x, training):
 def graph_lstm_rewrite(**arguments):
   """Returns a `build_tf2` of the same layer."""
   return lambda: tf.keras.Sequential(
+    # FAULT: hard_sigmoid_became_sigmoid
     [layers.LSTM(_UNITS, name='lstm', **arguments)]
   )
 
@@ -81,12 +84,17 @@ def gru(x, training):
   return v1.nn.dynamic_rnn(cell, x, dtype=tf.float32)[0]
 
 
-def gru_rewrite(reset_after):
+def gru_rewrite(reset_after, **arguments):
   """Returns a `build_tf2` of the same in Keras."""
   return lambda: tf.keras.Sequential(
     [
+      # FAULT: gru_reset_after, gru_of_another_activation
       layers.GRU(
-        _UNITS, return_sequences=True, reset_after=reset_after, name='gru'
+        _UNITS,
+        return_sequences=True,
+        reset_after=reset_after,
+        name='gru',
+        **arguments,
       )
     ]
   )
@@ -142,6 +150,7 @@ class Lengths(tf.keras.Model):
 
   def call(self, inputs):
     mask = tf.sequence_mask(inputs['lengths'], _TIME)
+    # FAULT: lengths_ignored, last_output_of_padded_sequence
     return self.lstm(inputs['x'], mask=mask if self.masked else None)
 
 
@@ -170,6 +179,7 @@ class BothDirections(tf.keras.Model):
     backwards = self.backwards(x)
     if self.turned_back:
       backwards = tf.reverse(backwards, axis=[1])
+    # FAULT: backward_outputs_not_turned_back
     return tf.concat([self.forwards(x), backwards], axis=-1)
 
 
@@ -197,7 +207,9 @@ def stack(x, training, residual=True, keep=0.75, time_major=False):
   if residual:
     second = rnn_cell.ResidualWrapper(second)
   cell = rnn_cell.MultiRNNCell([first, second])
+  # FAULT: batch_and_time_exchanged
   x = tf.unstack(x, axis=0 if time_major else 1)
+  # FAULT: residual_wrapper_lost, keep_prob_as_rate
   outputs, _ = v1.nn.static_rnn(cell, x, dtype=tf.float32)
   return tf.stack(outputs, axis=0 if time_major else 1)
 
@@ -267,6 +279,7 @@ PAIRS = (
     'forget_bias_forgotten',
     pair.FORWARD,
     "first outputs['c']",
+    culprit='bias holds the same numbers in both',
     **_LSTM,
     convert_variable=converters.LSTM(_CELL, _KERAS_CELL, 0.0).convert,
     build_tf2=KerasLSTM,
@@ -275,6 +288,7 @@ PAIRS = (
     'gates_in_the_order_of_tf1',
     pair.FORWARD,
     "first outputs['c']",
+    culprit='has its columns in the order of TF1',
     **_LSTM,
     convert_variable=_split_only,
     build_tf2=KerasLSTM,
@@ -283,6 +297,7 @@ PAIRS = (
     'states_exchanged',
     pair.FORWARD,
     "TF1 outputs['c'] equals TF2 outputs['h']",
+    culprit="TF1 outputs['c'] equals TF2 outputs['h']",
     **_LSTM,
     convert_variable=_CONVERTER.convert,
     build_tf2=lambda: KerasLSTM(exchanged=True),
@@ -291,6 +306,7 @@ PAIRS = (
     'hard_sigmoid_became_sigmoid',
     pair.FORWARD,
     'Outputs differ',
+    culprit='only in TF2: Sigmoid',
     **_GRAPH_LSTM,
     build_tf2=graph_lstm_rewrite(),
   ),
@@ -299,6 +315,7 @@ PAIRS = (
     pair.VARIABLES,
     '3 missing in TF2',
     'rnn/lstm_cell/w_f_diag  float32[4]',
+    culprit='rnn/lstm_cell/w_f_diag',
     make_inputs=_SEQUENCES,
     build_tf1=functools.partial(
       lstm, cell=v1.nn.rnn_cell.LSTMCell, use_peepholes=True
@@ -312,14 +329,25 @@ PAIRS = (
     'gru_reset_after',
     pair.FORWARD,
     'Outputs differ',
+    culprit='one row in TF1, two in TF2',
     **_GRUS,
     convert_variable=_gru_with_two_biases,
     build_tf2=gru_rewrite(True),
   ),
   pair.faulty(
+    'gru_of_another_activation',
+    pair.FORWARD,
+    'Outputs differ',
+    culprit='sequential/gru/',
+    **_GRUS,
+    convert_variable=_GRU.convert,
+    build_tf2=gru_rewrite(False, activation='sigmoid'),
+  ),
+  pair.faulty(
     'lengths_ignored',
     pair.FORWARD,
     'Outputs differ',
+    culprit='net/lstm/',
     **_LENGTHS,
     build_tf1=lengths,
     build_tf2=lambda: Lengths(masked=False),
@@ -328,6 +356,7 @@ PAIRS = (
     'last_output_of_padded_sequence',
     pair.FORWARD,
     'Outputs differ',
+    culprit='net/lstm/',
     **_LENGTHS,
     build_tf1=functools.partial(lengths, last_output=True),
     build_tf2=Lengths,
@@ -336,6 +365,7 @@ PAIRS = (
     'backward_outputs_not_turned_back',
     pair.FORWARD,
     'Outputs differ',
+    culprit='only TF1 ReverseV2',
     **_BOTH,
     build_tf2=lambda: BothDirections(turned_back=False),
   ),
@@ -343,6 +373,7 @@ PAIRS = (
     'residual_wrapper_lost',
     pair.FORWARD,
     'Outputs differ',
+    culprit='multi_rnn_cell/cell_1_1/add',
     **_STACK,
     build_tf2=pair.shim(functools.partial(stack, residual=False)),
   ),
@@ -351,6 +382,7 @@ PAIRS = (
     pair.TRAINING,
     'Outputs differ',
     'rate against keep_prob',
+    culprit='cell_0/dropout/Mul',
     **_STACK,
     build_tf2=pair.shim(functools.partial(stack, keep=0.25)),
   ),
@@ -358,6 +390,7 @@ PAIRS = (
     'batch_and_time_exchanged',
     pair.FORWARD,
     'Outputs differ',
+    culprit='axis: TF1 1, TF2 0',
     make_inputs=pair.numbers(_TIME, _TIME, _FEATURES),
     build_tf1=stack,
     build_tf2=pair.shim(functools.partial(stack, time_major=True)),

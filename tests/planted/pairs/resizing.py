@@ -34,11 +34,13 @@ class Rewritten(tf.keras.Model):
     self.resize = resize
 
   def call(self, x):
+    # FAULT: doubled_by_interpolation, stride_of_slim_pooling
     net = self.head(self.resize(self.conv(x)))
     return {'map': net, 'mean': tf.reduce_mean(net, axis=[1, 2])}
 
 
 def _bilinear(x, **arguments):
+  # FAULT: align_corners_lost
   return v1.image.resize_bilinear(x, [9, 9], **arguments)
 
 
@@ -63,6 +65,8 @@ def _corners_by_hand(x):
 
 
 def _tf2_resize(method, size=(9, 9)):
+  # FAULT: bilinear_with_half_pixel_centers, nearest_with_half_pixel_centers
+  # FAULT: bicubic_of_another_kernel
   return lambda x: tf.image.resize(x, size, method)
 
 
@@ -88,6 +92,7 @@ def _average(x):
 
 def _average_padded(x):
   """Counts the zeros of the padding, too."""
+  # FAULT: average_counts_padding
   return tf.nn.avg_pool2d(
     tf.pad(x, [[0, 0], [0, 1], [0, 1], [0, 0]]), 3, 2, 'VALID'
   )
@@ -99,6 +104,7 @@ def _maximum(x):
 
 def _maximum_padded(x):
   """Takes the zeros of the padding for values."""
+  # FAULT: maximum_of_padding
   return tf.nn.max_pool2d(
     tf.pad(x, [[0, 0], [0, 1], [0, 1], [0, 0]]), 3, 2, 'VALID'
   )
@@ -110,6 +116,7 @@ def _slim_maximum(x):
 
 def _global_by_axes(*axes):
   def pool(x):
+    # FAULT: pooled_over_wrong_axes
     return tf.reduce_mean(x, axis=axes, keepdims=True)
 
   return pool
@@ -127,6 +134,7 @@ def _shuffle_by_hand(channels_first):
     depth = channels // 4
     if channels_first:
       x = tf.reshape(x, [n, height, width, depth, 2, 2])
+      # FAULT: depth_to_space_channels_first
       x = tf.transpose(x, [0, 1, 4, 2, 5, 3])
     else:
       x = tf.reshape(x, [n, height, width, 2, 2, depth])
@@ -187,60 +195,70 @@ PAIRS = (
     'bilinear_with_half_pixel_centers',
     pair.FORWARD,
     _MAP,
+    culprit='half_pixel_centers: TF1 False',
     **_of(_bilinear, rewritten=_tf2_resize('bilinear')),
   ),
   pair.faulty(
     'align_corners_lost',
     pair.FORWARD,
     _MAP,
+    culprit='align_corners: TF1 True, TF2 False',
     **_of(_align_corners, _bilinear),
   ),
   pair.faulty(
     'nearest_with_half_pixel_centers',
     pair.FORWARD,
     _MAP,
+    culprit='half_pixel_centers: TF1 False',
     **_of(_nearest, rewritten=_tf2_resize('nearest', (3, 3))),
   ),
   pair.faulty(
     'bicubic_of_another_kernel',
     pair.FORWARD,
     _MAP,
+    culprit='half_pixel_centers: TF1 False',
     **_of(_bicubic, rewritten=_tf2_resize('bicubic')),
   ),
   pair.faulty(
     'doubled_by_interpolation',
     pair.FORWARD,
     _MAP,
+    culprit='only TF1 ResizeNearestNeighbor',
     **_of(_double, rewritten=layers.UpSampling2D(2, interpolation='bilinear')),
   ),
   pair.faulty(
     'average_counts_padding',
     pair.FORWARD,
     _MAP,
+    culprit='only TF2 shim/Pad',
     **_of(_average, _average_padded),
   ),
   pair.faulty(
     'maximum_of_padding',
     pair.FORWARD,
     _MAP,
+    culprit='only TF2 shim/Pad',
     **_of(_maximum, _maximum_padded),
   ),
   pair.faulty(
     'stride_of_slim_pooling',
     pair.FORWARD,
     _MAP,
+    culprit='strides: TF1 [1, 2, 2, 1]',
     **_of(_slim_maximum, rewritten=layers.MaxPooling2D(3)),
   ),
   pair.faulty(
     'pooled_over_wrong_axes',
     pair.VARIABLES,
     'head/kernel: TF1 [3, 3, 4, 3], TF2 [3, 3, 1, 3]',
+    culprit='Mean',
     **_of(_global_by_axes(1, 2), _global_by_axes(2, 3)),
   ),
   pair.faulty(
     'depth_to_space_channels_first',
     pair.FORWARD,
     'Outputs differ',
+    culprit='only TF1 DepthToSpace',
     **_of_shuffles(_shuffle_by_hand(True)),
   ),
 )

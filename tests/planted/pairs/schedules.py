@@ -21,6 +21,7 @@ def _of(tf1, tf2, **methods):
   return {
     **base.NETWORK,
     'build_tf1_optimizer': lambda: train.GradientDescentOptimizer(tf1()),
+    # FAULT: rate_of_the_first_step_kept
     'build_tf2_optimizer': lambda: optimizers.SGD(tf2()),
     **methods,
   }
@@ -69,6 +70,7 @@ class WarmUp(schedules.LearningRateSchedule):
   def __call__(self, step):
     step = tf.cast(step, tf.float32)
     if not self.steps:
+      # FAULT: warm_up_forgotten
       return self.then(step)
     warm = 0.1 * (step + 1) / self.steps
     return tf.where(step < self.steps, warm, self.then(step))
@@ -82,6 +84,7 @@ class Transformer(schedules.LearningRateSchedule):
 
   def __call__(self, step):
     step = tf.cast(step, tf.float32) + self.offset
+    # FAULT: steps_counted_from_one
     return 8**-0.5 * tf.minimum(step**-0.5, step * 2**-1.5)
 
 
@@ -97,9 +100,11 @@ class Loop:
 
   def train_tf1(self, inputs):
     step = _step()
+    # FAULT: steps_that_tf1_never_counted
     rate = train.exponential_decay(0.1, step, 2, 0.5)
     outputs = base.network(inputs, True)
     loss = base.square_error(outputs, inputs)
+    # FAULT: steps_that_tf1_never_counted
     operation = train.GradientDescentOptimizer(rate).minimize(
       loss, global_step=step if self.tf1_counts else None
     )
@@ -109,6 +114,7 @@ class Loop:
     with tf.GradientTape() as tape:
       outputs = model(inputs['x'], training=True)
       loss = base.square_error(outputs, inputs)
+    # FAULT: steps_counted_twice
     self.optimizer.minimize(loss, model.trainable_variables, tape)
     self.optimizer.iterations.assign_add(self.counts - 1)
     return {'outputs': outputs}
@@ -154,14 +160,18 @@ PAIRS = (
     pair.UPDATES,
     _rate_at(2),
     'TF1 0.100000001, TF2 0.0707',
+    culprit='only TF1 ExponentialDecay/Floor',
+    # FAULT: staircase_forgotten
     **_of(_stairs, lambda: schedules.ExponentialDecay(0.1, 2, 0.5)),
   ),
   pair.faulty(
     'decay_steps_in_epochs',
     pair.UPDATES,
     _rate_at(3),
+    culprit='TF1 2, TF2 20',
     **_of(
       _stairs,
+      # FAULT: decay_steps_in_epochs
       lambda: schedules.ExponentialDecay(0.1, 20, 0.5, staircase=True),
     ),
   ),
@@ -170,8 +180,10 @@ PAIRS = (
     pair.UPDATES,
     _rate_at(2),
     'TF1 0.05',
+    culprit='PiecewiseConstant',
     **_of(
       _piecewise,
+      # FAULT: boundary_one_step_late
       lambda: schedules.PiecewiseConstantDecay([1, 2], [0.1, 0.05, 0.01]),
     ),
   ),
@@ -179,36 +191,45 @@ PAIRS = (
     'alpha_of_cosine_forgotten',
     pair.UPDATES,
     _rate_at(2),
+    culprit='TF1 0.8, TF2 1',
+    # FAULT: alpha_of_cosine_forgotten
     **_of(_cosine, lambda: schedules.CosineDecay(0.1, 4)),
   ),
   pair.faulty(
     'power_of_polynomial_forgotten',
     pair.UPDATES,
     _rate_at(2),
+    culprit='TF1 2, TF2 1',
+    # FAULT: power_of_polynomial_forgotten
     **_of(_polynomial, lambda: schedules.PolynomialDecay(0.1, 2, 0.02)),
   ),
   pair.faulty(
     'restarts_forgotten',
     pair.UPDATES,
     _rate_at(2),
+    culprit='TF2 CosineDecay',
+    # FAULT: restarts_forgotten
     **_of(_restarts, lambda: schedules.CosineDecay(0.1, 1)),
   ),
   pair.faulty(
     'warm_up_forgotten',
     pair.UPDATES,
     _rate_at(1),
+    culprit='TF1 cond (',
     **_of(_warm_up, lambda: WarmUp(0)),
   ),
   pair.faulty(
     'steps_counted_from_one',
     pair.UPDATES,
     _rate_at(1),
+    culprit='numbers only in TF2: 2',
     **_of(_transformer, lambda: Transformer(2.0)),
   ),
   pair.faulty(
     'rate_of_the_first_step_kept',
     pair.UPDATES,
     _rate_at(3),
+    culprit='TF1 ExponentialDecay',
     **_of(
       _stairs,
       lambda: float(
@@ -221,12 +242,30 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 2 of 3 in the slots (momentum)',
     'Keras multiplies each gradient',
+    culprit='slots (momentum)',
     **{
       **base.NETWORK,
       'build_tf1_optimizer': lambda: _momentum(_piecewise()),
+      # FAULT: momentum_under_a_schedule
       'build_tf2_optimizer': lambda: optimizers.SGD(
         schedules.PiecewiseConstantDecay([0, 1], [0.1, 0.05, 0.01]),
         momentum=0.9,
+      ),
+    },
+  ),
+  pair.faulty(
+    'another_momentum_under_a_schedule',
+    pair.UPDATES,
+    'Training parts at step 2 of 3 in the slots (momentum)',
+    'pass momentum=0.9 to SGD',
+    culprit='momentum: MomentumOptimizer 0.9, SGD 0.8',
+    **{
+      **base.NETWORK,
+      'build_tf1_optimizer': lambda: _momentum(_piecewise()),
+      # FAULT: another_momentum_under_a_schedule
+      'build_tf2_optimizer': lambda: optimizers.SGD(
+        schedules.PiecewiseConstantDecay([0, 1], [0.1, 0.05, 0.01]),
+        momentum=0.8,
       ),
     },
   ),
@@ -235,12 +274,14 @@ PAIRS = (
     pair.UPDATES,
     'Training parts at step 1 of 3 in step counter',
     'TF1 1, TF2 2',
+    culprit='step counter',
     **Loop(counts=2).methods(),
   ),
   pair.faulty(
     'steps_that_tf1_never_counted',
     pair.UPDATES,
     _rate_at(2),
+    culprit='worst TF1 0, TF2 1',
     **Loop(tf1_counts=False).methods(),
     rename_variable=lambda name: None if name == 'global_step' else name,
   ),

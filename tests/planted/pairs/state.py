@@ -34,6 +34,8 @@ def batch_norm_rewrite(trainable=True):
   """Returns a `build_tf2` of the same in Keras."""
 
   def build():
+    # FAULT: frozen_batch_norm_uses_moving_statistics
+    # FAULT: updates_that_tf1_never_ran
     norm = layers.BatchNormalization(momentum=0.9, name='norm')
     norm.trainable = trainable
     return tf.keras.Sequential(
@@ -57,6 +59,7 @@ class BatchNorm(tf.Module):
     self.kernel = tf.Variable(glorot([5, 6]), name='dense/kernel')
     self.gamma = tf.Variable(tf.ones([6]), name='norm/gamma')
     self.beta = tf.Variable(tf.zeros([6]), name='norm/beta')
+    # FAULT: moving_statistics_not_updated
     self.mean = tf.Variable(
       tf.zeros([6]), trainable=False, name='norm/moving_mean'
     )
@@ -73,6 +76,7 @@ class BatchNorm(tf.Module):
     if training:
       mean, variance = tf.nn.moments(net, [0])
       if self.mean_of_moving:  # gradients no longer flow through the moments
+        # FAULT: moments_are_constants_for_gradients
         mean, variance = tf.stop_gradient(mean), tf.stop_gradient(variance)
       if self.updates:
         for old, new in ((self.mean, mean), (self.variance, variance)):
@@ -134,7 +138,9 @@ class Observations(tf.Module):
         count = tf.cast(self.count, tf.float32)
         decay = tf.minimum(decay, (1 + count) / (10 + count))
       batch = tf.reduce_mean(x, axis=0)
+      # FAULT: decay_does_not_depend_on_updates, updated_in_inference
       self.mean.assign_sub((1 - decay) * (self.mean - batch))
+      # FAULT: counted_twice, updated_in_inference
       self.count.assign_add(self.counts)
     return net
 
@@ -152,6 +158,7 @@ class Baseline(tf.Module):
   def __call__(self, x, training=False):
     net = tf.matmul(x, self.kernel) + self.bias
     if training:
+      # FAULT: zero_debias_lost
       self.mean.assign_sub(0.01 * (self.mean - tf.reduce_mean(net, axis=0)))
     return net
 
@@ -173,6 +180,7 @@ def spectral(x, training):
   )
   v = tf.nn.l2_normalize(tf.matmul(u, kernel, transpose_b=True))
   new = tf.nn.l2_normalize(tf.matmul(v, kernel))
+  # FAULT: gradients_through_singular_vectors
   v, new = tf.stop_gradient(v), tf.stop_gradient(new)
   sigma = tf.matmul(tf.matmul(v, kernel), new, transpose_b=True)
   if training:
@@ -189,6 +197,7 @@ class Spectral(tf.Module):
     initial = v1.glorot_uniform_initializer()([5, 4])
     self.kernel = tf.Variable(initial, name='kernel')
     initial = v1.truncated_normal_initializer()([1, 4])
+    # FAULT: singular_vector_not_updated
     self.u = tf.Variable(initial, trainable=False, name='u')
     self.updates, self.stops = updates, stops
 
@@ -229,6 +238,7 @@ class CarriedState(tf.keras.layers.Layer):
 
   def build(self, shape):
     del shape
+    # FAULT: state_not_carried
     self.state = self.add_weight(
       name='state', shape=[4, 3], initializer='zeros', trainable=False
     )
@@ -271,6 +281,7 @@ PAIRS = (
     pair.TRAINING,
     'Outputs differ',
     'training flag of batch normalization',
+    culprit='norm/moving_variance',
     make_inputs=_X,
     build_tf1=functools.partial(batch_norm, trainable=False),
     build_tf2=batch_norm_rewrite(trainable=False),
@@ -279,7 +290,8 @@ PAIRS = (
     'moving_statistics_not_updated',
     pair.TRAINING,
     _UPDATED + ': 2 of 2',
-    'updates that one side leaves out',
+    'TF1 updates the variable in training (UPDATE_OPS), TF2 never does',
+    culprit='only TF1 assigns norm/moving_mean',
     **_BATCH_NORM,
     build_tf2=lambda: BatchNorm(updates=False),
   ),
@@ -289,6 +301,7 @@ PAIRS = (
     'Gradients differ',
     'first dense/kernel',
     'tf.stop_gradient',
+    culprit='only TF2 stops the gradient',
     **_BATCH_NORM,
     build_tf2=lambda: BatchNorm(mean_of_moving=True),
   ),
@@ -298,8 +311,20 @@ PAIRS = (
     'Training parts at step 1 of 3 in the variables that are not trained',
     'norm/moving_mean',
     'TF1 did not update it in this step',
+    culprit='only TF2 assigns norm/moving_mean',
     **_BATCH_NORM,
     tf1_update_ops=False,
+    build_tf2=batch_norm_rewrite(),
+  ),
+  pair.faulty(
+    'steps_on_constant_batches',
+    pair.UPDATES,
+    'Vacuous agreement proves nothing: in the first step',
+    'allow_vacuous=True',
+    culprit='rounding noise',
+    **_BATCH_NORM,
+    make_batch=lambda step: np.full([3, 5], 0.3 + step, np.float32),
+    compute_loss=lambda outputs, inputs: tf.reduce_mean((outputs - 1) ** 2),
     build_tf2=batch_norm_rewrite(),
   ),
   pair.faulty(
@@ -307,6 +332,7 @@ PAIRS = (
     pair.TRAINING,
     _UPDATED,
     'first mean',
+    culprit='only TF1 reads count',
     **_OBSERVATIONS,
     build_tf2=lambda: Observations(ramp=False),
   ),
@@ -315,6 +341,7 @@ PAIRS = (
     pair.TRAINING,
     _UPDATED,
     'first mean',
+    culprit='only TF1 reads batch/ExponentialMovingAverage/biased',
     make_inputs=_X,
     build_tf1=baseline,
     rename_variable=_observation_name,
@@ -325,6 +352,7 @@ PAIRS = (
     pair.TRAINING,
     _UPDATED + ': 1 of 2, first count',
     'TF1 1, TF2 2; must be equal',
+    culprit='count is assigned by',
     **_OBSERVATIONS,
     build_tf2=lambda: Observations(counts=2),
   ),
@@ -333,6 +361,7 @@ PAIRS = (
     pair.NEW_VARIABLES,
     '2 variable(s) changed by an inference call',
     'training flag',
+    culprit='count  int64',
     **_OBSERVATIONS,
     build_tf2=lambda: Observations(always=True),
   ),
@@ -340,7 +369,8 @@ PAIRS = (
     'singular_vector_not_updated',
     pair.TRAINING,
     _UPDATED + ': 1 of 1, first u',
-    'updates that one side leaves out',
+    'TF1 updates the variable in training (UPDATE_OPS), TF2 never does',
+    culprit='only TF1 assigns u',
     **_SPECTRAL,
     build_tf2=lambda: Spectral(updates=False),
   ),
@@ -349,6 +379,7 @@ PAIRS = (
     pair.GRADIENTS,
     'Gradients differ',
     'first kernel',
+    culprit='only TF1 stops the gradient of l2_normalize',
     **_SPECTRAL,
     build_tf2=lambda: Spectral(stops=False),
   ),
@@ -356,6 +387,7 @@ PAIRS = (
     'state_not_carried',
     pair.TRAINING,
     _UPDATED + ': 1 of 1, first carried/state',
+    culprit='only TF1 assigns state',
     **_CARRIED,
     build_tf2=lambda: CarriedState(carries=False),
   ),

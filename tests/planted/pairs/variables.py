@@ -31,6 +31,7 @@ def siamese(inputs, training, shared=True, scope='tower', name='fc'):
     with v1.variable_scope(
       scope if shared or not index else 'other', reuse=v1.AUTO_REUSE
     ):
+      # FAULT: shim_forgotten, towers_shared_by_mistake, another_scope
       return v1.layers.dense(x, 4, tf.nn.tanh, name=name)
 
   left, right = tower(inputs['left'], 0), tower(inputs['right'], 1)
@@ -44,6 +45,7 @@ class Siamese(tf.keras.Model):
     super().__init__(name='siamese')
     dense = functools.partial(tf.keras.layers.Dense, 4, 'tanh')
     self.left = dense(name='fc')
+    # FAULT: towers_no_longer_shared, towers_shared_by_mistake
     self.right = self.left if shared else dense(name='fc_right')
 
   def call(self, inputs):
@@ -64,6 +66,7 @@ class SiamesePerCall(tf.keras.Model):
   """Makes its Keras layer in each call."""
 
   def call(self, inputs):
+    # FAULT: keras_layer_per_call
     dense = tf.keras.layers.Dense(4, 'tanh', name='fc')
     left, right = dense(inputs['left']), dense(inputs['right'])
     return {'similarity': tf.reduce_sum(left * right, axis=-1)}
@@ -73,6 +76,7 @@ class Undecorated(tf.keras.layers.Layer):
   """The legacy code, called without the shim's decorator."""
 
   def call(self, inputs, training=None):
+    # FAULT: shim_forgotten
     return siamese(inputs, training)
 
 
@@ -104,11 +108,14 @@ class Tied(tf.Module):
     super().__init__(name='lm')
     glorot = v1.glorot_uniform_initializer()
     with self.name_scope:
+      # FAULT: embedding_frozen, pretrained_embedding_no_longer_frozen
       self.table = tf.Variable(
         glorot([_WORDS, _SIZE]), trainable=not frozen, name='table'
       )
+      # FAULT: variable_left_untracked
       weights = tf.Variable(glorot([_SIZE, _SIZE]), name='weights')
       if untied:
+        # FAULT: embedding_untied
         self.output = tf.Variable(glorot([_WORDS, _SIZE]), name='output')
       else:
         self.output = self.table
@@ -123,6 +130,7 @@ class Tied(tf.Module):
     net = tf.nn.embedding_lookup(self.table, ids)
     # As PyTorch does, which keeps kernels as [outputs, inputs].
     axis = 1 if self.turned else 0
+    # FAULT: square_kernel_not_turned
     net = tf.tanh(tf.tensordot(net, self.weights(), [[2], [axis]]))
     return tf.tensordot(net, self.output, [[2], [1]])
 
@@ -142,6 +150,7 @@ def regression(x, training):
     'age', [], tf.int64, v1.zeros_initializer(), trainable=False
   )
   kernel = v1.get_variable('kernel', [2, 5])
+  # FAULT: bias_forgotten
   bias = v1.get_variable('bias', [2], initializer=v1.zeros_initializer())
   net = tf.matmul(x, kernel, transpose_b=True) + bias
   return net / (1.0 + tf.cast(age, tf.float32))
@@ -154,7 +163,9 @@ class Regression(tf.Module):
     super().__init__()
     glorot = v1.glorot_uniform_initializer()
     age = tf.zeros([], age_dtype)
+    # FAULT: counter_of_another_dtype
     self.age = tf.Variable(age, trainable=False, name='age')
+    # FAULT: kernel_transposed
     self.kernel = tf.Variable(glorot(shape), name='kernel')
     if bias:
       self.bias = tf.Variable(tf.zeros([2]), name='bias')
@@ -169,6 +180,7 @@ class VariablePerCall(tf.Module):
   """Makes a variable where TF1 code made one in its graph."""
 
   def __call__(self, x):
+    # FAULT: tf_variable_per_call
     kernel = tf.Variable(v1.glorot_uniform_initializer()([2, 5]), name='kernel')
     return tf.matmul(x, kernel, transpose_b=True)
 
@@ -179,6 +191,7 @@ class VariablePerCall(tf.Module):
 def packed(x, training):
   """Products of queries and keys, weighting values."""
   del training
+  # FAULT: query_key_value_in_another_order
   parts = v1.layers.dense(x, 12, use_bias=False, name='qkv')
   query, key, value = tf.split(parts, 3, axis=-1)
   return tf.nn.softmax(query * key) * value
@@ -256,6 +269,7 @@ PAIRS = (
     "'kernel'",
     'variables.py:',
     'tf.Variable',
+    culprit="'kernel' float32[2x5], by tf.Variable",
     **_REGRESSION,
     build_tf2=VariablePerCall,
   ),
@@ -264,6 +278,7 @@ PAIRS = (
     pair.NEW_VARIABLES,
     'by Keras layer of fc (Dense)',
     'created in the call',
+    culprit='by Keras layer of fc (Dense)',
     **_SIAMESE,
     build_tf2=SiamesePerCall,
   ),
@@ -272,14 +287,17 @@ PAIRS = (
     pair.NEW_VARIABLES,
     "'dense_1/kernel'",
     'variable_scope',
+    culprit="'dense_1/kernel'",
     make_inputs=pair.numbers(4, 5),
     build_tf1=lambda x, training: v1.layers.dense(x, 3),
+    # FAULT: unnamed_layer_behind_shim
     build_tf2=pair.shim(lambda x, training: v1.layers.dense(x, 3)),
   ),
   pair.faulty(
     'shim_forgotten',
     pair.NEW_VARIABLES,
     'track_tf1_style_variables',
+    culprit="'tower/fc/kernel' float32[5x4], by get_variable",
     **_SIAMESE,
     build_tf2=Undecorated,
   ),
@@ -288,6 +306,7 @@ PAIRS = (
     pair.VARIABLES,
     '2 extra in TF2',
     'siamese/fc_right/kernel  float32[5,4]',
+    culprit='siamese/fc_right/kernel',
     **_SIAMESE,
     build_tf2=lambda: Siamese(shared=False),
     rename_variable=_siamese_name,
@@ -297,6 +316,7 @@ PAIRS = (
     pair.VARIABLES,
     '2 missing in TF2',
     'other/fc/kernel  float32[5,4]',
+    culprit='other/fc/kernel',
     make_inputs=_pairs_of_images,
     build_tf1=functools.partial(siamese, shared=False),
     build_tf2=Siamese,
@@ -308,6 +328,7 @@ PAIRS = (
     '2 missing in TF2, 2 extra in TF2',
     "'tower/fc/kernel': 'model/tower/fc/kernel'",
     'rename_variable',
+    culprit='model/tower/fc/kernel',
     **_SIAMESE,
     build_tf2=pair.shim(functools.partial(siamese, scope='model/tower')),
   ),
@@ -317,6 +338,7 @@ PAIRS = (
     '1 extra in TF2',
     'lm/output  float32[11,6]',
     'variables.py:',
+    culprit='lm/output',
     **_TIED,
     build_tf2=lambda: Tied(untied=True),
   ),
@@ -325,6 +347,7 @@ PAIRS = (
     pair.VARIABLES,
     '1 with another trainable flag',
     'lm/table: TF1 trainable=True, TF2 trainable=False',
+    culprit='lm/table: TF1 trainable=True',
     **_TIED,
     build_tf2=lambda: Tied(frozen=True),
   ),
@@ -332,6 +355,7 @@ PAIRS = (
     'pretrained_embedding_no_longer_frozen',
     pair.VARIABLES,
     'lm/table: TF1 trainable=False, TF2 trainable=True',
+    culprit='lm/table: TF1 trainable=False',
     make_inputs=_ids,
     build_tf1=functools.partial(tied, trainable=False),
     build_tf2=Tied,
@@ -342,6 +366,7 @@ PAIRS = (
     'created by TF2, but not among the variables of the model',
     'lm/weights  float32[6,6]',
     'attribute of the model',
+    culprit='lm/weights',
     **_TIED,
     build_tf2=lambda: Tied(hidden=True),
   ),
@@ -349,6 +374,7 @@ PAIRS = (
     'square_kernel_not_turned',
     pair.FORWARD,
     'Outputs differ',
+    culprit='only TF2 Tensordot/transpose',
     **_TIED,
     build_tf2=lambda: Tied(turned=True),
     weights='fixed',
@@ -358,6 +384,7 @@ PAIRS = (
     pair.VARIABLES,
     'kernel: TF1 [2, 5], TF2 [5, 2]  (transposed)',
     'convert_variable',
+    culprit='kernel: TF1 [2, 5], TF2 [5, 2]',
     **_REGRESSION,
     build_tf2=lambda: Regression(shape=(5, 2)),
   ),
@@ -365,6 +392,7 @@ PAIRS = (
     'counter_of_another_dtype',
     pair.VARIABLES,
     'age: TF1 int64, TF2 int32',
+    culprit='age: TF1 int64, TF2 int32',
     **_REGRESSION,
     build_tf2=lambda: Regression(age_dtype=tf.int32),
   ),
@@ -373,6 +401,7 @@ PAIRS = (
     pair.VARIABLES,
     '1 missing in TF2',
     'bias  float32[2]',
+    culprit='bias  float32[2]',
     **_REGRESSION,
     build_tf2=lambda: Regression(bias=False),
   ),
@@ -380,6 +409,7 @@ PAIRS = (
     'query_key_value_in_another_order',
     pair.FORWARD,
     'Outputs differ',
+    culprit='TF1 qkv/MatMul',
     **_PACKED,
     convert_variable=_unpack(['value', 'query', 'key']),
   ),

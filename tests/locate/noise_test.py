@@ -65,7 +65,7 @@ class RoundingTest(absltest.TestCase):
     self.assertIn('noise: the difference vanishes in float64', lines[1])
     grown = re.search(
       r'rounding grows (\S+)-fold in TF[12] at (shim/)?norm/FusedBatchNormV3 '
-      r'\(FusedBatchNormV3\)  at tests/locate/rounding_test.py:',
+      r'\(FusedBatchNormV3\)  at tests/locate/noise_test.py:',
       lines[2],
     )
     self.assertIsNotNone(grown, lines[2])

@@ -1,0 +1,53 @@
+"""Initializers are described by what they draw and their numbers."""
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from tf_equiv.tf1 import initializers, plan, runner
+
+v1 = tf.compat.v1
+
+
+def captured(initializer):
+  def build(inputs, training):
+    del training
+    w = v1.get_variable('w', [3, 2], initializer=initializer)
+    return tf.matmul(inputs, w)
+
+  inputs = np.ones([1, 3], np.float32)
+  return initializers.capture(runner.Program(build), plan.RunPlan(inputs))['w']
+
+
+class CaptureTest(parameterized.TestCase):
+  @parameterized.named_parameters(
+    (
+      'truncated',
+      v1.truncated_normal_initializer(0.5, 0.05),
+      'TruncatedNormal',
+      {'mean': 0.5, 'stddev': 0.05},
+    ),
+    (
+      'normal',
+      v1.random_normal_initializer(0.0, 0.1),
+      'RandomNormal',
+      {'mean': 0.0, 'stddev': 0.1},
+    ),
+    (
+      'uniform',
+      v1.random_uniform_initializer(-0.25, 0.5),
+      'RandomUniform',
+      {'min': -0.25, 'max': 0.5},
+    ),
+    ('zeros', v1.zeros_initializer(), 'constant', {'value': 0.0}),
+    ('constant', v1.constant_initializer(0.5), 'constant', {'value': 0.5}),
+  )
+  def test_describes(self, initializer, kind, numbers):
+    found = captured(initializer)
+    self.assertEqual(found.kind, kind)
+    self.assertEqual(found.numbers, numbers)
+    self.assertIn('initializers_test.py', found.line.filename)
+
+
+if __name__ == '__main__':
+  absltest.main()

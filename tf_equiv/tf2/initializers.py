@@ -1,0 +1,63 @@
+"""What initializes the variables of the TF2 side."""
+
+import contextlib
+from typing import Any
+
+import tensorflow as tf
+
+from tf_equiv.tf1 import initializers as initializers_lib
+from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf2 import model as model_lib
+from tf_equiv.tf2 import runner
+
+
+def capture(
+  program: runner.Program, plan: plan_lib.RunPlan
+) -> tuple[
+  dict[str, initializers_lib.Initializer], observation_lib.Observation
+]:
+  """Describes the initializers of TF2.
+
+  The model is built and called once. An initializer is a function, which is run
+  again in a graph of its own; of a `tf.Variable` that gets a finished value
+  only the line is known.
+
+  Args:
+    program: the user's TF2 code.
+    plan: what to run.
+
+  Returns:
+    (initializers by name of the variable, observation with `variables` and
+    `weights`).
+  """
+  observed = observation_lib.Observation('TF2')
+  with runner.environment(plan) as (_, created):
+    model = runner.build_model(program)
+    inputs = runner.input_tensors(plan.inputs)
+    runner.call_model(program, model, inputs, plan.training)
+    variables = runner.describe_variables(observed, model, created)
+    observed.weights = runner.initial_values(variables, created)
+  records = {id(record.variable): record for record in created}
+  found = {}
+  backends = model_lib.backend_variables(variables)
+  for spec, backend in zip(observed.variables, backends, strict=True):
+    record = records.get(id(backend))
+    if record is not None:
+      found[spec.name] = _describe(spec.name, record)
+  return found, observed
+
+
+def _describe(name: str, record: Any) -> initializers_lib.Initializer:
+  line, described = record.line, None
+  if callable(record.initializer):
+    # It may need what only eager execution has.
+    with contextlib.suppress(Exception), tf.Graph().as_default():
+      described = initializers_lib.of_tensor(
+        tf.convert_to_tensor(record.initializer())
+      )
+  if described is None:
+    return initializers_lib.Initializer(name, line=line)
+  return initializers_lib.Initializer(
+    name, described.kind, described.numbers, line
+  )
