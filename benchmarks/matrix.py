@@ -98,6 +98,7 @@ class Row:
     equal: how many of them are equal bit by bit.
     scale: the largest output of TF1.
     difference: largest difference of the outputs.
+    first: largest difference of the first output, the logits.
     floor: largest change of TF1's outputs when the inputs move by one unit in
       the last place, or None where they are no floating-point numbers.
     verdict: first line of what the assertion says; '' if it was not asked.
@@ -111,6 +112,7 @@ class Row:
   equal: int
   scale: float
   difference: float
+  first: float
   floor: float | None
   verdict: str
   versions: tuple[str, str]
@@ -120,7 +122,7 @@ class Row:
     floor = '' if self.floor is None else ', noise floor %.2g' % self.floor
     text = (
       '%s, %s (TF %s and %s): %d of %d weights bitwise equal; outputs up to '
-      '%.3g differ by %.2g%s; %.0f s'
+      '%.3g differ by %.2g, logits by %.2g%s; %.0f s'
       % (
         self.name,
         self.conditions,
@@ -129,6 +131,7 @@ class Row:
         self.weights,
         self.scale,
         self.difference,
+        self.first,
         floor,
         self.seconds,
       )
@@ -159,6 +162,7 @@ def compare(cls, seed_mode, training, judge=True) -> Row:
     sum(equal),
     max(float(np.max(np.abs(value))) for _, value in tf1.outputs),
     float(max(differences)),
+    float(differences[0]),
     max(tf1.jitter.values()) if tf1.jitter else None,
     _verdict(case, seed_mode, training) if judge else '',
     (tf1.environment['tensorflow'], tf2.environment['tensorflow']),

@@ -138,9 +138,35 @@ class Tests:
 
   def test_locating_without_a_failure(self):
     self.assertIsNone(self.locateDivergence().divergence)
-    self.epsilon = 1.000001e-3
+    self.epsilon = 1.001e-3
     verdict = self.locateDivergence(training=True)
     self.assertIn('legacy_nets.py', str(verdict))
+
+  def test_a_wrong_initializer(self):
+    build = self.build_tf2
+
+    def build_tf2():
+      model = build()
+      model.conv.kernel_initializer = tf.keras.initializers.HeNormal()
+      return model
+
+    self.build_tf2 = build_tf2
+    message = self._failure('assertForwardEquivalent', seed_mode='constant')
+    self.assertStartsWith(message, 'Initial weights differ: 1 of 8')
+    self.assertRegex(message, r'TF1 net/conv/kernel/.* at .*legacy_nets\.py')
+
+  def test_a_wrong_momentum_is_located_in_the_step(self):
+    build = self.build_tf2
+
+    def build_tf2():
+      model = build()
+      model.bn.momentum = 0.9
+      return model
+
+    self.build_tf2 = build_tf2
+    message = self._failure('assertTrainingEquivalent', steps=1)
+    self.assertStartsWith(message, 'Training parts at step 1 of 1 in')
+    self.assertRegex(message, r'TF1 net/bn/.*legacy_nets\.py:\d+')
 
   def test_a_checkpoint(self):
     with tempfile.TemporaryDirectory() as folder:
@@ -189,17 +215,26 @@ class Tests:
       return build(*arguments)
 
     self.assertVariablesMatch()  # It has started.
+    call = tf2_runner.call_model
+
+    def calling(*arguments):
+      order.append('call TF2')
+      return call(*arguments)
+
     with (
       mock.patch.object(interpreter_lib.Tf1Interpreter, 'wait', waiting),
       mock.patch.object(tf2_runner, 'build_model', building),
+      mock.patch.object(tf2_runner, 'call_model', calling),
     ):
-      self.assertForwardEquivalent()
-      self.assertVariablesMatch()
-    self.assertEqual(
-      order,
-      ['build TF2', 'wait for TF1', 'wait for TF1']
-      + ['build TF2', 'wait for TF1'],
-    )
+      for run in (
+        self.assertVariablesMatch,
+        self.assertForwardEquivalent,
+        lambda: self.assertForwardEquivalent(seed_mode='constant'),
+      ):
+        order.clear()
+        run()
+        self.assertEqual(order[:2], ['build TF2', 'call TF2'])
+        self.assertIn('wait for TF1', order)
 
 
 class SameInterpreterTest(Tests, Pair):

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tf_equiv.tf1 import initializers, plan, runner
+from tf_equiv.tf1 import graph, initializers, plan, program, runner
 
 v1 = tf.compat.v1
 
@@ -16,10 +16,23 @@ def captured(initializer):
     return tf.matmul(inputs, w)
 
   inputs = np.ones([1, 3], np.float32)
-  return initializers.capture(runner.Program(build), plan.RunPlan(inputs))['w']
+  return initializers.capture(program.Program(build), plan.RunPlan(inputs))['w']
 
 
 class CaptureTest(parameterized.TestCase):
+  def test_the_graph_can_be_run_afterwards(self):
+    def build(inputs, training):
+      del training
+      w = v1.get_variable('w', [3, 2], initializer=v1.zeros_initializer())
+      return tf.matmul(inputs, w)
+
+    wanted = plan.RunPlan(np.ones([1, 3], np.float32))
+    code = program.Program(build)
+    built = graph.build(code, wanted)
+    initializers.capture(code, wanted, built)
+    # Fixed weights are fed in the place of what the initializer computes.
+    self.assertLen(runner.run(code, wanted, built).outputs, 1)
+
   @parameterized.named_parameters(
     (
       'truncated',

@@ -15,7 +15,7 @@ from absl import flags
 
 from tf_equiv import compat
 from tf_equiv.references import awaited, base, worker_process
-from tf_equiv.tf1 import errors, runner, source, stored_capture
+from tf_equiv.tf1 import errors, runner, source, step_capture, stored_capture
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
@@ -302,9 +302,21 @@ class _Call:
 
   def captured(self, plan, weights: Mapping[str, np.ndarray]):
     """Returns the graph of a forward pass."""
-    sent = self._send(
-      'capture', plan, weights=worker_process.File(dict(weights))
+    return self._captured('capture', plan, weights=dict(weights))
+
+  def captured_step(self, plan, weights, state):
+    """Returns the graph of a training step."""
+    return self._captured(
+      'capture_step', plan, weights=dict(weights), state=dict(state)
     )
+
+  def captured_initializers(self, plan):
+    """Returns what makes the initial values, by name of the variable."""
+    return self._read(self._send('capture_initializers', plan))
+
+  def _captured(self, do, plan, **values):
+    files = {name: worker_process.File(v) for name, v in values.items()}
+    sent = self._send(do, plan, **files)
     stored = self._read(sent)
     known: dict[str, source.SourceLine] = {}
 
@@ -400,6 +412,8 @@ class _AwaitedRun(base.Run):
     self._call = call
     self._outcome: Any = None
     self.capture = call.captured
+    self.capture_step = call.captured_step
+    self.capture_initializers = call.captured_initializers
 
   @property
   def observation(self) -> observation_lib.Observation:
@@ -482,6 +496,8 @@ def _local(error: worker_process.RemoteError, reference, process) -> Exception:
     )
   if error.kind in _FAILURES:
     return _FAILURES[error.kind](error.message)
+  if error.kind == 'cannot capture':
+    return step_capture.CannotCaptureError(error.message)
   if error.kind == 'SkipTest':
     return unittest.SkipTest(error.message)
   if error.kind == 'unsuitable':

@@ -110,8 +110,9 @@ def _number(op) -> Tuple[str, float]:
   """Returns (name, value) of a constant that is one number, else ('', 0)."""
   if op.type != 'Const' or not op.outputs[0].dtype.is_floating:
     return '', 0.0
-  value = tf.get_static_value(op.outputs[0])
-  if value is None or not np.size(value) or np.ptp(value):
+  # `get_static_value` would keep the tensor from being fed from then on.
+  value = tf.make_ndarray(op.get_attr('value'))
+  if not np.size(value) or np.ptp(value):
     return '', 0.0
   name = re.sub(r'_\d+$', '', op.name.split('/')[-1])
   name = {'Const': 'value', 'zeros': 'value', 'ones': 'value'}.get(name, name)

@@ -22,9 +22,11 @@ from tf_equiv.tf1 import (
   errors,
   exchange,
   graph,
+  initializers,
   nest,
   runner,
   source,
+  step_capture,
   stored_capture,
   training,
   user_model,
@@ -133,11 +135,28 @@ class Service(object):
     plan, values = self._take(plan), self._take(weights)
     program = self._program(program, values)
     logging.getLogger('tf_equiv').info('TF1: capturing the graph')
-    self._captured = capture.capture(
-      program, plan, values, self._built(program, plan)
+    return self._give_capture(
+      capture.capture(program, plan, values, self._built(program, plan))
     )
-    stored = stored_capture.dump(self._captured, with_lines=False)
-    return self._give(stored)
+
+  def capture_step(self, plan, program, weights, state):
+    """Captures the graph of a training step; returns the stored capture."""
+    plan = self._take(plan)
+    values, state = self._take(weights), self._take(state)
+    logging.getLogger('tf_equiv').info('TF1: capturing the training step')
+    return self._give_capture(
+      step_capture.capture(self._program(program), plan, values, state)
+    )
+
+  def capture_initializers(self, plan, program):
+    """Returns the file of what makes the initial values, by variable."""
+    plan, program = self._take(plan), self._program(program)
+    built = self._built(program, plan)
+    return self._give(initializers.capture(program, plan, built))
+
+  def _give_capture(self, captured):
+    self._captured = captured
+    return self._give(stored_capture.dump(captured, with_lines=False))
 
   def line(self, op):
     """Returns the line that made an op of the graph that was captured last."""
@@ -212,9 +231,9 @@ def describe(error: BaseException) -> Dict[str, Any]:
   """Describes an error for another process.
 
   Returns:
-    Its `kind` (a class of `errors`, 'AssertionError', 'SkipTest', 'disk', or
-    'other'), its `message`, and the `frames` of the user's code, outermost
-    first, as (file, line number, function, text).
+    Its `kind` (a class of `errors`, 'assertion', 'SkipTest', 'cannot capture',
+    'disk', or 'other'), its `message`, and the `frames` of the user's code,
+    outermost first, as (file, line number, function, text).
   """
   stack = traceback.extract_tb(error.__traceback__)
   frames = [
@@ -231,6 +250,8 @@ def describe(error: BaseException) -> Dict[str, Any]:
   elif isinstance(error, (AssertionError, unittest.SkipTest)):
     kind = 'SkipTest' if isinstance(error, unittest.SkipTest) else 'assertion'
     message = str(error)
+  elif isinstance(error, step_capture.CannotCaptureError):
+    kind, message = 'cannot capture', str(error)
   elif isinstance(error, OSError) and error.errno in _DISK_ERRORS:
     kind = 'disk' if not frames else 'other'
   if kind == 'other' and not frames:

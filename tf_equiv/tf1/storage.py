@@ -21,6 +21,7 @@ import numpy as np
 from tf_equiv.tf1 import (
   draws,
   errors,
+  initializers,
   nest,
   observation,
   optimizers,
@@ -35,6 +36,7 @@ _FORMAT = 'tf_equiv 1'
 _DATACLASSES = {
   cls.__name__: cls
   for cls in (
+    initializers.Initializer,
     nest.Structure,
     observation.Observation,
     observation.RegularizationLoss,

@@ -31,6 +31,8 @@ class StoredCapture:
     lines: the different lines of user code that made ops, with their text.
     line_of: index into `lines` by name of the op, where one is known.
     has_lines: whether the lines were wanted.
+    assigned: see `Capture`.
+    aliases: see `Capture`.
   """
 
   side: str
@@ -45,6 +47,10 @@ class StoredCapture:
   lines: List[source.SourceLine] = dataclasses.field(default_factory=list)
   line_of: Dict[str, int] = dataclasses.field(default_factory=dict)
   has_lines: bool = True
+  assigned: Dict[capture_lib.Label, Tuple[str, str]] = dataclasses.field(
+    default_factory=dict
+  )
+  aliases: Dict[str, Tuple[str, str]] = dataclasses.field(default_factory=dict)
 
 
 def dump(
@@ -82,6 +88,8 @@ def dump(
       name: with_text(line) for name, line in captured.layer_lines.items()
     },
     has_lines=bool(with_lines),
+    assigned=dict(captured.assigned),
+    aliases=dict(captured.aliases),
   )
   if with_lines:
     names = [op.name for op in captured.graph.get_operations()]
@@ -146,6 +154,8 @@ def load(
     {name: tuple(pair) for name, pair in stored.variables.items()},
     dict(stored.layer_lines),
     known_lines,
+    assigned=dict(stored.assigned),
+    aliases=dict(stored.aliases),
   )
 
 

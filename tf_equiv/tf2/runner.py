@@ -208,13 +208,12 @@ def run(
       forward = _MirroredForward(program, plan, observed, created)
     else:
       forward = _Forward(program, plan, observed, created)
-      forward.measures = variant == variants.EAGER and sensitivity.can_record(
-        reference
-      )
       if used is not None:
         used.append(forward)
     if plan.weights == plan_lib.FIXED or variant != variants.EAGER:
       forward.prepare(weights_for)
+      if variant == variants.EAGER:
+        forward.measures = sensitivity.can_record(reference)
       draws = () if reference is None else reference.draws
       observed.draws = seeds.replay(draws)
       forward.restart = lambda: seeds.repeat(observed.draws)
@@ -228,6 +227,8 @@ def run(
       )
     else:
       found = forward(forward.inputs)
+      # Not before: TF1 may still be at work, elsewhere.
+      forward.measures = sensitivity.can_record(reference)
       observed.draws = seeds.draws
       observed.weights = initial_values(forward.variables, created)
     forward.observe(found)
