@@ -49,7 +49,8 @@ class MigrationTestCase(
   """Base class for tests that a TF2 model computes what its TF1 code did.
 
   Subclasses define `make_inputs`, `build_tf1` and `build_tf2`; all other
-  template methods have defaults. Each assertion builds both sides afresh.
+  template methods have defaults. Each assertion builds the TF2 model afresh;
+  the graph of TF1 is shared by those that would build the same.
 
   Example:
     >>> class DenseTest(MigrationTestCase):
