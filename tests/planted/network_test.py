@@ -198,7 +198,7 @@ _FAULTS = (
     [
       'Variables updated by the forward pass differ: 2 of 2',
       'net/bn/moving_variance',
-      'updates that one side leaves out',
+      'the sides part at',
     ],
     momentum=1.0,
   ),

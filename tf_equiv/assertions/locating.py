@@ -251,11 +251,12 @@ class Locator:
       return self._whole_step(step)
     except tf1_step_capture.CannotCaptureError as error:
       raise _NotOneGraphError(str(error)) from error
-    except tf2_capture.CannotTraceError:
+    except (tf2_capture.CannotTraceError, references.CannotCaptureError):
       groups = {group for group, _ in labels}
       if self.case._overrides('train_tf2') or groups - set(GROUPS):
         raise
-      # Optimizers may do what cannot be traced.
+      # Optimizers may do what cannot be traced, and a recording of TF1 has the
+      # graph of the forward pass only.
       return self.captured(labels, step=step)
 
   def _whole_step(self, step):

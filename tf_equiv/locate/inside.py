@@ -18,6 +18,7 @@ from tf_equiv.locate import (
   branches,
   frames,
   mistakes,
+  recurrent,
   replay,
   turns,
   unfold,
@@ -299,8 +300,8 @@ def _let_lone_ops_speak(found) -> None:
   if any(unfold.turn_of(node.name) for node in (front.tf1, front.tf2)):
     return
   if any(unfold.turn_of(n.name) for n in (*front.only_tf1, *front.only_tf2)):
-    place.tf1 = place.only_tf1.pop() if place.only_tf1 else None
-    place.tf2 = place.only_tf2.pop() if place.only_tf2 else None
+    place.tf1 = place.only_tf1.pop() if place.only_tf1 else place.tf1
+    place.tf2 = place.only_tf2.pop() if place.only_tf2 else place.tf2
     place.comparison = None
 
 
@@ -393,12 +394,12 @@ def _with_turn(name: str) -> str:
 
 def _keep_evidence(found, outer) -> None:
   """Keeps what is known of the loop as a whole, and looks for the mistake."""
-  found.differences += [
+  kept = [
     line
     for line in outer.differences
-    if line.endswith('holds the same numbers in both')
-    and line not in found.differences
+    if recurrent.is_evidence(line) and line not in found.differences
   ]
+  found.differences[1:1] = kept  # After what was looked into.
   whole = dataclasses.replace(
     found, variables=tuple(sorted({*found.variables, *outer.variables}))
   )

@@ -320,7 +320,7 @@ def _activation(place) -> str:
     return 'The activation %s of TF1 is missing in TF2.' % mine[0].op_type
   if theirs and not mine:
     return 'TF2 applies %s, which TF1 does not have there.' % theirs[0].op_type
-  if mine and theirs:
+  if mine and theirs and mine[0].op_type != theirs[0].op_type:
     return 'The activation is %s in TF1 and %s in TF2.' % (
       mine[0].op_type,
       theirs[0].op_type,

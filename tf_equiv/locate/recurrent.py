@@ -11,7 +11,13 @@ from tf_equiv.compare import divergence
 SAME_NUMBERS = '%s holds the same numbers in both'
 SAME_ORDER = '%s has its columns in the order of TF1 in TF2, too'
 TWO_ROWS = '%s has one row in TF1, two in TF2'
+_LINES = (SAME_NUMBERS, SAME_ORDER, TWO_ROWS)
 _LOOPS = ('While', 'StatelessWhile')
+
+
+def is_evidence(line: str) -> bool:
+  """Tells whether a line is one of those that `describe` returns."""
+  return line.endswith(tuple(each.replace('%s', '') for each in _LINES))
 
 
 def describe(place: divergence.Divergence, captures, tf1_name_of) -> list[str]:

@@ -20,8 +20,10 @@ def refine(x, training, damping=0.5, turns=4):
 
   def body(i, estimate):
     update = tf.tanh(tf.matmul(estimate, kernel))
+    # FAULT: loop_with_wrong_factor
     return i + 1, estimate + damping * update
 
+  # FAULT: loop_ends_early
   _, found = tf.while_loop(lambda i, _: i < turns, body, [0, x[:, 0]])
   return found
 
@@ -31,6 +33,7 @@ def refine_unrolled(x, training, damping=0.5):
   del training
   kernel, estimate = v1.get_variable('kernel', [4, 4]), x[:, 0]
   for _ in range(4):
+    # FAULT: unrolled_with_wrong_factor
     estimate += damping * tf.tanh(tf.matmul(estimate, kernel))
   return estimate
 
@@ -39,6 +42,7 @@ def recur(x, training, activation=tf.tanh):
   """A gated recurrent unit."""
   del training
   cell = v1.nn.rnn_cell.GRUCell(4, activation=activation)
+  # FAULT: activation_in_cell
   return v1.nn.dynamic_rnn(cell, x, dtype=tf.float32)[0]
 
 
@@ -49,6 +53,7 @@ def normalize_rows(x, training, epsilon=1e-3):
 
   def one(rows):
     rows = tf.matmul(rows, kernel)
+    # FAULT: epsilon_in_map
     return rows / (tf.norm(rows, axis=-1, keepdims=True) + epsilon)
 
   return tf.map_fn(one, x)
@@ -74,6 +79,7 @@ class ClipLarge(tf.keras.Model):
     net = self.dense(x[:, 0])
     norm = tf.norm(net)
     if norm.numpy() > self.limit:
+      # FAULT: limit_in_branch_of_python
       net = net * (self.limit / norm)
     return net
 
@@ -89,12 +95,13 @@ _CLIP = dict(
 )
 
 
-def _fault(name, function, methods, **changed):
+def _fault(name, culprit, function, methods, **changed):
   """A pair whose outputs differ because of a changed argument."""
   return pair.faulty(
     name,
     pair.FORWARD,
     'Outputs differ',
+    culprit=culprit,
     **methods,
     build_tf2=pair.shim(functools.partial(function, **changed)),
   )
@@ -106,15 +113,38 @@ PAIRS = (
   pair.clean('recurrent_v1_against_v2', **_RECUR, build_tf2=pair.shim(recur)),
   pair.clean('rows_mapped', **_ROWS, build_tf2=pair.shim(normalize_rows)),
   pair.clean('branch_of_python', **_CLIP, build_tf2=ClipLarge),
-  _fault('loop_with_wrong_factor', refine, _REFINE, damping=0.25),
-  _fault('unrolled_with_wrong_factor', refine_unrolled, _REFINE, damping=0.25),
-  _fault('loop_ends_early', refine, _REFINE, turns=3),
-  _fault('activation_in_cell', recur, _RECUR, activation=tf.nn.softsign),
-  _fault('epsilon_in_map', normalize_rows, _ROWS, epsilon=1e-2),
+  _fault(
+    'loop_with_wrong_factor', 'TF1 0.5, TF2 0.25', refine, _REFINE, damping=0.25
+  ),
+  _fault(
+    'unrolled_with_wrong_factor',
+    'TF1 0.5, TF2 0.25',
+    refine_unrolled,
+    _REFINE,
+    damping=0.25,
+  ),
+  _fault(
+    'loop_ends_early',
+    'iterations of the loop: TF1 4, TF2 3',
+    refine,
+    _REFINE,
+    turns=3,
+  ),
+  _fault(
+    'activation_in_cell',
+    'only TF1 rnn/while/gru_cell/Tanh (Tanh)',
+    recur,
+    _RECUR,
+    activation=tf.nn.softsign,
+  ),
+  _fault(
+    'epsilon_in_map', 'TF1 0.001, TF2 0.01', normalize_rows, _ROWS, epsilon=1e-2
+  ),
   pair.faulty(
     'limit_in_branch_of_python',
     pair.FORWARD,
     'Outputs differ',
+    culprit='TF1 1, TF2 0.5',
     **_CLIP,
     build_tf2=lambda: ClipLarge(limit=0.5),
   ),
