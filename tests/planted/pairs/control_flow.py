@@ -86,12 +86,15 @@ class ClipLarge(tf.keras.Model):
 
 _REFINE = dict(make_inputs=_INPUTS, build_tf1=refine, tf1_behavior=_BEHAVIOR)
 _RECUR = dict(make_inputs=_INPUTS, build_tf1=recur, tf1_behavior=_BEHAVIOR)
-_ROWS = dict(make_inputs=_INPUTS, build_tf1=normalize_rows)
+# The mean of the squares of what has one length is a constant.
+_LOSS = dict(compute_loss=lambda outputs, inputs: tf.reduce_mean(outputs))
+_ROWS = dict(make_inputs=_INPUTS, build_tf1=normalize_rows, **_LOSS)
 _CLIP = dict(
   make_inputs=_INPUTS,
   build_tf1=clip_large,
   tf1_behavior=_BEHAVIOR,
   rename_variable=pair.below('net'),
+  **_LOSS,
 )
 
 

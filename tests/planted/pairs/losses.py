@@ -408,7 +408,7 @@ PAIRS = (
     'blank_of_ctc_first',
     pair.GRADIENTS,
     _LOSS,
-    culprit='only TF1 CTCLoss',
+    culprit='TF1 CTCLoss',
     **_SPEECH,
     compute_loss_tf2=_ctc_of_tf2(0),
   ),

@@ -215,7 +215,7 @@ PAIRS = (
     'warm_up_forgotten',
     pair.UPDATES,
     _rate_at(1),
-    culprit='TF1 cond (',
+    culprit='in the branch that is taken (TF1 cond: true)',
     **_of(_warm_up, lambda: WarmUp(0)),
   ),
   pair.faulty(
@@ -229,7 +229,7 @@ PAIRS = (
     'rate_of_the_first_step_kept',
     pair.UPDATES,
     _rate_at(3),
-    culprit='TF1 ExponentialDecay',
+    culprit='TF1 learning rate of GradientDescentOptimizer',
     **_of(
       _stairs,
       lambda: float(
