@@ -115,9 +115,12 @@ def library():
     ones.assertVariablesMatch(),
     ones.assertForwardEquivalent(),
     ones.assertForwardEquivalent(seed_mode='num_random_ops'),
-    ones.assertTrainingEquivalent(seed_mode='num_random_ops'),
+    # On an image of ones, which proves nothing; so does the guide.
+    ones.assertTrainingEquivalent(
+      seed_mode='num_random_ops', allow_vacuous=True
+    ),
     case(pairs.FunctionalMigration).assertTrainingEquivalent(
-      seed_mode='constant'
+      seed_mode='constant', allow_vacuous=True
     ),
   ]
   for verdict in verdicts:
