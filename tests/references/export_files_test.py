@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import tf_equiv  # noqa: F401  # isort: skip (before tensorflow)
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 from google.protobuf import text_format

@@ -1,5 +1,6 @@
 """What ops assign to variables is written down as tensors."""
 
+import tf_equiv  # noqa: F401  # isort: skip (before tensorflow)
 import tensorflow as tf
 from absl.testing import absltest
 

@@ -1,5 +1,6 @@
 """Initializers are described by what they draw and their numbers."""
 
+import tf_equiv  # noqa: F401  # isort: skip (before tensorflow)
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized

@@ -1,5 +1,6 @@
 import dataclasses
 
+import tf_equiv  # noqa: F401  # isort: skip (before tensorflow)
 import numpy as np
 import tensorflow as tf
 import tf_slim as slim
