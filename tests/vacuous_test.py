@@ -190,12 +190,10 @@ class VacuousTest(parameterized.TestCase):
     with mock.patch.object(sensitivity, '_MOST_RECORDED', 100):
       verdict = case.assertForwardEquivalent()
     self.assertEqual(verdict.power, 'outputs respond to 2 of 2 variables')
-    with mock.patch.object(sensitivity, '_MOST_RECORDED', 1):
+    with mock.patch.multiple(sensitivity, _MOST_RECORDED=1, _MOST_EVER=1):
       verdict = case.assertForwardEquivalent()
     self.assertEqual(verdict.power, '')
-    self.assertIn(
-      'was not measured (a single example is too large)', str(verdict)
-    )
+    self.assertIn('was not measured (1 example(s) are too large)', str(verdict))
 
 
 del tf_equiv

@@ -332,6 +332,11 @@ class _Forward:
     observed.takes_training = program.takes_training(self.model)
 
   @property
+  def training(self) -> bool:
+    """Whether the model runs in training mode."""
+    return self._plan.training
+
+  @property
   def observed(self) -> observation_lib.Observation:
     """The observation that is being made."""
     return self._observed

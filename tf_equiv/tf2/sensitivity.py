@@ -15,8 +15,11 @@ from tf_equiv import compat
 from tf_equiv.tf1 import nest, tensors
 from tf_equiv.tf2 import model as model_lib
 
-# Bytes of activations that may be kept for a backward pass.
-_MOST_RECORDED = 3 << 30
+# Bytes of activations that are kept for a backward pass, and that may be where
+# fewer examples would mean something else.
+_MOST_RECORDED, _MOST_EVER = 1 << 30, 4 << 30
+# Statistics of so few examples let no gradient through.
+_LEAST_IN_TRAINING = 4
 _log = logging.getLogger('tf_equiv')
 
 
@@ -160,19 +163,11 @@ def _measure_apart(forward, reference) -> None:
   computes more than can be recorded: then for as many examples as can.
   """
   observed, inputs = forward.observed, forward.inputs
-  structure, share = observed.structure, 1.0
-  if not can_record(reference):
-    share = _MOST_RECORDED / reference.activations
+  structure = observed.structure
   forward.measures = True
   try:
-    if share < 1:
-      sizes = {tuple(leaf.shape[:1]) for _, leaf in nest.flatten(inputs)}
-      if len(sizes) != 1 or () in sizes:
-        raise ValueError('the inputs are large, and have no common batch')
-      most = int(sizes.pop()[0] * share)
-      if not most:
-        raise ValueError('a single example is too large')
-      inputs = nest.map_leaves(lambda _, leaf: leaf[:most], inputs)
+    if not can_record(reference):
+      inputs = _fewer(inputs, reference.activations, forward.training)
     forward(inputs)
   except Exception as error:  # Another size of the batch may be impossible.
     _log.info('the sensitivity could not be measured', exc_info=True)
@@ -182,6 +177,23 @@ def _measure_apart(forward, reference) -> None:
     )
   finally:
     forward.measures, observed.structure = False, structure
+
+
+def _fewer(inputs, activations: int, training: bool):
+  """Returns as many examples as can be recorded.
+
+  Raises:
+    ValueError: if not even the fewest can.
+  """
+  sizes = {tuple(leaf.shape[:1]) for _, leaf in nest.flatten(inputs)}
+  if len(sizes) != 1 or () in sizes:
+    raise ValueError('the inputs are large, and have no common batch')
+  size = sizes.pop()[0]
+  least = min(size, _LEAST_IN_TRAINING) if training else 1
+  most = max(int(size * _MOST_RECORDED / activations), least)
+  if most * activations > size * _MOST_EVER:
+    raise ValueError('%d example(s) are too large' % most)
+  return nest.map_leaves(lambda _, leaf: leaf[:most], inputs)
 
 
 def _look_at_differences(forward) -> None:
