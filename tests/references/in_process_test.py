@@ -98,6 +98,14 @@ class SharingTest(parameterized.TestCase):
         run(cls(), step)  # Another instance each, as a runner makes them.
     self.assertEqual(builds, [False, True])
 
+  def test_what_a_test_notes_in_itself_does_not_matter(self):
+    cls, builds, counting = _counted(Case)
+    case = cls()
+    with counting:
+      for step in _STEPS:
+        run(case, step)
+    self.assertEqual(builds, [False, True])
+
   def test_without_sharing(self):
     cls, builds, counting = _counted(Case)
     cls.tf1_reference = tf_equiv.InProcess(share_graphs=False)

@@ -26,9 +26,6 @@ from tf_equiv.tf1 import source
 # Values, functions and classes that are looked at before giving up.
 _MOST = 20000
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
-# What test runners keep in a test case.
-_OF_RUNNERS = frozenset(vars(tf.test.TestCase()))
-
 
 class _UnknownError(Exception):
   """Something may change without a trace."""
@@ -174,7 +171,7 @@ class _Walker:
       raise _UnknownError
     self.add(type(value))
     if isinstance(value, tf.test.TestCase):
-      self._add_attributes(value, _OF_RUNNERS)
+      self._add_attributes(value, _attributes_of_runners(type(value)))
     elif dataclasses.is_dataclass(value) or not _is_library(type(value)):
       self._add_attributes(value, ())
     else:
@@ -188,6 +185,16 @@ class _Walker:
       if name not in others:
         self.parts.append(name)
         self.add(item)
+
+
+def _attributes_of_runners(cls) -> frozenset[str]:
+  """Names under which libraries, this one too, keep things in a test case."""
+  return frozenset(
+    name
+    for base in cls.__mro__
+    if issubclass(base, tf.test.TestCase) and _is_library(base)
+    for name in vars(base())
+  )
 
 
 def _value_of_flag(holder):

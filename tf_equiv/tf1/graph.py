@@ -1,5 +1,6 @@
 """Builds the graph of the TF1 side: forward pass, losses and gradients."""
 
+import contextlib
 import dataclasses
 import logging
 import time
@@ -12,6 +13,7 @@ from tf_equiv import compat
 from tf_equiv.tf1 import draws as draws_lib
 from tf_equiv.tf1 import (
   errors,
+  garbage,
   nest,
   random_values,
   source,
@@ -100,7 +102,11 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
   start = time.time()
   graph = tf.Graph()
   seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
-  with program.behavior.active(), seeds, graph.as_default():
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(garbage.collection_paused())
+    stack.enter_context(program.behavior.active())
+    stack.enter_context(seeds)
+    stack.enter_context(graph.as_default())
     _log.info('TF1: building the graph (%s)', plan.describe())
     inputs = placeholders(plan.inputs)
     outputs = build_outputs(program, inputs, plan, graph)

@@ -1,6 +1,7 @@
 """Finds the line of the user's code that led to a call."""
 
 import dataclasses
+import functools
 import linecache
 import os
 import sys
@@ -84,7 +85,14 @@ def is_library_file(filename: str) -> bool:
   """
   if filename.startswith('<') or not filename:
     return True
-  filename = os.path.abspath(filename)
+  if not os.path.isabs(filename):
+    filename = os.path.abspath(filename)
+  return _is_in_library(filename)
+
+
+# It is asked of every frame of the stack of every variable.
+@functools.lru_cache(maxsize=4096)
+def _is_in_library(filename: str) -> bool:
   if filename.startswith(_PACKAGE_FOLDER + os.sep):
     return True
   if any(part in filename for part in _LIBRARY_PARTS):

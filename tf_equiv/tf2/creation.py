@@ -115,7 +115,7 @@ def record_created_variables(seeds: Any = None):
     The list.
   """
   created = []  # type: List[CreatedVariable]
-  layers = []  # type: List[tuple[Any, source.SourceLine]]
+  layers = {}  # type: dict[int, tuple[Any, source.SourceLine]]
 
   def creator(next_creator, **kwargs):
     record = _describe(kwargs, layers)
@@ -139,7 +139,8 @@ def record_created_variables(seeds: Any = None):
     return variable
 
   def note(layer):
-    layers.append((layer, source.user_line(2, layer)))
+    # With the layer, for its id could be given again.
+    layers[id(layer)] = layer, source.user_line(2, layer)
 
   with contextlib.ExitStack() as stack:
     stack.enter_context(compat.keras_layers_seen(note))
@@ -236,14 +237,17 @@ def _causes(created: list[CreatedVariable]) -> list[str]:
   return [c for c in _ADVICE if any(r.cause == c for r in created)]
 
 
-def _describe(kwargs, layers=()) -> CreatedVariable:
+def _describe(kwargs, layers=None) -> CreatedVariable:
   """Reads a creator's arguments and the stack below it.
 
   Args:
     kwargs: the arguments.
-    layers: (layer, line that made it) of the Keras layers that were seen.
+    layers: (layer, line that made it) of the Keras layers that were seen, by
+      id.
   """
   cause, owner, internal, called = _cause()
+  # What creates a layer says more of its variables than what calls it.
+  _, line = (layers or {}).get(id(called), (None, source.SourceLine()))
   dtype = kwargs.get('dtype')
   shape = kwargs.get('shape')
   if shape is None and not callable(kwargs.get('initial_value')):
@@ -258,11 +262,7 @@ def _describe(kwargs, layers=()) -> CreatedVariable:
     shape=shape,
     dtype=tf.as_dtype(dtype).name if dtype else 'unknown dtype',
     trainable=True if trainable is None else bool(trainable),
-    # What creates a layer says more of its variables than what calls it.
-    line=next(
-      (line for layer, line in layers if layer is called and line.filename),
-      source.user_line(3),
-    ),
+    line=line if line.filename else source.user_line(3),
     cause=cause,
     owner=owner,
     internal=internal or _INTERNAL_NAME in (kwargs.get('name') or ''),
