@@ -8,6 +8,7 @@ fill in what is missing.
 """
 
 import contextlib
+import copy
 import functools
 import importlib
 import importlib.util
@@ -516,35 +517,51 @@ def keras_classes_shielded():
 
 
 @contextlib.contextmanager
-def fresh_keras_names():
+def fresh_keras_names(counted=None):
   """Lets automatic names ('dense', 'dense_1') count from the start.
 
   Each build of a model then gives the same names, however many models the
   process has built before. The counters go back to what they were at exit.
+
+  Args:
+    counted: dict that keeps the counters at exit; a later context that is given
+      it goes on from them.
+
+  Yields:
+    None.
   """
-  restore = []
+  counted = {} if counted is None else counted
+  restore, keep = [], []
   # Layers of tf.compat.v1 are counted by variable scopes. In eager execution,
   # their counts are those of the graph at the bottom, which lives as long as
   # the process; only this private collection holds them.
   v1.get_variable_scope()  # Makes the collection.
   (scopes,) = v1.get_collection(('__varscope',))
-  counts, scopes.variable_scopes_count = scopes.variable_scopes_count, {}
+  counts = scopes.variable_scopes_count
+  scopes.variable_scopes_count = dict(counted.get('scopes', ()))
+  keep.append(lambda: ('scopes', dict(scopes.variable_scopes_count)))
   restore.append(lambda: setattr(scopes, 'variable_scopes_count', counts))
   backend = sys.modules.get('tf_keras.src.backend')
   if backend is not None:
     names = backend.PER_GRAPH_OBJECT_NAME_UIDS
     saved = dict(names)
     names.clear()
+    graph = v1.get_default_graph()  # That of eager execution.
+    if 'keras' in counted:
+      names[graph] = counted['keras'].copy()
+    keep.append(lambda: ('keras', backend.get_default_graph_uid_map().copy()))
     restore.append(lambda: (names.clear(), names.update(saved)))
   state = sys.modules.get('keras.src.backend.common.global_state')
   if state is not None:  # Keras 3
     key = 'object_name_uids'
     counters = state.get_global_attribute(key)
-    state.set_global_attribute(key, None)
+    state.set_global_attribute(key, copy.copy(counted.get('keras 3')))
+    keep.append(lambda: ('keras 3', state.get_global_attribute(key)))
     restore.append(lambda: state.set_global_attribute(key, counters))
   try:
     yield
   finally:
+    counted.update(found() for found in keep)
     for undo in restore:
       undo()
 

@@ -49,8 +49,8 @@ class MigrationTestCase(
   """Base class for tests that a TF2 model computes what its TF1 code did.
 
   Subclasses define `make_inputs`, `build_tf1` and `build_tf2`; all other
-  template methods have defaults. Each assertion builds the TF2 model afresh;
-  the graph of TF1 is shared by those that would build the same.
+  template methods have defaults. What is built is
+  shared by the assertions that would build the same.
 
   Example:
     >>> class DenseTest(MigrationTestCase):
@@ -72,6 +72,11 @@ class MigrationTestCase(
     tf1_update_ops: whether the default training step of TF1 runs UPDATE_OPS.
     tf1_behavior: TF2 behaviours that are on while `build_tf1` runs.
     tf1_reference: where the TF1 side runs; in this process by default.
+    share_tf2_models: whether an assertion may use the TF2 model of the one
+      before it, where it would build and call the same: `build_tf2`,
+      `call_tf2`, what they call, and what they read are what they were, and
+      nothing but variables, which are set back, has changed in the model.
+      Without it, each assertion builds the model.
   """
 
   @classmethod
@@ -92,4 +97,6 @@ class MigrationTestCase(
     for reference in cls.__dict__.get('_opened_references', ()):
       reference.close()
     cls._opened_references = []
+    if '_opened_models' in cls.__dict__:
+      cls._opened_models.clear()
     super().tearDownClass()

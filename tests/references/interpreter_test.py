@@ -17,7 +17,7 @@ from absl.testing import absltest, flagsaver
 
 from tests.references import tf115
 from tf_equiv.references import interpreter as interpreter_lib
-from tf_equiv.tf2 import runner as tf2_runner
+from tf_equiv.tf2 import program as tf2_program
 
 v1 = tf.compat.v1
 layers = tf.keras.layers
@@ -202,9 +202,10 @@ class Tests:
 
   def test_both_sides_at_once(self):
     """TF1 is waited for only when TF2 has built its model."""
+    self.share_tf2_models = False
     order = []
     wait = interpreter_lib.Tf1Interpreter.wait
-    build = tf2_runner.build_model
+    build = tf2_program.build_model
 
     def waiting(*arguments):
       order.append('wait for TF1')
@@ -215,7 +216,7 @@ class Tests:
       return build(*arguments)
 
     self.assertVariablesMatch()  # It has started.
-    call = tf2_runner.call_model
+    call = tf2_program.call_model
 
     def calling(*arguments):
       order.append('call TF2')
@@ -223,8 +224,8 @@ class Tests:
 
     with (
       mock.patch.object(interpreter_lib.Tf1Interpreter, 'wait', waiting),
-      mock.patch.object(tf2_runner, 'build_model', building),
-      mock.patch.object(tf2_runner, 'call_model', calling),
+      mock.patch.object(tf2_program, 'build_model', building),
+      mock.patch.object(tf2_program, 'call_model', calling),
     ):
       for run in (
         self.assertVariablesMatch,

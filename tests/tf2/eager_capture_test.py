@@ -6,7 +6,8 @@ import tensorflow as tf
 from absl.testing import absltest
 
 from tf_equiv.tf1 import observation, plan, seeds
-from tf_equiv.tf2 import eager_capture, runner
+from tf_equiv.tf2 import eager_capture
+from tf_equiv.tf2 import program as program_lib
 
 _INPUTS = np.array([[1.0, 2.0, 3.0]], np.float32)
 
@@ -35,7 +36,7 @@ def recorded():
     weights=plan.FIXED,
     seed_mode=seeds.SeedMode.CONSTANT,
   )
-  program = runner.Program(
+  program = program_lib.Program(
     build=Model,
     call=lambda model, x, training: model(x),
     takes_training=lambda model: False,

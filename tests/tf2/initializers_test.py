@@ -6,14 +6,15 @@ import tensorflow as tf
 from absl.testing import absltest
 
 from tf_equiv.tf1 import plan
-from tf_equiv.tf2 import initializers, runner
+from tf_equiv.tf2 import initializers
+from tf_equiv.tf2 import program as program_lib
 
 layers = tf.keras.layers
 
 
 def captured(build):
   inputs = np.ones([1, 3], np.float32)
-  return initializers.capture(runner.Program(build), plan.RunPlan(inputs))
+  return initializers.capture(program_lib.Program(build), plan.RunPlan(inputs))
 
 
 class Finished(tf.Module):

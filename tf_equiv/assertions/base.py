@@ -21,7 +21,9 @@ from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf2 import model as model_lib
+from tf_equiv.tf2 import program as tf2_program
 from tf_equiv.tf2 import runner as tf2_runner
+from tf_equiv.tf2 import shared_models
 from tf_equiv.tf2 import training as tf2_training
 from tf_equiv.tf2 import variants as variants_lib
 
@@ -103,6 +105,18 @@ class AssertionBase(template.TemplateMethods):
     opened.append(reference)
     return reference
 
+  def _models(self) -> shared_models.SharedModels:
+    """Returns what keeps TF2 models for the assertions of this class."""
+    share = self.share_tf2_models
+    if not isinstance(share, bool):
+      raise errors.UsageError(
+        'share_tf2_models is %r; expected True or False.' % (share,)
+      )
+    models = type(self).__dict__.get('_opened_models')
+    if models is None:
+      models = type(self)._opened_models = shared_models.SharedModels()
+    return models if share else shared_models.SharedModels(shares=False)
+
   def _tf1_program(self) -> program_lib.Program:
     behavior = self.tf1_behavior
     if not isinstance(behavior, program_lib.TF1Behavior):
@@ -125,8 +139,8 @@ class AssertionBase(template.TemplateMethods):
       defined=frozenset(n for n in _METHODS if self._overrides(n)),
     )
 
-  def _tf2_program(self) -> tf2_runner.Program:
-    return tf2_runner.Program(
+  def _tf2_program(self) -> tf2_program.Program:
+    return tf2_program.Program(
       build=self.build_tf2,
       call=self.call_tf2,
       compute_loss=self.compute_loss_tf2,
@@ -181,7 +195,7 @@ class AssertionBase(template.TemplateMethods):
     """Returns an observation of each side that describes its variables."""
     reference, program = self._reference(), self._tf1_program()
     reference.prepare(program, plan)
-    tf2 = tf2_runner.list_variables(self._tf2_program(), plan)
+    tf2 = tf2_runner.list_variables(self._tf2_program(), plan, self._models())
     return reference.list_variables(program, plan), tf2
 
   def _compare_run(
@@ -262,6 +276,7 @@ class AssertionBase(template.TemplateMethods):
       )
     verdict = judge.judge_variants(verdicts)
     if not any(each.passed for each in verdicts.values()):
+      self._models().clear()  # The model is about to be looked into.
       locator = locating.Locator(self, plan, run, used)
       locator.explain(verdict)
     verdict.seconds = time.time() - start
@@ -316,7 +331,7 @@ class AssertionBase(template.TemplateMethods):
       if plan.batches:
         tf2 = tf2_training.run(*arguments, state_for)
       else:
-        tf2 = tf2_runner.run(*arguments, used)
+        tf2 = tf2_runner.run(*arguments, used, self._models())
     except locating.VariablesDifferError as error:
       verdict = judge.judge_variables(error.table, assertion, allow_empty)
       verdict.headline += '; outputs were not compared'

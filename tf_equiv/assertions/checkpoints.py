@@ -17,6 +17,7 @@ from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import model as model_lib
+from tf_equiv.tf2 import program as tf2_program
 from tf_equiv.tf2 import runner as tf2_runner
 from tf_equiv.tf2 import variants as variants_lib
 
@@ -195,7 +196,7 @@ class _Keeping:
     model: the model, once it is built.
   """
 
-  def __init__(self, program: tf2_runner.Program):
+  def __init__(self, program: tf2_program.Program):
     self.model = None
 
     def build():

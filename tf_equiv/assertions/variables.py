@@ -8,6 +8,7 @@ from tf_equiv.compare import circumstances, judge, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf2 import assigners as assigners_lib
 from tf_equiv.tf2 import model as model_lib
+from tf_equiv.tf2 import program as tf2_program
 from tf_equiv.tf2 import runner as tf2_runner
 
 __unittest = True
@@ -45,25 +46,23 @@ class VariableAssertions(base.AssertionBase):
     plan = self._make_plan()
     program = self._tf2_program()
     new = []
-    with tf2_runner.environment(plan) as (_, created):
-      model = tf2_runner.build_model(program)
-      inputs = tf2_runner.input_tensors(plan.inputs)
+    with tf2_runner.used(program, plan, self._models()) as (built, created):
+      model, inputs = built.model, tf2_program.input_tensors(plan.inputs)
       calls = [('second inference call', False)]
       if program.takes_training(model):
         calls += [('training call', True), ('second training call', True)]
-      tf2_runner.call_model(program, model, inputs, False)
-      watched = _watched(model, created)
+      watched = _watched(model, built.created)
       before = [model_lib.value_of(variable) for variable in watched]
-      count, total, changed = len(created), len(watched), []
+      count, total, changed = 0, len(watched), []
       for title, training in calls:
-        tf2_runner.call_model(program, model, inputs, training)
+        tf2_program.call_model(program, model, inputs, training)
         new += [(title, r) for r in created[count:] if not r.internal]
         count = len(created)
         if not training:
           changed = _changed(watched, before)
       if changed and not new:
         assigners = assigners_lib.find(
-          lambda x: tf2_runner.call_model(program, model, x, False),
+          lambda x: tf2_program.call_model(program, model, x, False),
           inputs,
           watched,
         )

@@ -1,6 +1,7 @@
 """The TF1 side in a `tf.Graph` of this process."""
 
-from tf_equiv.references import base, fingerprint
+from tf_equiv import fingerprint
+from tf_equiv.references import base
 from tf_equiv.tf1 import (
   capture,
   graph,

@@ -50,6 +50,8 @@ class Built:
     losses: for each regularization loss, the variables behind it.
     updates: UPDATE_OPS.
     random_ops: random ops that the results depend on.
+    repeatable: whether the results are the same in a second run of a session,
+      in which the draws of `random_ops` are fed.
     initializers: initializes the global variables, and what else a session
       needs before it can run.
     depends_on_training: see `Observation`.
@@ -69,6 +71,7 @@ class Built:
   losses: List[Tuple[str, ...]]
   updates: List[Any]
   random_ops: List[Any]
+  repeatable: bool
   initializers: Tuple[Any, List[Any]]
   depends_on_training: bool
   output_order: Dict[str, int]
@@ -118,6 +121,8 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
       ),
       'losses': list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)),
     }
+    results = [tensor.op for tensor in results_of(fetches)]
+    random_ops = random_values.random_ops(results)
     built = Built(
       graph=graph,
       inputs=inputs,
@@ -128,7 +133,8 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
       structure=nest.describe(outputs),
       losses=[variables_behind(loss) for loss in fetches['losses']],
       updates=list(v1.get_collection(v1.GraphKeys.UPDATE_OPS)),
-      random_ops=random_values.random_ops([t.op for t in results_of(fetches)]),
+      random_ops=random_ops,
+      repeatable=random_values.is_repeatable(results, random_ops),
       initializers=_initializers(),
       depends_on_training=plan.training and is_stochastic_or_updates(outputs),
       output_order=order_of(graph, fetches['outputs']),
@@ -168,10 +174,13 @@ def with_gradients(
       for draw in seeds.draws
     ]
   fetches = dict(built.fetches, **found)
+  results = [tensor.op for tensor in results_of(fetches)]
+  random_ops = random_values.random_ops(results)
   return dataclasses.replace(
     built,
     fetches=fetches,
-    random_ops=random_values.random_ops([t.op for t in results_of(fetches)]),
+    random_ops=random_ops,
+    repeatable=random_values.is_repeatable(results, random_ops),
     initializers=initializers,
     draws=built.draws + drawn,
     seconds=built.seconds + time.time() - start,

@@ -13,6 +13,7 @@ def measure(
   draws: Dict[Any, np.ndarray],
   values: List[np.ndarray],
   assign: Callable[[List[np.ndarray]], None],
+  repeatable: bool,
 ) -> Dict[str, float]:
   """Moves the inputs, or the weights, by one unit in the last place.
 
@@ -24,7 +25,8 @@ def measure(
       number (token ids), the weights are moved instead.
     draws: values of the random draws.
     values: the weights.
-    assign: sets the weights of the session. They are not restored.
+    assign: sets the weights of the session.
+    repeatable: whether a second run with the same draws gives the same.
 
   Returns:
     By how much each floating-point output moves, by path: the median of the
@@ -44,12 +46,12 @@ def measure(
   if not inputs:
     assign([_moved(x, generator) if _can_move(x) else x for x in values])
   found = session.run(outputs, moved)
+  if not inputs:
+    assign(values)
   before = results['outputs']
   changes = {path: _change(x, before[path]) for path, x in found.items()}
-  if any(changes.values()):
+  if any(changes.values()) and not repeatable:
     # Random numbers inside of loops cannot be held.
-    if not inputs:
-      assign(values)
     again = session.run(outputs, {**feed, **draws})
     if any(not np.array_equal(x, before[p]) for p, x in again.items()):
       return {}

@@ -92,6 +92,55 @@ def random_ops(targets: Sequence[Any]) -> List[Any]:
   return sorted(found, key=compat.op_position)
 
 
+# Stateful ops that give the same again as long as nothing is assigned.
+_READS = frozenset((
+  'Assert',
+  'HashTableV2',
+  'IsVariableInitialized',
+  'LookupTableFindV2',
+  'Placeholder',
+  'ReadVariableOp',
+  'ResourceGather',
+  'ResourceGatherNd',
+  'VarIsInitializedOp',
+  'VarHandleOp',
+  'Variable',
+  'VariableV2',
+))  # fmt: skip
+_ASSIGNS = ('Assign', 'ScatterUpdate', 'ResourceScatterUpdate')
+
+
+def is_repeatable(
+  targets: Sequence[Any], held: Sequence[Any], assigns: bool = False
+) -> bool:
+  """Tells whether targets give the same in a second run of a session.
+
+  Args:
+    targets: operations of one graph.
+    held: random ops whose draws are fed in the second run.
+    assigns: whether the targets may assign variables, which nothing did in the
+      first run.
+
+  Returns:
+    Whether all that they depend on is a function of what is fed and of the
+    variables. False for what cannot be told, such as a Python callback.
+  """
+  seen, pending = {op.name for op in held}, list(targets)
+  while pending:
+    op = pending.pop()
+    if op.name in seen:
+      continue
+    seen.add(op.name)
+    if family_of(op.type):
+      return False
+    if op.op_def is None or op.op_def.is_stateful or op.type in _ASSIGNS:
+      if not (op.type in _READS or (assigns and op.type.startswith(_ASSIGNS))):
+        return False
+    pending.extend(op.control_inputs)
+    pending.extend(tensor.op for tensor in op.inputs)
+  return True
+
+
 def observe(ops: Sequence[Any], values: Sequence[np.ndarray]):
   """Puts ops and what was fetched of them together."""
   return [

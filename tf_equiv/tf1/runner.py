@@ -63,9 +63,13 @@ def run(
         same,
         observed.weights,
         lambda values: assign(session, built.variables, values),
+        built.repeatable,
       )
-    if plan.updates:
-      observed.updated = _run_updates(built, feed, observed.weights)
+      in_place = plan.updates and _can_update_in_place(built)
+      if in_place:
+        observed.updated = _run_updates(session, built, {**feed, **same})
+    if plan.updates and not in_place:
+      observed.updated = _run_updates_apart(built, feed, observed.weights)
   observed.seconds['TF1 run'] = time.time() - start
   observed.outputs = [
     (path, np.asarray(value)) for path, value in results['outputs'].items()
@@ -182,22 +186,37 @@ def assign(session, variables, values) -> None:
     session.run(operations, feed)
 
 
-def _run_updates(built, feed, values) -> Dict[str, np.ndarray]:
-  """Runs the forward pass with its update ops; returns what they changed.
+def _can_update_in_place(built) -> bool:
+  """Tells whether the session of the forward pass can run the updates, too."""
+  updates = [
+    op if isinstance(op, tf.Operation) else op.op for op in built.updates
+  ]
+  return built.repeatable and random_values.is_repeatable(
+    updates, built.random_ops, assigns=True
+  )
 
-  That is done in a session of its own: nothing orders the updates before or
-  after what the forward pass reads, and random ops start again only in a new
-  session.
+
+def _run_updates(session, built, feed) -> Dict[str, np.ndarray]:
+  """Runs the forward pass with its update ops; returns what they changed.
 
   Returns:
     Values of all variables that are not trainable, by name.
   """
+  session.run([built.fetches['outputs'], built.updates], feed_dict=feed)
+  frozen = [v for v in built.variables if not v.trainable]
+  return {
+    variable.op.name: value
+    for variable, value in zip(frozen, session.run(frozen))
+  }
+
+
+def _run_updates_apart(built, feed, values) -> Dict[str, np.ndarray]:
+  """Runs the updates in a session of their own.
+
+  That is for a forward pass whose second run would draw other numbers than the
+  first: random ops start again only in a new session.
+  """
   with v1.Session(graph=built.graph, config=session_config()) as session:
     assign(session, built.variables, values)
     session.run(built.initializers[1])
-    session.run([built.fetches['outputs'], built.updates], feed_dict=feed)
-    frozen = [v for v in built.variables if not v.trainable]
-    return {
-      variable.op.name: value
-      for variable, value in zip(frozen, session.run(frozen))
-    }
+    return _run_updates(session, built, feed)

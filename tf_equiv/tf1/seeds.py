@@ -183,7 +183,7 @@ class DeterministicSeeds:
     Returns:
       The ledger with the seeds that the draws take from now on.
     """
-    draws = _with_forward_seeds_of(reference, self._draws)
+    draws = with_forward_seeds_of(reference, self._draws)
     self.repeat(draws)
     return draws
 
@@ -275,7 +275,24 @@ class _Trace:
   repeated: Optional[List[draws_lib.Draw]] = None
 
 
-def _with_forward_seeds_of(reference, draws) -> List[draws_lib.Draw]:
+def seed_in(mode: SeedMode, index: int) -> int:
+  """Returns the operation seed of the draw of that index in a seed mode."""
+  return 0 if mode is SeedMode.CONSTANT else index
+
+
+def with_forward_seeds_of(
+  reference: Sequence[draws_lib.Draw], draws: Sequence[draws_lib.Draw]
+) -> List[draws_lib.Draw]:
+  """Gives draws the seeds of the other side where they correspond.
+
+  Args:
+    reference: ledger of the other side.
+    draws: the ledger.
+
+  Returns:
+    The ledger. If the forward passes make the same draws, they have the seeds
+    of the other side.
+  """
   theirs, mine = ([d for d in t if not d.variable] for t in (reference, draws))
   if [d.key for d in theirs] != [d.key for d in mine]:
     return list(draws)

@@ -36,6 +36,8 @@ _CALLERS = tuple(
   for path in (
     'tf1/graph.py',
     'tf1/training.py',
+    'tf2/forward.py',
+    'tf2/program.py',
     'tf2/runner.py',
     'tf2/training.py',
   )

@@ -505,6 +505,7 @@ def _jitter(step, phase, feed, values, results) -> Dict[str, float]:
       draws,
       values,
       lambda moved: runner.assign(session, step.variables, moved),
+      repeatable=False,
     )
 
 

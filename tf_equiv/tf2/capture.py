@@ -1,5 +1,6 @@
 """Captures the TF2 side as a graph, by tracing it."""
 
+import contextlib
 import logging
 import re
 from typing import Any
@@ -12,8 +13,10 @@ from tf_equiv.tf1 import capture as capture_lib
 from tf_equiv.tf1 import errors, nest, source
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf1 import seeds as seeds_lib
+from tf_equiv.tf2 import forward as forward_lib
 from tf_equiv.tf2 import model as model_lib
-from tf_equiv.tf2 import runner
+from tf_equiv.tf2 import program as program_lib
 
 _log = logging.getLogger('tf_equiv')
 
@@ -45,12 +48,8 @@ def capture(
     CannotTraceError: if the code cannot be traced, or keeps state in something
       else than variables.
   """
-  with runner.environment(plan) as (seeds, created):
-    forward, draws = prepared(
-      program, plan, weights_for, reference, used, seeds, created
-    )
+  with prepared(program, plan, weights_for, reference, used) as forward:
     observed = forward.observed
-    forward.restart = lambda: seeds.repeat(draws)
     graph, inputs, found = _traced(forward)
     named = named_variables(forward)
     names = {id(variable): name for name, variable in named}
@@ -107,8 +106,9 @@ def _reason(error: Exception) -> str:
   )
 
 
-def prepared(program, plan, weights_for, reference, used, seeds, created):
-  """Returns a forward pass whose variables are set, and the draws it makes.
+@contextlib.contextmanager
+def prepared(program, plan, weights_for, reference, used=None):
+  """Context in which a forward pass, its value, can run with its weights.
 
   Args:
     program: the user's TF2 code.
@@ -116,16 +116,21 @@ def prepared(program, plan, weights_for, reference, used, seeds, created):
     weights_for: gives the values of the variables.
     reference: the TF1 side, whose seeds are taken where the draws agree.
     used: the forward pass of this plan, if there is one already.
-    seeds: that of `runner.environment`.
-    created: that of `runner.environment`.
+
+  Yields:
+    The forward pass; each call makes the same draws.
   """
-  if used is not None:
+  if used is None:
+    observed = observation_lib.Observation('TF2')
+    built = forward_lib.create(program, plan)
+    used = forward_lib.Forward(program, plan, observed, built)
+    observed.draws = seeds_lib.with_forward_seeds_of(
+      reference.draws, built.draws
+    )
+  with program_lib.environment(plan) as (seeds, _):
+    used.restart = lambda: seeds.repeat(used.observed.draws)
     used.set(weights_for(used.observed))
-    return used, used.observed.draws
-  observed = observation_lib.Observation('TF2')
-  forward = runner._Forward(program, plan, observed, created)
-  forward.prepare(weights_for)
-  return forward, seeds.replay(reference.draws)
+    yield used
 
 
 def named_variables(forward) -> list[tuple[str, tf.Variable]]:

@@ -64,7 +64,7 @@ class CreatedVariable:
     cause: one of the constants of this module.
     owner: the layer that asked for it, as 'name (Class)', or ''.
     variable: the variable, or None where its creation was refused.
-    initial_value: its value when created, or None where it has none yet.
+    initial: tensor of its value when created, or None where it has none yet.
     initializer: the function that makes its initial value, None if it was
       given a finished one.
     internal: whether it is a counter of Keras' own and no weight.
@@ -80,10 +80,15 @@ class CreatedVariable:
   cause: str
   owner: str = ''
   variable: Any = None
-  initial_value: np.ndarray | None = None
+  initial: tf.Tensor | None = None
   initializer: Any = None
   internal: bool = False
   random_state: bool = False
+
+  @property
+  def initial_value(self) -> np.ndarray | None:
+    """The value of `initial` as an array, which must not be changed."""
+    return None if self.initial is None else _as_array(self.initial)
 
   @property
   def advice(self) -> str:
@@ -132,7 +137,8 @@ def record_created_variables(seeds: Any = None):
         with contextlib.suppress(
           AttributeError, NotImplementedError, tf.errors.FailedPreconditionError
         ):
-          record.initial_value = np.array(variable.numpy())
+          # Not copied; see `value_of`.
+          record.initial = variable.read_value()
     if seeds is not None and _is_random(record.initial_value):
       seeds.attribute(record.name, record.shape)
     created.append(record)
@@ -224,6 +230,22 @@ def catch_created_variables():
         '\n'.join(_ADVICE[cause] for cause in _causes(created)),
       )
     )
+
+
+def value_of(variable: Any) -> np.ndarray:
+  """Returns a variable's value, which later assignments do not change.
+
+  It is not copied: TensorFlow copies a value that is in use before it changes
+  it.
+  """
+  return _as_array(variable.read_value())
+
+
+def _as_array(tensor: tf.Tensor) -> np.ndarray:
+  array = np.asarray(tensor)
+  if array.ndim:
+    array.flags.writeable = False
+  return array
 
 
 def _is_random(initial_value) -> bool:

@@ -6,6 +6,7 @@ in a table. Such code has no graph, but each op that it runs can be seen.
 
 import contextlib
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,7 +21,6 @@ from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import model as model_lib
-from tf_equiv.tf2 import runner
 
 # Values of so few elements are kept.
 _SMALL = 64
@@ -185,7 +185,10 @@ def record(
     The recording.
   """
   recorder = _Recorder(summarize)
-  with _forward(program, plan, weights_for, reference, used) as forward:
+  begun = functools.partial(
+    tf2_capture.prepared, program, plan, weights_for, reference
+  )
+  with begun(used) as forward:
     variables = tf2_capture.named_variables(forward)
     values = {name: (name, v.numpy()) for name, v in variables}
     with _active(recorder):
@@ -204,9 +207,8 @@ def record(
 
   def again(wanted):
     second = _Recorder(None, wanted)
-    with _forward(program, plan, weights_for, reference, kept) as forward:
-      with _active(second):
-        forward(forward.inputs)
+    with begun(kept) as forward, _active(second):
+      forward(forward.inputs)
     return second.found
 
   return Recording(
@@ -224,17 +226,6 @@ def record(
     kept.layer_lines,
     again,
   )
-
-
-@contextlib.contextmanager
-def _forward(program, plan, weights_for, reference, used) -> Iterator[Any]:
-  """Context in which the forward pass, its value, begins anew."""
-  with runner.environment(plan) as (seeds, created):
-    forward, draws = tf2_capture.prepared(
-      program, plan, weights_for, reference, used, seeds, created
-    )
-    forward.restart = lambda: seeds.repeat(draws)
-    yield forward
 
 
 @contextlib.contextmanager

@@ -8,12 +8,13 @@ import tensorflow as tf
 from tf_equiv.tf1 import initializers as initializers_lib
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.tf2 import built as built_lib
 from tf_equiv.tf2 import model as model_lib
-from tf_equiv.tf2 import runner
+from tf_equiv.tf2 import program as program_lib
 
 
 def capture(
-  program: runner.Program, plan: plan_lib.RunPlan
+  program: program_lib.Program, plan: plan_lib.RunPlan
 ) -> tuple[
   dict[str, initializers_lib.Initializer], observation_lib.Observation
 ]:
@@ -32,12 +33,12 @@ def capture(
     `weights`).
   """
   observed = observation_lib.Observation('TF2')
-  with runner.environment(plan) as (_, created):
-    model = runner.build_model(program)
-    inputs = runner.input_tensors(plan.inputs)
-    runner.call_model(program, model, inputs, plan.training)
-    variables = runner.describe_variables(observed, model, created)
-    observed.weights = runner.initial_values(variables, created)
+  with program_lib.environment(plan) as (_, created):
+    model = program_lib.build_model(program)
+    inputs = program_lib.input_tensors(plan.inputs)
+    program_lib.call_model(program, model, inputs, plan.training)
+    variables = built_lib.describe_variables(observed, model, created)
+    observed.weights = built_lib.initial_values(variables, created)
   records = {id(record.variable): record for record in created}
   found = {}
   backends = model_lib.backend_variables(variables)

@@ -152,15 +152,8 @@ def name_of(variable: Any) -> str:
 
 
 def value_of(variable: Any) -> np.ndarray:
-  """Returns a variable's value, which later assignments do not change.
-
-  It is not copied: TensorFlow copies a value that is in use before it changes
-  it.
-  """
-  value = np.asarray(_backend_variable(variable).read_value())
-  if value.ndim:
-    value.flags.writeable = False
-  return value
+  """Returns a variable's value; see `creation.value_of`."""
+  return creation.value_of(_backend_variable(variable))
 
 
 def assign(variable: Any, value: np.ndarray) -> None:

@@ -93,10 +93,17 @@ class Tape:
       (name, variable), gradient = chosen.pop(), gradients.pop()
       found[name] = 0.0
       if gradient is not None:
-        gradient = tf.convert_to_tensor(gradient)
-        size = float(tf.reduce_mean(tf.square(variable))) ** 0.5 or 1.0
-        found[name] = float(tf.norm(gradient)) * size
+        size = _norm(variable) / max(variable.shape.num_elements(), 1) ** 0.5
+        found[name] = _norm(gradient) * (size or 1.0)
     return found
+
+
+def _norm(value) -> float:
+  """Returns the Euclidean norm of a variable or gradient."""
+  array = np.asarray(tf.convert_to_tensor(value))
+  if array.dtype.itemsize < 4:  # Of which the square may overflow.
+    array = array.astype(np.float32)
+  return float(np.linalg.norm(array.reshape(-1)))
 
 
 def moves(call, variables) -> bool:

@@ -10,10 +10,12 @@ from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import step_capture as tf1_step_capture
 from tf_equiv.tf1 import updates as updates_lib
+from tf_equiv.tf2 import built as built_lib
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import optimizers as optimizers_lib
-from tf_equiv.tf2 import runner, training
+from tf_equiv.tf2 import program as program_lib
+from tf_equiv.tf2 import training
 
 
 def capture(
@@ -42,17 +44,19 @@ def capture(
   """
   observed = observation_lib.Observation('TF2')
   with contextlib.ExitStack() as stack:
-    seeds, created = stack.enter_context(runner.environment(plan))
+    seeds, created = stack.enter_context(program_lib.environment(plan))
     recording = stack.enter_context(updates_lib.recorded())
     layer_lines = {}
     stack.enter_context(
-      compat.keras_layers_seen(lambda x: runner.note_layer(layer_lines, x))
+      compat.keras_layers_seen(lambda x: built_lib.note_layer(layer_lines, x))
     )
-    batch = runner.input_tensors(plan.inputs)
-    trainer = training.Trainer(program, runner.build_model(program), recording)
+    batch = program_lib.input_tensors(plan.inputs)
+    trainer = training.Trainer(
+      program, program_lib.build_model(program), recording
+    )
     trainer.create_variables(batch)
     of_model = trainer.without_optimizers(created)
-    variables = runner.describe_variables(observed, trainer.model, of_model)
+    variables = built_lib.describe_variables(observed, trainer.model, of_model)
     draws = seeds.replay(reference.draws)
     trainer.prepare(observed.variables, variables, created)
     if program.train is not None:

@@ -17,8 +17,11 @@ from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import runner as tf1_runner
 from tf_equiv.tf1 import training as tf1_training
 from tf_equiv.tf1 import updates as updates_lib
+from tf_equiv.tf2 import built as built_lib
+from tf_equiv.tf2 import forward as forward_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import optimizers as optimizers_lib
+from tf_equiv.tf2 import program as program_lib
 from tf_equiv.tf2 import runner, variants
 
 _log = logging.getLogger('tf_equiv')
@@ -44,7 +47,7 @@ class _Update:
 
 
 def run(
-  program: runner.Program,
+  program: program_lib.Program,
   plan: plan_lib.RunPlan,
   weights_for: runner.WeightsFor | None = None,
   reference: observation_lib.Observation | None = None,
@@ -87,22 +90,22 @@ def run(
   )
   with contextlib.ExitStack() as stack:
     seeds, created = stack.enter_context(
-      runner.environment(plan, variant == variants.GRAPPLER, without)
+      program_lib.environment(plan, variant == variants.GRAPPLER, without)
     )
     recording = stack.enter_context(updates_lib.recorded())
-    batches = [runner.input_tensors(batch) for batch in plan.batches]
-    trainer = Trainer(program, runner.build_model(program), recording)
+    batches = [program_lib.input_tensors(batch) for batch in plan.batches]
+    trainer = Trainer(program, program_lib.build_model(program), recording)
     trainer.create_variables(batches[0])
     of_model = trainer.without_optimizers(created)
-    variables = runner.describe_variables(observed, trainer.model, of_model)
+    variables = built_lib.describe_variables(observed, trainer.model, of_model)
     observed.takes_training = (
       program.train is not None or program.takes_training(trainer.model)
     )
     if plan.weights == plan_lib.FIXED:
       values = weights_for(observed)
     else:
-      values = runner.initial_values(variables, of_model)
-    runner.set_weights(variables, values, of_model)
+      values = built_lib.initial_values(variables, of_model)
+    built_lib.set_weights(variables, values, of_model)
     observed.weights = [model_lib.value_of(v) for v in variables]
     draws = seeds.replay(() if reference is None else reference.draws)
     observed.draws = draws
@@ -156,7 +159,7 @@ class Trainer:
   def create_variables(self, batch: Any) -> None:
     """Calls the model once, or takes a step of the user's own."""
     if self._program.train is None:
-      runner.call_model(self._program, self.model, batch, True)
+      program_lib.call_model(self._program, self.model, batch, True)
       return
     self._build_optimizers()
     self._retired = self.optimizers
@@ -249,10 +252,10 @@ class Trainer:
     program, (optimizer,) = self._program, self.optimizers
     trainable = self._trainable()
     with tf.GradientTape() as tape:
-      outputs = runner.call_model(program, self.model, inputs, True)
+      outputs = program_lib.call_model(program, self.model, inputs, True)
       losses = model_lib.regularization_losses(self.model)
-      parts = runner.user_losses(program, outputs, inputs)
-      loss = runner.total(parts, losses)
+      parts = forward_lib.user_losses(program, outputs, inputs)
+      loss = forward_lib.total(parts, losses)
       scaled = optimizers_lib.scaled_loss(optimizer, loss)
     gradients = tape.gradient(scaled, model_lib.backend_variables(trainable))
     connected = [i for i, g in enumerate(gradients) if g is not None]
@@ -477,7 +480,7 @@ def _recording(optimizer, original, is_keras_3, updates):
 
 
 def _value(tensor: Any) -> np.ndarray | None:
-  return None if tensor is None else runner.to_numpy(tensor)
+  return None if tensor is None else forward_lib.to_numpy(tensor)
 
 
 def _require_values(updates) -> None:

@@ -27,6 +27,7 @@ from tf_equiv.tf1 import source
 _MOST = 20000
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 
+
 class _UnknownError(Exception):
   """Something may change without a trace."""
 
@@ -158,7 +159,7 @@ class _Walker:
       self.add(base)
     for name, item in sorted(vars(cls).items()):
       # The tests of a test case build nothing.
-      if not name.startswith(('test', '__', '_opened_references')):
+      if not name.startswith(('test', '__', '_opened_')):
         self.parts.append(name)
         self.add(item)
     if '__call__' in vars(cls) or '__init__' in vars(cls):
