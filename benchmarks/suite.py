@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.suite
     .venv/bin/python -m benchmarks.suite --cases=nets --filter=resnet_v1
-    .venv/bin/python -m benchmarks.suite --runner=bazel --processes=4 --shards=8
+    .venv/bin/python -m benchmarks.suite --runner=bazel --processes=4 --shards=4
 
 A case is the validation of one migration: a network of `tf_slim.nets` with the
 five steps of `benchmarks/suite_nets.py`, or one of the planted pairs of
@@ -17,7 +17,8 @@ Cases per minute are by wall time, with the start of the processes and their
 imports, but without what `bazel build` does before. Peak memory is the largest
 sum, over all processes at one time, of proportional set sizes, in which shared
 memory counts once: of pytest with its workers, and of the processes that
-execute tests for Bazel, without its client and its server.
+execute tests for Bazel, without its client and its server. A process takes up
+to 5 GB (VGG, OverFeat), so that two of them need a machine with 12 GB.
 """
 
 import dataclasses
@@ -80,7 +81,7 @@ _CASES = flags.DEFINE_enum(
   'cases', 'all', [*CASES, 'all'], 'Networks, planted pairs, or both.'
 )
 _SHARDS = flags.DEFINE_enum(
-  'shards', '16', list(map(str, SHARD_COUNTS)), 'Shards of each Bazel test.'
+  'shards', '8', list(map(str, SHARD_COUNTS)), 'Shards of each Bazel test.'
 )
 _FILTER = flags.DEFINE_string(
   'filter', '', 'Runs only cases with this in their names.'
@@ -290,7 +291,7 @@ def summary(name: str, outcome: Outcome) -> str:
     SystemExit: if a case failed or none ran.
   """
   problems = [
-    '%s: %s' % (case.name, case.problem[:2000])
+    '%s: %s' % (case.name, case.problem.splitlines()[0][:200])
     for case in outcome.cases
     if case.problem
   ]
@@ -348,10 +349,11 @@ def main(argv: list[str]) -> None:
   for name, runner in runners.items():
     if _RUNNER.value in (name, 'both'):
       outcomes[name] = runner()
-      how = '%s, %d processes' % (name, count)
-      if name == 'bazel':
-        how += ', %d shards' % shards
-      print(summary(how, outcomes[name]), flush=True)
+      how = {
+        'pytest': 'pytest -n %d' % count,
+        'bazel': 'bazel --local_test_jobs=%d, %d shards' % (count, shards),
+      }
+      print(summary(how[name], outcomes[name]), flush=True)
   check_same(outcomes)
 
 
