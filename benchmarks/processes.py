@@ -5,9 +5,14 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# Sampling may take this share of a core.
+_MOST_SAMPLING = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +22,7 @@ class Cost:
   Attributes:
     wall: wall time in seconds.
     cpu: CPU time of it and its children in seconds.
-    peak: largest resident set of one process in MB.
+    peak: largest sum of the resident sets of it and its children in MB.
     output: what it printed.
   """
 
@@ -52,7 +57,7 @@ def run(arguments: list[str], **environment: str) -> Cost:
     stderr=subprocess.PIPE,
     text=True,
   )
-  peak = _Peak(process.pid)
+  peak = Peak(lambda: family(process.pid))
   output, errors = process.communicate()
   wall = time.time() - start
   if process.returncode:
@@ -64,42 +69,77 @@ def run(arguments: list[str], **environment: str) -> Cost:
   return Cost(wall, cpu, peak.stop(), output)
 
 
-class _Peak:
-  """Samples the resident set of a process and all of its descendants."""
-
-  def __init__(self, pid: int):
-    import threading
-
-    self._pid, self._peak, self._done = pid, 0.0, threading.Event()
-    self._thread = threading.Thread(target=self._sample, daemon=True)
-    self._thread.start()
-
-  def _sample(self) -> None:
-    while not self._done.wait(0.05):
-      self._peak = max(self._peak, sum(map(_resident, _family(self._pid))))
-
-  def stop(self) -> float:
-    """Returns the largest sum that was seen, in MB."""
-    self._done.set()
-    self._thread.join()
-    return self._peak
-
-
-def _family(pid: int) -> list[int]:
-  found = [pid]
-  for member in found:
-    try:
-      with open('/proc/%d/task/%d/children' % (member, member)) as file:
-        found += [int(child) for child in file.read().split()]
-    except OSError:
-      continue  # It has ended.
-  return found
-
-
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
+  """Returns the resident set of a process in MB, 0 if it has ended."""
   try:
     with open('/proc/%d/statm' % pid) as file:
       pages = int(file.read().split()[1])
   except OSError:
     return 0.0
   return pages * resource.getpagesize() / 2**20
+
+
+def proportional(pid: int) -> float:
+  """Returns the proportional set of a process in MB, 0 if it has ended.
+
+  What several processes share, as the code of TensorFlow, is divided by their
+  number, so that the sum over processes is what they take of the machine.
+  """
+  try:
+    with open('/proc/%d/smaps_rollup' % pid) as file:
+      lines = file.read().splitlines()
+  except OSError:
+    return 0.0
+  return sum(int(x.split()[1]) for x in lines if x.startswith('Pss:')) / 2**10
+
+
+def family(pid: int) -> list[int]:
+  """Returns a process and all of its descendants, itself first."""
+  found = [pid]
+  for member in found:
+    try:
+      # A child belongs to the thread that started it.
+      for thread in os.listdir('/proc/%d/task' % member):
+        with open('/proc/%d/task/%s/children' % (member, thread)) as file:
+          found += [int(child) for child in file.read().split()]
+    except OSError:
+      continue  # It has ended.
+  return found
+
+
+class Peak:
+  """Samples how much memory processes take together, until it is stopped.
+
+  Attributes:
+    largest: the largest sum so far, in MB.
+  """
+
+  def __init__(
+    self,
+    members: Callable[[], Iterable[int]],
+    size: Callable[[int], float] = resident,
+  ):
+    """Starts.
+
+    Args:
+      members: returns the ids of the processes that are there now.
+      size: returns what one of them takes in MB.
+    """
+    self._members, self._size = members, size
+    self.largest, self._done = 0.0, threading.Event()
+    self._thread = threading.Thread(target=self._sample, daemon=True)
+    self._thread.start()
+
+  def _sample(self) -> None:
+    pause = 0.0
+    while not self._done.wait(max(0.05, pause)):
+      start = time.thread_time()
+      now = sum(map(self._size, self._members()))
+      self.largest = max(self.largest, now)
+      pause = (time.thread_time() - start) / _MOST_SAMPLING
+
+  def stop(self) -> float:
+    """Returns the largest sum that was seen, in MB."""
+    self._done.set()
+    self._thread.join()
+    return self.largest
