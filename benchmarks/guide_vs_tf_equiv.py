@@ -1,24 +1,25 @@
 """Times the guide's steps 1 to 4 by hand against `MigrationTestCase`.
 
-    .venv/bin/python benchmarks/guide_vs_tf_equiv.py --rounds 3
+    .venv/bin/python -m benchmarks.guide_vs_tf_equiv --rounds 5
 
-Both sides validate Inception-ResNet-v2 on the guide's image of ones, each as a
-whole process, alternating. Printed are wall time, CPU time and peak memory of
-every run, and the ratios tf_equiv / guide of each round. tf_equiv checks more
-than the guide (each variable's initial value, each regularization loss, all
-end points, variables unchanged by inference); a run that did not do all of the
-guide's checks exits with an error and is not counted.
+All sides validate Inception-ResNet-v2 on the guide's image of ones, each as a
+whole process, alternating: the guide, tf_equiv with the TF1 side in the same
+process, and tf_equiv with it in a `Tf1Interpreter` (of this Python), where it
+works while TF2 does. Printed are wall time, CPU time and peak memory of every
+run, those of its child processes included, and the ratios tf_equiv / guide of
+each round. tf_equiv checks more than the guide (each variable's initial value,
+each regularization loss, all end points, moving statistics, variables unchanged
+by inference, no variable created in training, what the outputs respond to); a
+run that did not do all of the guide's checks exits with an error and is not
+counted.
 """
 
 import argparse
-import os
-import resource
 import statistics
-import subprocess
 import sys
-import time
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from benchmarks import processes
+
 _TOLERANCE = {'rtol': 1e-6, 'atol': 1e-5}
 
 
@@ -100,81 +101,86 @@ def guide():
       check(tf1, (tf.math.add_n(model.losses), out))
 
 
-def library():
+def library(reference=None):
   """The same steps with tf_equiv."""
   import tf_equiv  # isort: skip (before tensorflow)
   from examples.inception_resnet_v2 import pairs
 
-  def case(cls):
-    return type(cls.__name__, (cls,), {'runTest': lambda self: None})()
+  class Ones(pairs.OnesMigration):
+    tf1_reference = reference or tf_equiv.InProcess()
 
-  del tf_equiv
-  ones = case(pairs.OnesMigration)
+    def runTest(self):
+      """The case is used without a runner."""
+
+  Ones.setUpClass()
+  case = Ones()
   verdicts = [
-    ones.assertNoNewVariables(),
-    ones.assertVariablesMatch(),
-    ones.assertForwardEquivalent(),
-    ones.assertForwardEquivalent(seed_mode='num_random_ops'),
+    case.assertNoNewVariables(),
+    case.assertVariablesMatch(),
+    case.assertForwardEquivalent(),
+    case.assertForwardEquivalent(seed_mode='num_random_ops'),
     # On an image of ones, which proves nothing; so does the guide.
-    ones.assertTrainingEquivalent(
+    case.assertTrainingEquivalent(
       seed_mode='num_random_ops', allow_vacuous=True
     ),
-    case(pairs.FunctionalMigration).assertTrainingEquivalent(
-      seed_mode='constant', allow_vacuous=True
+    case.assertTrainingEquivalent(
+      seed_mode='constant', variants='functional', allow_vacuous=True
     ),
   ]
+  Ones.tearDownClass()
   for verdict in verdicts:
     assert verdict.passed and verdict.compared['variables'] == 1114
 
 
-def measure(side):
-  """Runs a side in a process of its own; returns (wall, CPU, peak)."""
-  before = resource.getrusage(resource.RUSAGE_CHILDREN)
-  start = time.time()
-  process = subprocess.Popen(
-    [sys.executable, '-W', 'ignore', __file__, '--side', side],
-    env=dict(os.environ, PYTHONPATH=_ROOT, TF_CPP_MIN_LOG_LEVEL='3'),
-    stderr=subprocess.PIPE,
-    text=True,
+def worker():
+  """The same with the TF1 side in another process."""
+  import tf_equiv  # isort: skip (before tensorflow)
+
+  library(
+    tf_equiv.Tf1Interpreter(
+      'examples.inception_resnet_v2.legacy',
+      python=sys.executable,
+      sys_path=[processes.ROOT],
+    )
   )
-  _, errors = process.communicate()
-  wall = time.time() - start
-  after = resource.getrusage(resource.RUSAGE_CHILDREN)
-  if process.returncode:
-    raise SystemExit('The %s side failed:\n%s' % (side, errors))
-  cpu = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
-  peak = int(errors.rsplit('peak kB ', 1)[1])
-  return wall, cpu, peak / 1024
+
+
+_SIDES = {'guide': guide, 'library': library, 'worker': worker}
+
+
+def _run_round(number: int) -> dict[str, processes.Cost]:
+  names = list(_SIDES)
+  first = number % len(names)
+  costs = {}
+  for name in names[first:] + names[:first]:
+    costs[name] = processes.run(
+      ['-m', 'benchmarks.guide_vs_tf_equiv', '--side', name]
+    )
+    print('round %d  %-8s wall %6.1f s  CPU %6.1f s  peak %6.0f MB' % (
+      number + 1, name, costs[name].wall, costs[name].cpu, costs[name].peak
+    ), flush=True)  # fmt: skip
+  return costs
 
 
 def main():
   """Runs the rounds and prints the ratios."""
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-  parser.add_argument('--rounds', type=int, default=3)
-  parser.add_argument('--side', choices=('guide', 'library'))
+  parser.add_argument('--rounds', type=int, default=5)
+  parser.add_argument('--side', choices=list(_SIDES))
   arguments = parser.parse_args()
   if arguments.side:
-    {'guide': guide, 'library': library}[arguments.side]()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print('peak kB %d' % peak, file=sys.stderr)
+    _SIDES[arguments.side]()
     return
-  ratios = []
-  for i in range(arguments.rounds):
-    sides = ('guide', 'library') if i % 2 == 0 else ('library', 'guide')
-    results = {side: measure(side) for side in sides}
-    for side in ('guide', 'library'):
-      print('round %d  %-8s wall %6.1f s  CPU %6.1f s  peak %6.0f MB' % (
-        (i + 1, side) + results[side]
-      ), flush=True)  # fmt: skip
-    ratios.append(
-      [b / a for a, b in zip(results['guide'], results['library'], strict=True)]
-    )
-  for name, values in zip(
-    ('wall', 'CPU', 'peak memory'), zip(*ratios, strict=True), strict=True
-  ):
-    print('ratio %-12s min %.2f  median %.2f  max %.2f' % (
-      name, min(values), statistics.median(values), max(values)
-    ))  # fmt: skip
+  rounds = [_run_round(i) for i in range(arguments.rounds)]
+  for side in list(_SIDES)[1:]:
+    for what in ('wall', 'cpu', 'peak'):
+      ratios = [
+        getattr(costs[side], what) / getattr(costs['guide'], what)
+        for costs in rounds
+      ]
+      print('%-8s %-5s / guide: min %.2f  median %.2f  max %.2f' % (
+        side, what, min(ratios), statistics.median(ratios), max(ratios)
+      ))  # fmt: skip
 
 
 if __name__ == '__main__':

@@ -1,11 +1,13 @@
 """Steps 1 and 2 of the guide: variables are created once, and correspond."""
 
+import contextlib
 import dataclasses
 import time
 
 from tf_equiv.assertions import base, locating
 from tf_equiv.compare import circumstances, judge, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.tf1 import errors
 from tf_equiv.tf2 import assigners as assigners_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as tf2_program
@@ -45,6 +47,9 @@ class VariableAssertions(base.AssertionBase):
     start = time.time()
     plan = self._make_plan()
     program = self._tf2_program()
+    # What follows needs TF1's graph: it can be built now, if elsewhere.
+    with contextlib.suppress(errors.EquivalenceError):
+      self._reference().prepare(self._tf1_program(), plan)
     new = []
     with tf2_runner.used(program, plan, self._models()) as (built, created):
       model, inputs = built.model, tf2_program.input_tensors(plan.inputs)

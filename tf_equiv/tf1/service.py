@@ -6,7 +6,6 @@ which says what is being done, and in the end by `id` with either `result` or
 `error`. Arrays are in files of a folder that both sides know.
 """
 
-import collections
 import errno
 import faulthandler
 import json
@@ -21,10 +20,10 @@ from tf_equiv.tf1 import (
   capture,
   errors,
   exchange,
-  graph,
   initializers,
   nest,
   runner,
+  shared_graphs,
   source,
   step_capture,
   stored_capture,
@@ -33,8 +32,6 @@ from tf_equiv.tf1 import (
 )
 from tf_equiv.tf1 import plan as plan_lib
 
-# Graphs that are kept for further commands.
-_MOST_GRAPHS = 3
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Where this signal arrives, all threads write where they are.
 STACKS_SIGNAL = signal.SIGUSR1
@@ -92,8 +89,9 @@ class Service(object):
     self._files = 0
     self._model = None  # type: Any
     self._load_error = None  # type: Any
-    # By signature, the one that was used last at the end.
-    self._graphs = collections.OrderedDict()  # type: Dict[str, Any]
+    self._graphs = shared_graphs.SharedGraphs()
+    # Signature and graph of the training step that was used last.
+    self._step = ('', None)
     self._captured = None  # type: Any
 
   def load(self, model, sys_path):
@@ -171,15 +169,15 @@ class Service(object):
     )
 
   def _built(self, program, plan):
-    key = _signature(program, plan)
-    built = self._graphs.pop(key, None)
-    if built is None:
-      while len(self._graphs) >= _MOST_GRAPHS:
-        self._graphs.popitem(last=False)
-      module = training if plan.batches else graph
-      built = module.build(program, plan)
-    self._graphs[key] = built
-    return built
+    if not plan.batches:
+      # The code that was imported does not change.
+      key = shared_graphs.key_of(plan), repr(program.behavior)
+      return self._graphs.get(program, plan, key)
+    signature = _signature(program, plan)
+    if self._step[0] != signature:
+      self._step = ('', None)  # Before the next takes as much memory.
+      self._step = signature, training.build(program, plan)
+    return self._step[1]
 
   def _take(self, name: str) -> Any:
     return exchange.read(os.path.join(self._folder, name))
@@ -206,7 +204,7 @@ def _keep_standard_descriptors() -> None:
 
 
 def _signature(program, plan: plan_lib.RunPlan) -> str:
-  """What a graph depends on: all of a plan but for values."""
+  """What the graph of a step depends on: all of a plan but for values."""
   inputs = [
     (path, array.dtype.str, array.shape)
     for path, array in nest.flatten(plan.inputs)
@@ -218,9 +216,6 @@ def _signature(program, plan: plan_lib.RunPlan) -> str:
       plan.training,
       plan.seed_mode.value,
       plan.seed,
-      plan.gradients,
-      plan.input_gradients,
-      bool(plan.batches),
       repr(program.behavior),
       program.update_ops,
     ]
