@@ -230,9 +230,10 @@ def _observe_second(
   )
   forward.restart = lambda: seeds.repeat(observed.draws)
   call = aligned(forward, (forward.inputs,), observed, reference, plan, variant)
+  count = len(created)  # To load what was saved creates variables, too.
   forward.observe(call(forward.inputs))
   observed.recreated = model_lib.specs_of_records(
-    record for record in created if not record.internal
+    record for record in created[count:] if not record.internal
   )
 
 
