@@ -393,6 +393,20 @@ class KerasStateTest(absltest.TestCase):
       self.assertEqual(first, 'dense')
     self.assertNotEqual(tf.keras.layers.Dense(3).name, 'dense')
 
+  def test_names_go_on(self):
+    import keras
+
+    counted = {}
+    with compat.fresh_keras_names(counted):
+      tf.keras.layers.Dense(3)
+      keras.layers.Dense(3)
+    for _ in range(2):  # As from a copy, again.
+      with compat.fresh_keras_names(dict(counted)):
+        self.assertEqual(tf.keras.layers.Dense(3).name, 'dense_1')
+        self.assertEqual(keras.layers.Dense(3).name, 'dense_1')
+    with compat.fresh_keras_names():
+      self.assertEqual(tf.keras.layers.Dense(3).name, 'dense')
+
   def test_fresh_names_of_keras_3(self):
     import keras
 
