@@ -329,6 +329,7 @@ class AssertionBase(template.TemplateMethods):
     arguments = program, plan, weights_for, tf1, variant, without
     try:
       if plan.batches:
+        self._models().clear()  # Steps need its memory, and not the model.
         tf2 = tf2_training.run(*arguments, state_for)
       else:
         tf2 = tf2_runner.run(*arguments, used, self._models())
