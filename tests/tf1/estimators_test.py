@@ -215,7 +215,6 @@ class MetricsTest(parameterized.TestCase):
   def test_value_after_update(self, resource):
     if resource:
       v1.enable_resource_variables()
-      self.addCleanup(v1.disable_resource_variables)
     else:
       v1.disable_resource_variables()
     self.addCleanup(v1.enable_resource_variables)

@@ -1,5 +1,6 @@
 """Tests that a second run in a session gives what a new session does."""
 
+import contextlib
 import gc
 from unittest import mock
 
@@ -51,6 +52,21 @@ def assigning(inputs, training):
   )
   with tf.control_dependencies([v1.assign_add(count, 1.0)]):
     return normalized(inputs, training) + count.read_value()
+
+
+@contextlib.contextmanager
+def _variables(use_resource):
+  """Lets TF1 make resource variables, or those of TF1 (by reference)."""
+  before = v1.resource_variables_enabled()
+  switch = {
+    True: v1.enable_resource_variables,
+    False: v1.disable_resource_variables,
+  }
+  switch[use_resource]()
+  try:
+    yield
+  finally:
+    switch[before]()
 
 
 def observed(build):
@@ -120,8 +136,16 @@ class RepeatableTest(parameterized.TestCase):
       held = random_values.random_ops(targets)
       return random_values.is_repeatable(targets, held, **arguments)
 
-  def test_what_can_be_repeated(self):
-    self.assertTrue(self.is_repeatable(normalized))
+  @parameterized.parameters(True, False)
+  def test_what_can_be_repeated(self, use_resource):
+    with _variables(use_resource):
+      self.assertTrue(self.is_repeatable(normalized))
+
+  @parameterized.parameters(True, False)
+  def test_what_assigns(self, use_resource):
+    with _variables(use_resource):
+      self.assertFalse(self.is_repeatable(assigning))
+      self.assertTrue(self.is_repeatable(assigning, assigns=True))
 
   @parameterized.parameters(looped, with_callback, assigning)
   def test_what_cannot(self, build):

@@ -100,6 +100,8 @@ _READS = frozenset((
   'LookupTableFindV2',
   'Placeholder',
   'ReadVariableOp',
+  'RefIdentity',
+  'RefSwitch',
   'ResourceGather',
   'ResourceGatherNd',
   'VarIsInitializedOp',
@@ -107,7 +109,8 @@ _READS = frozenset((
   'Variable',
   'VariableV2',
 ))  # fmt: skip
-_ASSIGNS = ('Assign', 'ScatterUpdate', 'ResourceScatterUpdate')
+# How the names of ops that change variables begin.
+_ASSIGNS = ('Assign', 'Scatter', 'ResourceScatter')
 
 
 def is_repeatable(
@@ -133,12 +136,22 @@ def is_repeatable(
     seen.add(op.name)
     if family_of(op.type):
       return False
-    if op.op_def is None or op.op_def.is_stateful or op.type in _ASSIGNS:
-      if not (op.type in _READS or (assigns and op.type.startswith(_ASSIGNS))):
-        return False
+    known = op.type in _READS or (assigns and op.type.startswith(_ASSIGNS))
+    if not known and _may_change(op):
+      return False
     pending.extend(op.control_inputs)
     pending.extend(tensor.op for tensor in op.inputs)
   return True
+
+
+def _may_change(op) -> bool:
+  """Tells whether an op may depend on, or change, more than its inputs say."""
+  definition = op.op_def
+  return (
+    definition is None
+    or definition.is_stateful
+    or any(argument.is_ref for argument in definition.input_arg)
+  )
 
 
 def observe(ops: Sequence[Any], values: Sequence[np.ndarray]):
