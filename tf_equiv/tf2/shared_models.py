@@ -92,6 +92,8 @@ class SharedModels:
     """Keeps a model that was taken, if it can serve again."""
     lent, self._lent = self._lent, None
     if lent is not None and lent.built is built:
+      if _bytes_of(built.found) > _MOST_RESULTS:
+        built.found = None
       self._kept = lent
 
 
@@ -107,8 +109,6 @@ def _described(built, program, code) -> _Kept | None:
   # The seeds of a tf.function stay in it.
   if any(draw.context != 'eager' for draw in built.draws):
     return None
-  if _bytes_of(built.found) > _MOST_RESULTS:
-    built.found = None
   return _Kept(built, code[0], state[0], [*code[1], *state[1]])
 
 
