@@ -1,5 +1,6 @@
 """Runs a plan with an exported graph: what all kinds of exports share."""
 
+import abc
 import dataclasses
 import logging
 
@@ -31,9 +32,9 @@ _INTERPRETER = (
 class Exported(base.Reference):
   """What the three kinds have in common; they are dataclasses."""
 
+  @abc.abstractmethod
   def _read(self) -> export_files.Export:
     """Reads the files."""
-    raise NotImplementedError
 
   def __repr__(self) -> str:
     shown = [

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_equiv.tf1 import initializers as initializers_lib
 from tf_equiv.tf1 import observation as observation_lib
 from tf_equiv.tf1 import plan as plan_lib
-from tf_equiv.tf2 import built as built_lib
+from tf_equiv.tf2 import forward as forward_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as program_lib
 
@@ -33,15 +33,12 @@ def capture(
     `weights`).
   """
   observed = observation_lib.Observation('TF2')
-  with program_lib.environment(plan) as (_, created):
-    model = program_lib.build_model(program)
-    inputs = program_lib.input_tensors(plan.inputs)
-    program_lib.call_model(program, model, inputs, plan.training)
-    variables = built_lib.describe_variables(observed, model, created)
-    observed.weights = built_lib.initial_values(variables, created)
-  records = {id(record.variable): record for record in created}
+  built = forward_lib.create(program, plan)
+  built.describe(observed)
+  observed.weights = built.initial_values()
+  records = {id(record.variable): record for record in built.created}
   found = {}
-  backends = model_lib.backend_variables(variables)
+  backends = model_lib.backend_variables(built.variables)
   for spec, backend in zip(observed.variables, backends, strict=True):
     record = records.get(id(backend))
     if record is not None:

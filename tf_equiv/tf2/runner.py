@@ -187,7 +187,9 @@ def _run_shared(
   built.describe(observed)
   values = _values(built, plan, weights_for, observed)
   if not built.suits(plan, values):
-    shares, built = False, create(plan)
+    shares = False
+    models.clear()  # Before another takes as much memory.
+    built = create(plan)
     built.describe(observed)
   with entered(built, plan, *options) as (seeds, created):
     forward = forward_lib.Forward(program, plan, observed, built)
