@@ -7,11 +7,13 @@ the user from function to function and takes in what it refers to. Libraries
 count as unchanging.
 """
 
+import collections
 import dataclasses
 import enum
 import functools
 import hashlib
 import inspect
+import random
 import sys
 import types
 from collections.abc import Hashable
@@ -26,6 +28,7 @@ from tf_equiv.tf1 import source
 # Values, functions and classes that are looked at before giving up.
 _MOST = 20000
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 
 
 class _UnknownError(Exception):
@@ -95,10 +98,14 @@ class _Walker:
       for key, item in list(value.items()):
         self.add(key)
         self.add(item)
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple, collections.deque)):
       self.parts.append('%s %d' % (type(value).__name__, len(value)))
       for item in list(value):
         self.add(item)
+    elif isinstance(value, types.SimpleNamespace):
+      self.add(vars(value))
+    elif isinstance(value, bytearray):
+      self.parts.append(repr(value))
     elif isinstance(value, (set, frozenset)):
       self.parts.append('set %s' % sorted(map(repr, value)))
     elif isinstance(value, types.FunctionType):
@@ -168,7 +175,7 @@ class _Walker:
   def _add_instance(self, value) -> None:
     if inspect.isgenerator(value) or hasattr(value, '__next__'):
       raise _UnknownError
-    if isinstance(value, (np.random.Generator, np.random.RandomState)):
+    if isinstance(value, _GENERATORS):
       raise _UnknownError
     self.add(type(value))
     if isinstance(value, tf.test.TestCase):

@@ -1,4 +1,7 @@
+import collections
 import itertools
+import random
+import types
 from unittest import mock
 
 import tf_equiv  # isort: skip (before tensorflow)
@@ -155,6 +158,30 @@ class SharedModelsTest(absltest.TestCase):
         return super().call(inputs, training=training)
 
     self.assertEqual(self.builds_of(_STEPS[:3], Counting), [1, 2, 3])
+
+  def test_state_in_containers_of_the_standard_library(self):
+    def changing(make, change):
+      class Changing(Net):
+        def __init__(self):
+          super().__init__()
+          # Keras wraps what is an attribute by itself.
+          self.kept = types.SimpleNamespace(state=make())
+
+        def call(self, inputs, training=None):
+          change(self.kept.state)
+          return super().call(inputs, training=training)
+
+      return Changing
+
+    for make, change in (
+      (collections.deque, lambda x: x.append(1)),
+      (bytearray, lambda x: x.append(1)),
+      (set, lambda x: x.add(len(x))),
+      (lambda: random.Random(0), lambda x: x.random()),
+    ):
+      with self.subTest(make):
+        found = self.builds_of(_STEPS[:3], changing(make, change))
+        self.assertEqual(found, [1, 2, 3])
 
   def test_state_outside_of_variables_does_not_pass_on(self):
     """Alone, each assertion passes: the model drifts with its third call."""
