@@ -90,7 +90,7 @@ def counted(model_class=Net, **attributes):
   class Counted(Case, absltest.TestCase):
     pass
 
-  start = tf_equiv.tf2.built.start
+  start = tf_equiv.tf2.built_model.start
 
   def counting(program, created):
     builds.append(program)
@@ -102,7 +102,7 @@ def counted(model_class=Net, **attributes):
   return (
     Counted,
     builds,
-    mock.patch.object(tf_equiv.tf2.built, 'start', counting),
+    mock.patch.object(tf_equiv.tf2.built_model, 'start', counting),
   )
 
 

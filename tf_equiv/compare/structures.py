@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_equiv.compare import tolerances, values
-from tf_equiv.tf1 import nest
+from tf_equiv.core import nest
 
 # Each of these is compared with each other one.
 _MOST_EXCHANGED = 30

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.tf1 import nest, seeds
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import nest
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import as_seed_mode
 
 RUN = 'run'
 # Names, shapes and types of the variables only, without a run.
@@ -86,7 +87,7 @@ def describe(kind: str, plan: plan_lib.RunPlan) -> dict[str, Any]:
 def plan_of(description: Mapping[str, Any]) -> plan_lib.RunPlan:
   """Returns a plan without its arrays, for those who judge what it gave."""
   fields = _fields(description)
-  fields['seed_mode'] = seeds.as_seed_mode(fields['seed_mode'])
+  fields['seed_mode'] = as_seed_mode(fields['seed_mode'])
   known = {field.name for field in dataclasses.fields(plan_lib.RunPlan)}
   return plan_lib.RunPlan(
     inputs=None,

@@ -9,7 +9,7 @@ import decimal
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import ledgers, values, variables
+from tf_equiv.compare import draws, values, variables
 from tf_equiv.compare import verdict as verdict_lib
 
 _SIDES = ('TF1', 'TF2')
@@ -310,7 +310,7 @@ def _of_line(place: divergence_lib.Place) -> str:
   return '  at ' + place.line if place.line else ''
 
 
-def _ledger(ledger: ledgers.LedgerDifference) -> list[str]:
+def _ledger(ledger: draws.LedgerDifference) -> list[str]:
   lines = [
     '  random draws: TF1 makes %d, TF2 makes %d; they part at draw %s'
     % (ledger.tf1_count, ledger.tf2_count, ledger.first())

@@ -8,10 +8,11 @@ import collections
 import dataclasses
 from typing import Hashable
 
+from tf_equiv.core import nest
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import graph as graph_lib
-from tf_equiv.tf1 import nest, reseed
-from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import reseed
 
 # One for inference and one for training.
 _MOST_GRAPHS = 2

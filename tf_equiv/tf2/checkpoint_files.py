@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 from tf_equiv.tf2 import checkpoint
 from tf_equiv.tf2 import model as model_lib
 

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import nest, tensors
+from tf_equiv.core import nest
+from tf_equiv.tf1 import tensors
 from tf_equiv.tf2 import model as model_lib
 
 # Bytes of activations that are kept for a backward pass, and that may be where
