@@ -77,7 +77,7 @@ class ReplayTest(parameterized.TestCase):
     with replay.Replay(network.captured, True) as run:
       whole = run.fetch(network.names)
       network.calls.clear()
-      with mock.patch.multiple(replay, _PART=0, _MOST_KEPT=0):
+      with mock.patch.multiple(replay, _PART=0, _MAX_KEPT=0):
         found = dict(run.stream(network.names))
     self.assertLen(network.calls, 2)
     for name, value in zip(network.names, whole, strict=True):

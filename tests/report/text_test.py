@@ -12,7 +12,7 @@ from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.report import text
 
-_MOST_LINES = 62
+_MAX_LINES = 62
 
 
 def _compare(name, tf1, tf2, **kwargs):
@@ -279,7 +279,7 @@ class LengthTest(parameterized.TestCase):
 
   def _check(self, message):
     lines = message.splitlines()
-    self.assertLessEqual(len(lines), _MOST_LINES)
+    self.assertLessEqual(len(lines), _MAX_LINES)
     self.assertLess(max(map(len, lines)), 300)
     self.assertStartsWith(lines[-3], 'Next: ')
 

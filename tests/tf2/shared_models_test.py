@@ -124,7 +124,7 @@ class SharedModelsTest(absltest.TestCase):
   def test_large_results_are_not_kept(self):
     steps = [_STEPS[3], _STEPS[2], _STEPS[3], _STEPS[1]]
     self.assertEqual(self.builds_of(steps), [1, 1, 1, 1])
-    with mock.patch.object(tf_equiv.tf2.shared_models, '_MOST_RESULTS', 10):
+    with mock.patch.object(tf_equiv.tf2.shared_models, '_MAX_RESULTS', 10):
       self.assertEqual(self.builds_of(steps), [1, 1, 2, 2])
 
   def test_switched_off(self):

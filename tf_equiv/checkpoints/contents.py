@@ -24,7 +24,7 @@ _SLOT = re.compile(r'(?:%s)(?:_\d+)?' % _OPTIMIZERS)
 _COUNTER = re.compile(r'(?:^|/)(?:global_step|beta[12]_power)(?:_\d+)?$')
 # Where the average of a variable is corrected for its start at zero.
 _AVERAGE_PARTS = ('biased', 'local_step')
-_MOST_ROWS = 10
+_MAX_ROWS = 10
 
 
 @dataclasses.dataclass
@@ -262,7 +262,7 @@ def describe_misfit(table: variables_lib.VariableTable) -> list[str]:
   ]
 
 
-def capped(rows: Sequence[str], most: int = _MOST_ROWS) -> list[str]:
+def capped(rows: Sequence[str], most: int = _MAX_ROWS) -> list[str]:
   """Returns the first rows, and how many more there are."""
   more = len(rows) - most
   return [*rows[:most], *(['... and %d more' % more] if more > 0 else [])]

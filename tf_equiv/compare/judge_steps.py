@@ -17,7 +17,7 @@ from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import observation
 from tf_equiv.core import plan as plan_lib
 
-_MOST_NAMES = 3
+_MAX_NAMES = 3
 # What hyperparameters of optimizers have no part in.
 _BEFORE_OPTIMIZERS = (
   'outputs',
@@ -267,17 +267,17 @@ def _hyperparameters(comparer) -> str:
     '%s (TF1 %s, TF2 %s)' % (found.name, found.tf1_value, found.tf2_value)
     for _, _, found in comparer.hyperparameters
   ]
-  more = len(shown) - _MOST_NAMES
-  return ', '.join(shown[:_MOST_NAMES]) + (
+  more = len(shown) - _MAX_NAMES
+  return ', '.join(shown[:_MAX_NAMES]) + (
     ' and %d more' % more if more > 0 else ''
   )
 
 
 def _noise(noise) -> str:
   names = sorted(name for name, count in noise.items() if count)
-  shown = ', '.join(names[:_MOST_NAMES])
-  if len(names) > _MOST_NAMES:
-    shown += ' and %d more' % (len(names) - _MOST_NAMES)
+  shown = ', '.join(names[:_MAX_NAMES])
+  if len(names) > _MAX_NAMES:
+    shown += ' and %d more' % (len(names) - _MAX_NAMES)
   return (
     'not compared: the updates of %d element(s) whose gradients are rounding '
     'noise, in %s' % (sum(noise.values()), shown)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 # So many channels tell a pattern from chance.
-_LEAST_CHANNELS = 3
+_MIN_CHANNELS = 3
 _RTOL = 1e-3
 
 
@@ -27,7 +27,7 @@ def corrected_count(
     The number of values for each channel, None if that does not explain it.
   """
   before, tf1, tf2 = (np.asarray(x, np.float64) for x in (before, tf1, tf2))
-  if before.ndim != 1 or before.size < _LEAST_CHANNELS:
+  if before.ndim != 1 or before.size < _MIN_CHANNELS:
     return None
   changes = np.stack([tf2 - before, before], axis=1)
   (ratio, rest), _, rank, _ = np.linalg.lstsq(changes, tf1 - before, rcond=None)

@@ -8,7 +8,7 @@ from tf_equiv.core import nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode
 
-_MOST_INPUTS = 20
+_MAX_INPUTS = 20
 
 
 def note_run(
@@ -60,10 +60,10 @@ def _settings(plan: plan_lib.RunPlan) -> dict[str, str]:
   if plan.batches:
     found['training steps'] = str(len(plan.batches))
   leaves = nest.flatten(plan.inputs)
-  for path, array in leaves[:_MOST_INPUTS]:
+  for path, array in leaves[:_MAX_INPUTS]:
     found['inputs' + path] = _describe(np.asarray(array))
-  if len(leaves) > _MOST_INPUTS:
-    found['further inputs'] = str(len(leaves) - _MOST_INPUTS)
+  if len(leaves) > _MAX_INPUTS:
+    found['further inputs'] = str(len(leaves) - _MAX_INPUTS)
   return found
 
 

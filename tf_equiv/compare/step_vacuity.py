@@ -8,8 +8,8 @@ from tf_equiv.compare import vacuity, values
 from tf_equiv.core import observation
 from tf_equiv.core import plan as plan_lib
 
-_MOST_NOISE = 0.01
-_MOST_NAMES = 4
+_MAX_NOISE = 0.01
+_MAX_NAMES = 4
 
 
 def vacuous(
@@ -36,7 +36,7 @@ def vacuous(
   if first.loss is not None and observation.LOSS in tf1.jitter:
     moves = tf1.jitter[observation.LOSS]
     share = moves / (values.scale_of(np.asarray(first.loss)) or 1.0)
-    if share > _MOST_NOISE:
+    if share > _MAX_NOISE:
       return (
         'the loss of the first step is rounding noise: it moves by %.2g of its '
         'size when the inputs move by one unit in the last place' % share
@@ -77,7 +77,7 @@ def describe(tf1: observation.Observation) -> str:
     len(trained),
   )
   if still:
-    line += ', not ' + ', '.join(still[:_MOST_NAMES])
-    if len(still) > _MOST_NAMES:
-      line += ' and %d more' % (len(still) - _MOST_NAMES)
+    line += ', not ' + ', '.join(still[:_MAX_NAMES])
+    if len(still) > _MAX_NAMES:
+      line += ' and %d more' % (len(still) - _MAX_NAMES)
   return line

@@ -11,11 +11,11 @@ from tf_equiv.core import plan as plan_lib
 # Share of the outputs that may move when the inputs move by one unit in the
 # last place. Random-normal inputs give 2e-6 on Inception-ResNet-v2 in training
 # mode, an image of ones 7e-2.
-_MOST_NOISE = 0.01
+_MAX_NOISE = 0.01
 # A variable counts if it moves the outputs by more than what is allowed to
 # differ, in units of the largest output; so does the input.
-_LEAST_EFFECT = 1e-5
-_MOST_NAMES = 4
+_MIN_EFFECT = 1e-5
+_MAX_NAMES = 4
 
 ADVICE = (
   'Use random inputs (make_inputs) instead of constant ones, a batch larger '
@@ -95,7 +95,7 @@ class Response:
 
   def _responds(self, effect: float) -> bool:
     # What is NaN or infinite is no reason to worry about the variable.
-    return not effect <= _LEAST_EFFECT
+    return not effect <= _MIN_EFFECT
 
   def __str__(self) -> str:
     line = 'outputs respond to %d of %d variables' % (
@@ -115,9 +115,9 @@ def _layer_of(name: str) -> str:
 def _not_to(word: str, names: list[str]) -> str:
   if not names:
     return ''
-  line = ', not %s %s' % (word, ', '.join(names[:_MOST_NAMES]))
-  if len(names) > _MOST_NAMES:
-    line += ' and %d more' % (len(names) - _MOST_NAMES)
+  line = ', not %s %s' % (word, ', '.join(names[:_MAX_NAMES]))
+  if len(names) > _MAX_NAMES:
+    line += ' and %d more' % (len(names) - _MAX_NAMES)
   return line
 
 
@@ -206,7 +206,7 @@ def _constant(outputs: list[np.ndarray], batch_size: int) -> str:
     return 'all elements of the outputs are equal (%.6g)' % outputs[0].flat[0]
   if batch_size > 1 and all(
     x.shape[:1] == (batch_size,)
-    and np.ptp(x, axis=0).max() <= _LEAST_EFFECT * np.abs(x).max()
+    and np.ptp(x, axis=0).max() <= _MIN_EFFECT * np.abs(x).max()
     for x in outputs
   ):
     return (
@@ -234,7 +234,7 @@ def noisy(tf1: observation.Observation) -> dict[str, float]:
     if path not in tf1.jitter or _is_discrete(value):
       continue
     share = tf1.jitter[path] / (values.scale_of(value) or 1.0)
-    if share > _MOST_NOISE:
+    if share > _MAX_NOISE:
       found[path] = share
   return found
 

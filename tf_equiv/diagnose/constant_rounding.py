@@ -21,7 +21,7 @@ _RUNS = 2
 _SLACK = 4.0
 # Of the 24 bits of a number, those that a short constant leaves empty.
 _SHORT = 2.0**-12
-_MOST_ELEMENTS = 4096
+_MAX_ELEMENTS = 4096
 
 
 def floors(
@@ -70,7 +70,7 @@ def _constants(graph, run) -> dict[str, np.ndarray]:
       if not node.nested
       for operand in node.operands
       if operand.kind == graph_lib.CONSTANT
-      and run.is_small(operand.key, _MOST_ELEMENTS)
+      and run.is_small(operand.key, _MAX_ELEMENTS)
     }
   )
   values = dict(zip(names, run.fetch(names), strict=True))

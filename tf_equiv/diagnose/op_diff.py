@@ -47,7 +47,7 @@ _AXES = {
   'ExpandDims',
   'GatherV2',
 }
-_MOST_ELEMENTS = 16
+_MAX_ELEMENTS = 16
 _MOST = 4
 
 # Value of a constant by the name of its tensor, None if it is large.
@@ -252,8 +252,8 @@ def _array(value) -> str:
   value = np.asarray(value)
   if value.size == 1:
     return _show(value.reshape(-1)[0])
-  shown = ', '.join(_show(x) for x in value.reshape(-1)[:_MOST_ELEMENTS])
-  return '[%s%s]' % (shown, ', ...' if value.size > _MOST_ELEMENTS else '')
+  shown = ', '.join(_show(x) for x in value.reshape(-1)[:_MAX_ELEMENTS])
+  return '[%s%s]' % (shown, ', ...' if value.size > _MAX_ELEMENTS else '')
 
 
 def _show(value) -> str:

@@ -15,7 +15,7 @@ v1 = tf.compat.v1
 
 # Values are fetched, and variables are set, in parts of about so many bytes.
 _PART = 96 << 20
-_MOST_KEPT = 512 << 20
+_MAX_KEPT = 512 << 20
 _VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
 # Ops that fill lookup tables.
 _TABLES = (
@@ -220,7 +220,7 @@ class Replay:
       **{self._tensors.get(n, n): value for n, value in constants.items()},
     }
     divided = partition.divide(
-      self._graph, list(asked), feed, self._is_nested, _PART, _MOST_KEPT
+      self._graph, list(asked), feed, self._is_nested, _PART, _MAX_KEPT
     )
     handed_on = {}
     for part in divided:

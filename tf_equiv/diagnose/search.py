@@ -28,12 +28,12 @@ _TIGHT, _ROUNDED = 1e-10, 1e-7
 # With ops that only compute in float32.
 SINGLE = 3e-6
 # Bytes of values up to which the rounding of float32 is measured as well.
-_MOST_FOR_NOISE = 4 << 30
+_MAX_FOR_NOISE = 4 << 30
 # Gradients so far below the largest one are zero (that of a bias before a
 # normalization or a softmax) but for rounding in float64.
 _ZERO = 1e-12
-_MOST_LONE = 8
-_MOST_PLACES = 5
+_MAX_LONE = 8
+_MAX_PLACES = 5
 _LARGEST_CONSTANT = 64
 
 
@@ -288,14 +288,14 @@ def kind_of(graph, tensor, value) -> tuple[str, str, tuple[int, ...]]:
 def _errors(side, labels, sketcher) -> dict[str, float]:
   """Returns the relative rounding error of each op, if that is affordable."""
   computed = sum(s.size for found in side.sketches.values() for s in found)
-  if 8 * computed > _MOST_FOR_NOISE:
+  if 8 * computed > _MAX_FOR_NOISE:
     return {}
   return noise.measure(side, labels, sketcher).errors
 
 
 def _explain(places, sides, alignment, failing):
   """Turns places into what a reader needs to know of them."""
-  places = places[:_MOST_PLACES]
+  places = places[:_MAX_PLACES]
   constants = _constants(sides, places)
   outputs = _outputs(sides, places)
   made = [
@@ -358,8 +358,8 @@ def _place(found, sides, alignment, constants, outputs):
     _at(second, found.tf2),
     _compare(found, outputs),
     op_diff.describe(found, alignment, constants),
-    [_at(first, n) for n in found.only_tf1[-_MOST_LONE:]],
-    [_at(second, n) for n in found.only_tf2[-_MOST_LONE:]],
+    [_at(first, n) for n in found.only_tf1[-_MAX_LONE:]],
+    [_at(second, n) for n in found.only_tf2[-_MAX_LONE:]],
     tuple(variables),
   )
 

@@ -14,7 +14,7 @@ from tf_equiv.tf1.capture import capture
 
 _HANDING_ON = ('Identity', 'ReadVariableOp', 'Cast', 'EnsureShape')
 _NO_READERS = (*_HANDING_ON, 'VarIsInitializedOp', 'Assign', 'VariableShape')
-_MOST_OPS = 10000
+_MAX_OPS = 10000
 
 
 def locate(
@@ -66,7 +66,7 @@ def _source(tensor):
 
 
 def _walk(a, b):
-  for _ in range(_MOST_OPS):
+  for _ in range(_MAX_OPS):
     if a.type != b.type or len(a.inputs) != len(b.inputs):
       return a, b
     before = next(

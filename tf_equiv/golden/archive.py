@@ -31,7 +31,7 @@ INDEX = 'index.json'
 _SAMPLE = 1 << 16
 _WORTHWHILE = 0.85
 # A file is rewritten when more than this share of it is no longer used.
-_MOST_WASTE = 0.2
+_MAX_WASTE = 0.2
 
 # Everything that reading a damaged file may raise.
 _DAMAGE = (
@@ -222,7 +222,7 @@ def updated(path: str, anew: bool = False) -> Iterator[Writer]:
         writer = Writer(members, index)
         yield writer
         _finish(members, index)
-      if known and _waste(temporary) > _MOST_WASTE:
+      if known and _waste(temporary) > _MAX_WASTE:
         _compact(temporary)
       _set_mode(temporary, path if os.path.exists(path) else None)
       os.replace(temporary, path)

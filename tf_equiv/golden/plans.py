@@ -21,7 +21,7 @@ _INPUTS = ('inputs', 'batches')
 # Fields of a plan that say how inputs are computed with, in the order in which
 # they are explained.
 _SHOWN = 12
-_MOST_DIFFERENCES = 8
+_MAX_DIFFERENCES = 8
 
 
 def describe_array(array: np.ndarray) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def show_array(description: Mapping[str, Any]) -> str:
   return text
 
 
-def capped(lines: Sequence[str], most: int = _MOST_DIFFERENCES) -> list[str]:
+def capped(lines: Sequence[str], most: int = _MAX_DIFFERENCES) -> list[str]:
   """Cuts a list of lines, and says how many more there are."""
   hidden = len(lines) - most
   return [*lines[:most], *(['... and %d more' % hidden] if hidden > 0 else [])]

@@ -14,7 +14,7 @@ from tf_equiv.tf1 import runner
 from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf1.capture import stored_capture
 
-_MOST_NAMES = 8
+_MAX_NAMES = 8
 
 
 class NoGraphError(Exception):
@@ -243,7 +243,7 @@ def _changed(specs, values, recorded) -> list[str]:
 
 
 def _other_weights(shown, changed, recorded) -> str:
-  names = ', '.join(plans.capped(sorted(changed), _MOST_NAMES))
+  names = ', '.join(plans.capped(sorted(changed), _MAX_NAMES))
   return (
     'The golden %s was recorded with other fixed weights: reset_weights (or '
     'the checkpoint) now gives other values for %d of %d variables: %s.'
@@ -294,7 +294,7 @@ def initial_weights(
       problem = 'drawn here, %d of %d differ from those recorded: %s' % (
         len(changed),
         len(recorded),
-        ', '.join(plans.capped(sorted(changed), _MOST_NAMES)),
+        ', '.join(plans.capped(sorted(changed), _MAX_NAMES)),
       )
   raise errors.UsageError(
     'The golden %s cannot give the initial weights (%s): %s. Record it with '

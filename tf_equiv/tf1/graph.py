@@ -31,7 +31,7 @@ _log = logging.getLogger('tf_equiv')
 _VARIABLE_OPS = ('VarHandleOp', 'VariableV2', 'Variable')
 # Enough for any regularizer of weights; a loss with more ancestors depends on
 # activations, and naming its variables would walk the whole network.
-_MOST_ANCESTORS_OF_A_REGULARIZER = 200
+_MAX_ANCESTORS_OF_A_REGULARIZER = 200
 
 
 @dataclasses.dataclass
@@ -306,7 +306,7 @@ def variables_behind(tensor) -> Tuple[str, ...]:
     if op.name in seen:
       continue
     seen.add(op.name)
-    if len(seen) > _MOST_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
+    if len(seen) > _MAX_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
       return ()
     if op.type in _VARIABLE_OPS:
       found.add(op.name)

@@ -20,7 +20,7 @@ from tf_equiv.tf2 import built_model
 from tf_equiv.tf2 import program as program_lib
 
 # Bytes of results of a first call that are kept with the model.
-_MOST_RESULTS = 1 << 28
+_MAX_RESULTS = 1 << 28
 
 
 @dataclasses.dataclass
@@ -92,7 +92,7 @@ class SharedModels:
     """Keeps a model that was taken, if it can serve again."""
     lent, self._lent = self._lent, None
     if lent is not None and lent.built is built:
-      if _bytes_of(built.found) > _MOST_RESULTS:
+      if _bytes_of(built.found) > _MAX_RESULTS:
         built.found = None
       self._kept = lent
 

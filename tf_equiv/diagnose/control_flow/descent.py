@@ -29,11 +29,11 @@ from tf_equiv.tf1.capture import capture
 _log = logging.getLogger('tf_equiv')
 _SIDES = ('TF1', 'TF2')
 # So deep are control structures looked into, and so many turns are tried.
-_DEEPEST, _MOST_TRIED = 8, 3
+_DEEPEST, _MAX_TRIED = 8, 3
 # Ops that put the outputs of the turns of a loop together.
 _STACKS = ('TensorListStack', 'TensorArrayGatherV3')
 # A loop that the other side has not is written out up to this many ops.
-_MOST_WRITTEN = 3000
+_MAX_WRITTEN = 3000
 
 Captures = tuple[capture.Capture, capture.Capture]
 
@@ -270,7 +270,7 @@ def _into_both(found, captures, loops, search) -> _Step | None:
     ]
     counts = [walk.count for walk in walks]
     for turn in iterations.suspects(*walks, tolerance):
-      if turn in tried or len(tried) == _MOST_TRIED:
+      if turn in tried or len(tried) == _MAX_TRIED:
         continue
       tried.add(turn)
       new = iterations.at(captures, loops, walks, turn, tolerance)
@@ -331,7 +331,7 @@ def _into_one(found, captures, side, loop, search) -> _Step | None:
       captures[side], loop, found.fixed[side], length, None
     )
     count = walk.count
-  if count is None or count * len(loop.body.nodes) > _MOST_WRITTEN:
+  if count is None or count * len(loop.body.nodes) > _MAX_WRITTEN:
     return None
   new = list(captures)
   new[side] = unrolling.unroll(captures[side], loop, count, whole=True).capture

@@ -11,7 +11,7 @@ from tf_equiv.tf1.capture import capture
 # So many turns are written out, the next number where all before agree.
 _STAGES = (8, 64, 512)
 # Ops that are written out at most.
-_MOST_OPS = 12000
+_MAX_OPS = 12000
 
 
 @dataclasses.dataclass
@@ -44,7 +44,7 @@ class Walk:
 
 def stages(*loops: functions.Loop) -> list[int]:
   """Returns how many turns of loops to walk, first few, then more."""
-  most = _MOST_OPS // max(1, *(len(loop.body.nodes) for loop in loops))
+  most = _MAX_OPS // max(1, *(len(loop.body.nodes) for loop in loops))
   return sorted({max(1, min(length, most)) for length in _STAGES})
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from tf_equiv.compare import divergence
 
 # Numbers of elements that a wrong reduction may multiply or divide by.
-_MOST_ELEMENTS = 64
+_MAX_ELEMENTS = 64
 _NUMBER = r'(-?[\d.]+(?:e[-+]?\d+)?)'
 # Ops that slide a window over their input.
 _WINDOWS = re.compile(r'Conv|Pool|Dilation2D')
@@ -28,7 +28,7 @@ _ACTIVATIONS = {
 }
 
 # Where more ops are on one side only, the activation is not what differs.
-_MOST_AROUND_ACTIVATION = 6
+_MAX_AROUND_ACTIVATION = 6
 
 
 def recognize(place: divergence.Divergence) -> str:
@@ -312,7 +312,7 @@ def _staircase(place) -> str:
 
 
 def _activation(place) -> str:
-  if len(place.only_tf1) + len(place.only_tf2) > _MOST_AROUND_ACTIVATION:
+  if len(place.only_tf1) + len(place.only_tf2) > _MAX_AROUND_ACTIVATION:
     return ''
   mine = [p for p in place.only_tf1 if p.op_type in _ACTIVATIONS]
   theirs = [p for p in place.only_tf2 if p.op_type in _ACTIVATIONS]
@@ -387,10 +387,10 @@ def _reduction(place) -> str:
     return ''
   ratio = compared.tf2_value / compared.tf1_value
   # Sums and means differ by numbers of elements.
-  simple = fractions.Fraction(float(ratio)).limit_denominator(_MOST_ELEMENTS)
+  simple = fractions.Fraction(float(ratio)).limit_denominator(_MAX_ELEMENTS)
   if (
     abs(simple - ratio) > 1e-6 * abs(ratio)
-    or not 0 < simple.numerator <= _MOST_ELEMENTS
+    or not 0 < simple.numerator <= _MAX_ELEMENTS
     or simple == 1
   ):
     return ''

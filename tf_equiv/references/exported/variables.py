@@ -34,7 +34,7 @@ _WEIGHTS = {
   'GatherV2': (0,),
 }
 # Smaller constants are more often numbers of the code than weights.
-_LEAST_WEIGHTS = 8
+_MIN_WEIGHTS = 8
 
 
 @dataclasses.dataclass
@@ -283,7 +283,7 @@ def _find_constants(export, nodes, named) -> Variables:
     size = tf.TensorShape(
       nodes[name].attr['value'].tensor.tensor_shape
     ).num_elements()
-    if (dtype.is_floating or dtype.is_quantized) and size >= _LEAST_WEIGHTS:
+    if (dtype.is_floating or dtype.is_quantized) and size >= _MIN_WEIGHTS:
       found.unnamed.append(name)
   return found
 

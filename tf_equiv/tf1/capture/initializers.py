@@ -24,7 +24,7 @@ _DRAWS = {
   'RandomUniform': 'RandomUniform',
   'TruncatedNormal': 'TruncatedNormal',
 }
-_MOST_OPS = 100
+_MAX_OPS = 100
 _DIGITS = '%.6g'
 
 
@@ -91,7 +91,7 @@ def of_tensor(tensor: Any) -> Initializer:
 
 def _ancestors(root) -> List[Any]:
   seen, pending, found = set(), [root], []
-  while pending and len(found) < _MOST_OPS:
+  while pending and len(found) < _MAX_OPS:
     op = pending.pop(0)
     if op.name not in seen:
       seen.add(op.name)
