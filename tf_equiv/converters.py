@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 __all__ = (
   'Attention',

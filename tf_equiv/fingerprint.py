@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from tf_equiv.tf1 import source
+from tf_equiv.tf1 import source_lines
 
 # Values, functions and classes that are looked at before giving up.
 _MOST = 20000
@@ -132,7 +132,7 @@ class _Walker:
 
   def _add_function(self, function) -> None:
     self._identify(function)
-    if source.is_library_file(function.__code__.co_filename):
+    if source_lines.is_library_file(function.__code__.co_filename):
       return
     self.add(function.__defaults__)
     self.add(function.__kwdefaults__)
@@ -227,6 +227,6 @@ def _names_of(code) -> tuple[str, ...]:
 def _is_library(value) -> bool:
   """Tells whether a module or class belongs to a library, or is built in."""
   if isinstance(value, types.ModuleType):
-    return source.is_library_file(getattr(value, '__file__', None) or '')
+    return source_lines.is_library_file(getattr(value, '__file__', None) or '')
   module = sys.modules.get(value.__module__)
   return module is None or _is_library(module)

@@ -6,7 +6,8 @@ class MyTest(tf_equiv.GuideSteps, tf_equiv.MigrationTestCase):
 
 import os
 
-from tf_equiv.tf1 import errors, seeds
+from tf_equiv.core import errors
+from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
 
 __unittest = True
 
@@ -14,7 +15,7 @@ __unittest = True
 SEED_MODES_VARIABLE = 'TF_EQUIV_SEED_MODES'
 
 
-def seed_modes_from_environment() -> tuple[tuple[str, seeds.SeedMode], ...]:
+def seed_modes_from_environment() -> tuple[tuple[str, SeedMode], ...]:
   """Returns (name, SeedMode) for each mode that is to be tested.
 
   Returns:
@@ -30,7 +31,7 @@ def seed_modes_from_environment() -> tuple[tuple[str, seeds.SeedMode], ...]:
     if name.strip()
   ]
   try:
-    modes = [seeds.as_seed_mode(n) for n in names] or list(seeds.SeedMode)
+    modes = [as_seed_mode(n) for n in names] or list(SeedMode)
   except errors.UsageError as error:
     raise errors.UsageError(
       'The environment variable %s=%r: %s'
@@ -77,7 +78,7 @@ class GuideSteps:
     self.assertForwardEquivalent()
 
 
-def _add_tests_of(name: str, mode: seeds.SeedMode) -> None:
+def _add_tests_of(name: str, mode: SeedMode) -> None:
   def inference(self):
     self.assertForwardEquivalent(seed_mode=mode)
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from tf_equiv.core import errors
 from tf_equiv.references import base as references
 from tf_equiv.references import in_process
-from tf_equiv.tf1 import errors, tensors, weights
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import tensors, weights
 from tf_equiv.tf2 import model as model_lib
 
 

@@ -12,7 +12,7 @@ from tests.references.exported_test_helper import (
   AdamWeightDecay,
   temporary_folder,
 )
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 v1 = tf.compat.v1
 

@@ -5,8 +5,9 @@ from typing import Any
 from tf_equiv.assertions import base
 from tf_equiv.compare import judge_steps, tolerances
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.tf1 import errors, seeds
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import errors
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import SeedMode
 
 __unittest = True
 
@@ -70,7 +71,7 @@ class ForwardAssertions(base.AssertionBase):
     plan = self._make_plan(
       training,
       plan_lib.SEEDED if seeded else plan_lib.FIXED,
-      seed_mode if seeded else seeds.SeedMode.CONSTANT,
+      seed_mode if seeded else SeedMode.CONSTANT,
       compare_updates=compare_updates,
     )
     return self._compare_run(

@@ -15,10 +15,10 @@ from tf_equiv.compare import (
 )
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import errors
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.golden import archive, plans, replaying
 from tf_equiv.report import text
-from tf_equiv.tf1 import errors
-from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import weights as weights_lib
 
 _SIDES = ('A', 'B')

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from tf_equiv.cli import diff, record, show
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 # Exit codes, as those of the program `diff`.
 EQUAL, DIFFERENT, TROUBLE = 0, 1, 2

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from tf_equiv import testcase
 from tf_equiv.cli import show
+from tf_equiv.core import errors
 from tf_equiv.golden import archive, recording
-from tf_equiv.references import golden, interpreter
-from tf_equiv.tf1 import errors
+from tf_equiv.references import golden
+from tf_equiv.references.interpreter import reference
 
 
 def add_to(commands) -> None:
@@ -72,7 +73,7 @@ def add_to(commands) -> None:
 def run(arguments) -> int:
   """Runs the tests and prints what was recorded; returns the exit code."""
   if arguments.tf1_python:
-    os.environ[interpreter.PYTHON_VARIABLE] = arguments.tf1_python
+    os.environ[reference.PYTHON_VARIABLE] = arguments.tf1_python
   classes = [cls for text in arguments.target for cls in find_classes(text)]
   emptied, failed, recorded = set(), False, []
   for cls in classes:
@@ -224,12 +225,12 @@ def _golden(cls, found, arguments) -> golden.Golden:
   is_golden = isinstance(found, golden.Golden)
   source = found.source if is_golden else found
   if arguments.model:
-    source = interpreter.Tf1Interpreter(
+    source = reference.Tf1Interpreter(
       model=arguments.model,
       sys_path=[os.path.abspath(each) for each in arguments.sys_path],
     )
   elif arguments.tf1_python and not isinstance(
-    source, interpreter.Tf1Interpreter
+    source, reference.Tf1Interpreter
   ):
     raise errors.UsageError(
       'The TF1 side of %s is %r, which needs no other interpreter. Give '

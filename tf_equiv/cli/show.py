@@ -8,7 +8,7 @@ from typing import Any
 from tf_equiv.golden import archive, plans
 from tf_equiv.references import golden
 
-_MOST_INPUTS = 6
+_MAX_INPUTS = 6
 # Parts of a manifest by line.
 _LINES = (
   (('TensorFlow', 'tensorflow'), ('Python', 'python'), ('NumPy', 'numpy')),
@@ -70,7 +70,7 @@ def lines_of(path: str) -> list[str]:
     lines += ['  inputs: ' + line for line in _inputs(own)]
     sources = sorted({name for entry in own for name in entry['source']})
     if sources:
-      shown = plans.capped(sources, _MOST_INPUTS)
+      shown = plans.capped(sources, _MAX_INPUTS)
       lines.append('  TF1 code: %s' % ', '.join(shown))
   return lines
 
@@ -116,4 +116,4 @@ def _inputs(entries) -> list[str]:
       for path, array in inputs.items():
         if 'digest' in array:
           found['%s %s' % (path, plans.show_array(array))] = None
-  return plans.capped([line.strip() for line in found], _MOST_INPUTS)
+  return plans.capped([line.strip() for line in found], _MAX_INPUTS)

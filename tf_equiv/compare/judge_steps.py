@@ -4,20 +4,20 @@ from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import (
   divergence,
   judge,
-  moving,
-  observations,
-  step_power,
+  moving_statistics,
+  quantities,
+  step_vacuity,
   steps,
   tolerances,
+  update_location,
   update_mistakes,
-  updates,
 )
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import observation
+from tf_equiv.core import plan as plan_lib
 
-_MOST_NAMES = 3
+_MAX_NAMES = 3
 # What hyperparameters of optimizers have no part in.
 _BEFORE_OPTIMIZERS = (
   'outputs',
@@ -31,8 +31,8 @@ _BEFORE_OPTIMIZERS = (
 def judge_training(
   assertion: str,
   plan: plan_lib.RunPlan,
-  tf1: observation_lib.Observation,
-  tf2: observation_lib.Observation,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
   table: variables_lib.VariableTable,
   convert: judge.Convert,
   tolerance: tolerances.Tolerance,
@@ -72,7 +72,7 @@ def judge_training(
   if not verdict.passed:
     return verdict
   if plan.weights == plan_lib.SEEDED:
-    verdict.comparisons['weights'] = observations.compare_weights(
+    verdict.comparisons['weights'] = quantities.compare_weights(
       tf1, tf2, table, convert, tolerance
     )
     verdict.compared['weights'] = len(verdict.comparisons['weights'])
@@ -90,7 +90,7 @@ def judge_training(
   if parted is not None:
     _part(verdict, plan, tf1, tf2, found, parted)
     group = found[parted].failing()[0]
-    verdict.divergence = updates.locate(
+    verdict.divergence = update_location.locate(
       group,
       verdict.failed('step %d: %s' % (parted + 1, group))[0].name,
       comparer.paired(parted),
@@ -243,7 +243,7 @@ def _mistake(group, parted, comparer, verdict, tf1, tf2) -> str:
       next((x for x in decays if x), None),
     )
   if group == 'variables that are not trained':
-    return moving.explain(
+    return moving_statistics.explain(
       [c.name for c in failed],
       verdict.table.tf1_names_of(),
       before,
@@ -258,7 +258,7 @@ def _where_made(comparer):
   first, second, _ = comparer.hyperparameters[0]
   for pair in comparer.paired(0):
     if (pair[0].optimizer.name, pair[1].optimizer.name) == (first, second):
-      return updates.locate_optimizers(*pair)
+      return update_location.locate_optimizers(*pair)
   return None
 
 
@@ -267,17 +267,17 @@ def _hyperparameters(comparer) -> str:
     '%s (TF1 %s, TF2 %s)' % (found.name, found.tf1_value, found.tf2_value)
     for _, _, found in comparer.hyperparameters
   ]
-  more = len(shown) - _MOST_NAMES
-  return ', '.join(shown[:_MOST_NAMES]) + (
+  more = len(shown) - _MAX_NAMES
+  return ', '.join(shown[:_MAX_NAMES]) + (
     ' and %d more' % more if more > 0 else ''
   )
 
 
 def _noise(noise) -> str:
   names = sorted(name for name, count in noise.items() if count)
-  shown = ', '.join(names[:_MOST_NAMES])
-  if len(names) > _MOST_NAMES:
-    shown += ' and %d more' % (len(names) - _MOST_NAMES)
+  shown = ', '.join(names[:_MAX_NAMES])
+  if len(names) > _MAX_NAMES:
+    shown += ' and %d more' % (len(names) - _MAX_NAMES)
   return (
     'not compared: the updates of %d element(s) whose gradients are rounding '
     'noise, in %s' % (sum(noise.values()), shown)
@@ -286,8 +286,8 @@ def _noise(noise) -> str:
 
 def _require_meaning(verdict, plan, tf1, tf2, allow_vacuous) -> None:
   """Fails steps whose agreement proves nothing; says what a pass proves."""
-  verdict.power = step_power.describe(tf1)
-  reason = step_power.vacuous(plan, tf1, tf2)
+  verdict.power = step_vacuity.describe(tf1)
+  reason = step_vacuity.vacuous(plan, tf1, tf2)
   if not reason:
     return
   verdict.kind = divergence.VACUOUS

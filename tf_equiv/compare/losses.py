@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_equiv.compare import tolerances, values
-from tf_equiv.tf1.observation import RegularizationLoss
+from tf_equiv.core.observation import RegularizationLoss
 
 
 def compare_losses(

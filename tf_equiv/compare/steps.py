@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from tf_equiv.compare import losses as losses_lib
-from tf_equiv.compare import observations, optimizers, tolerances, values
+from tf_equiv.compare import optimizers, quantities, tolerances, values
 from tf_equiv.compare import variables as variables_lib
-from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.core import observation
 
 # Uncertainty of a gradient, in terms of the largest of all: what a gradient
 # may differ by (`values.compare_gradients`, 5e-5 for float32) times the least
@@ -66,8 +66,8 @@ class StepComparer:
 
   def __init__(
     self,
-    tf1: observation_lib.Observation,
-    tf2: observation_lib.Observation,
+    tf1: observation.Observation,
+    tf2: observation.Observation,
     table: variables_lib.VariableTable,
     convert: Callable[[str, np.ndarray, str], np.ndarray],
     tolerance: tolerances.Tolerance,
@@ -184,7 +184,7 @@ class StepComparer:
         for name, gradients in by_name.items()
         if len(gradients) > i
       }
-      carried = observations.carried_gradients(
+      carried = quantities.carried_gradients(
         self._table, self._convert, present
       )
       for name, gradient in carried.items():
@@ -220,7 +220,7 @@ class StepComparer:
           self.one_sided.append(line)
         continue
       of_tf2 = second.slots[meaning]
-      if meaning == observation_lib.MOVING_AVERAGE:
+      if meaning == observation.MOVING_AVERAGE:
         yield meaning, self._compare_averages(first.slots[meaning], of_tf2)
         continue
       of_tf1 = self._linear(first.slots[meaning])

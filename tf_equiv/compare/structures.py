@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_equiv.compare import tolerances, values
-from tf_equiv.tf1 import nest
+from tf_equiv.core import nest
 
 # Each of these is compared with each other one.
-_MOST_EXCHANGED = 30
+_MAX_EXCHANGED = 30
 
 
 def structure_differences(
@@ -114,7 +114,7 @@ def find_permutation(
     c.name[len('outputs') :]
     for c in comparisons
     if not c.passed and c.count > 1
-  ][:_MOST_EXCHANGED]
+  ][:_MAX_EXCHANGED]
   found = []
   for path in failed:
     for other in failed:

@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 # (rtol, atol relative to the scale). float32 is the guide's; the others keep
 # about the same number of units in the last place (eps is 2**-52 for float64,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tf_equiv.compare import renames as renames_lib
-from tf_equiv.tf1 import errors
-from tf_equiv.tf1.observation import (
+from tf_equiv.core import errors
+from tf_equiv.core.observation import (
   MOVING_AVERAGE,
   StepObservation,
   VariableSpec,

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from tf_equiv.core import errors
 from tf_equiv.golden import locking
-from tf_equiv.tf1 import errors, storage
+from tf_equiv.tf1 import serialization
 
 FORMAT = 'tf_equiv golden 1'
 INDEX = 'index.json'
@@ -30,7 +31,7 @@ INDEX = 'index.json'
 _SAMPLE = 1 << 16
 _WORTHWHILE = 0.85
 # A file is rewritten when more than this share of it is no longer used.
-_MOST_WASTE = 0.2
+_MAX_WASTE = 0.2
 
 # Everything that reading a damaged file may raise.
 _DAMAGE = (
@@ -83,7 +84,7 @@ def load(path: str, digest: str) -> Any:
   with _opened(path) as members:
     data = json.loads(_checked(path, members, _object_name(digest)))
     try:
-      return storage.decode(data['value'], _Arrays(path, members, data))
+      return serialization.decode(data['value'], _Arrays(path, members, data))
     except DamagedError:
       raise
     except _DAMAGE as error:
@@ -164,7 +165,7 @@ class Writer:
       removed.
     """
     arrays = []
-    return self.add_encoded(storage.encode(value, arrays), arrays)
+    return self.add_encoded(serialization.encode(value, arrays), arrays)
 
   def add_encoded(self, encoded: Any, arrays: Sequence[np.ndarray] = ()) -> str:
     """Adds what `storage.encode` returned; see `add`."""
@@ -221,7 +222,7 @@ def updated(path: str, anew: bool = False) -> Iterator[Writer]:
         writer = Writer(members, index)
         yield writer
         _finish(members, index)
-      if known and _waste(temporary) > _MOST_WASTE:
+      if known and _waste(temporary) > _MAX_WASTE:
         _compact(temporary)
       _set_mode(temporary, path if os.path.exists(path) else None)
       os.replace(temporary, path)

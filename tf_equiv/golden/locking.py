@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 try:
   import fcntl

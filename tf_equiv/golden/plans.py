@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.tf1 import nest, seeds
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import nest
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import as_seed_mode
 
 RUN = 'run'
 # Names, shapes and types of the variables only, without a run.
@@ -20,7 +21,7 @@ _INPUTS = ('inputs', 'batches')
 # Fields of a plan that say how inputs are computed with, in the order in which
 # they are explained.
 _SHOWN = 12
-_MOST_DIFFERENCES = 8
+_MAX_DIFFERENCES = 8
 
 
 def describe_array(array: np.ndarray) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def describe(kind: str, plan: plan_lib.RunPlan) -> dict[str, Any]:
 def plan_of(description: Mapping[str, Any]) -> plan_lib.RunPlan:
   """Returns a plan without its arrays, for those who judge what it gave."""
   fields = _fields(description)
-  fields['seed_mode'] = seeds.as_seed_mode(fields['seed_mode'])
+  fields['seed_mode'] = as_seed_mode(fields['seed_mode'])
   known = {field.name for field in dataclasses.fields(plan_lib.RunPlan)}
   return plan_lib.RunPlan(
     inputs=None,
@@ -199,7 +200,7 @@ def show_array(description: Mapping[str, Any]) -> str:
   return text
 
 
-def capped(lines: Sequence[str], most: int = _MOST_DIFFERENCES) -> list[str]:
+def capped(lines: Sequence[str], most: int = _MAX_DIFFERENCES) -> list[str]:
   """Cuts a list of lines, and says how many more there are."""
   hidden = len(lines) - most
   return [*lines[:most], *(['... and %d more' % hidden] if hidden > 0 else [])]

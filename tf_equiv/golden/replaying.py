@@ -5,14 +5,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tf_equiv.golden import archive, manifest, owners, plans, redraw
-from tf_equiv.tf1 import capture as capture_lib
-from tf_equiv.tf1 import errors, nest, runner, stored_capture
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import errors, nest
+from tf_equiv.core import observation as observation_lib
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.golden import archive, manifest, plans, recorders, reinitialize
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import runner
+from tf_equiv.tf1.capture import capture as capture_lib
+from tf_equiv.tf1.capture import stored_capture
 
-_MOST_NAMES = 8
+_MAX_NAMES = 8
 
 
 class NoGraphError(Exception):
@@ -87,13 +89,13 @@ def find(
     UsageError: if the file is missing, damaged, or was recorded for something
       else; the message says for what, and how to record it anew.
   """
-  owner = owners.owner_of(program.build)
-  how = owners.how_to_record(path, owner)
-  found = owners.find(path, owner)
+  owner = recorders.owner_of(program.build)
+  how = recorders.how_to_record(path, owner)
+  found = recorders.find(path, owner)
   if found is None:
     raise errors.UsageError(
       'There is no golden %r; looked for %s.\n%s'
-      % (path, ', '.join(owners.candidates(path, owner)), how)
+      % (path, ', '.join(recorders.candidates(path, owner)), how)
     )
   shown = os.path.relpath(found)
   shown = found if shown.startswith(os.pardir) else shown
@@ -121,7 +123,7 @@ def find(
   return Recording(found, entry, observed)
 
 
-def has_own_step(path: str, owner: owners.Owner) -> bool | None:
+def has_own_step(path: str, owner: recorders.Owner) -> bool | None:
   """Tells whether the recorded training steps are those of a `train_tf1`.
 
   Args:
@@ -131,7 +133,7 @@ def has_own_step(path: str, owner: owners.Owner) -> bool | None:
   Returns:
     None where no training step was recorded, or the file cannot be read.
   """
-  found = owners.find(path, owner)
+  found = recorders.find(path, owner)
   try:
     entries = archive.read_index(found)['entries'] if found else []
   except errors.UsageError:
@@ -241,7 +243,7 @@ def _changed(specs, values, recorded) -> list[str]:
 
 
 def _other_weights(shown, changed, recorded) -> str:
-  names = ', '.join(plans.capped(sorted(changed), _MOST_NAMES))
+  names = ', '.join(plans.capped(sorted(changed), _MAX_NAMES))
   return (
     'The golden %s was recorded with other fixed weights: reset_weights (or '
     'the checkpoint) now gives other values for %d of %d variables: %s.'
@@ -278,8 +280,11 @@ def initial_weights(
     stored.variables = {}
     try:
       captured = stored_capture.load(stored)
-      values = redraw.initial_weights(captured, observed.variables)
-    except (errors.EnvironmentSetupError, redraw.CannotDrawError) as error:
+      values = reinitialize.initial_weights(captured, observed.variables)
+    except (
+      errors.EnvironmentSetupError,
+      reinitialize.CannotDrawError,
+    ) as error:
       problem = str(error)
     else:
       recorded = archive.load(path, entry['objects']['weights'])
@@ -289,7 +294,7 @@ def initial_weights(
       problem = 'drawn here, %d of %d differ from those recorded: %s' % (
         len(changed),
         len(recorded),
-        ', '.join(plans.capped(sorted(changed), _MOST_NAMES)),
+        ', '.join(plans.capped(sorted(changed), _MAX_NAMES)),
       )
   raise errors.UsageError(
     'The golden %s cannot give the initial weights (%s): %s. Record it with '

@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from tf_equiv.golden import owners, plans, recording, replaying, updating
+from tf_equiv.core import errors
+from tf_equiv.golden import flags, plans, recorders, recording, replaying
 from tf_equiv.references import base, in_process
-from tf_equiv.tf1 import errors
 
 # Files up to this many bytes are recorded without a warning: what a version
 # control system takes without trouble.
@@ -128,10 +128,10 @@ class Golden(base.Reference):
 
   def target(self, case: Any) -> str:
     """Returns the absolute path at which a test case records."""
-    return owners.target(self.path, owners.owner_of_class(type(case)))
+    return recorders.target(self.path, recorders.owner_of_class(type(case)))
 
   def _updates(self) -> bool:
-    return updating.wanted() if self._update is None else self._update
+    return flags.wanted() if self._update is None else self._update
 
   def __set_name__(self, owner: type, name: str) -> None:
     self._set_in = owner
@@ -175,7 +175,7 @@ class Golden(base.Reference):
     return base.Run(found.observation, captured)
 
   def _record(self, kind, program, plan, observed, capture) -> None:
-    path = owners.target(self.path, owners.owner_of(program.build))
+    path = recorders.target(self.path, recorders.owner_of(program.build))
     self._recorded.append(
       recording.record(
         path,
@@ -195,9 +195,9 @@ class Golden(base.Reference):
       return self.source.defines(name)
     if name != 'train_tf1':
       return None
-    owner = owners.Owner()
+    owner = recorders.Owner()
     if self._set_in is not None:
-      owner = owners.owner_of_class(self._set_in)
+      owner = recorders.owner_of_class(self._set_in)
     return replaying.has_own_step(self.path, owner)
 
   def close(self) -> None:

@@ -2,15 +2,8 @@
 
 from tf_equiv import fingerprint
 from tf_equiv.references import base
-from tf_equiv.tf1 import (
-  capture,
-  graph,
-  initializers,
-  runner,
-  shared_graphs,
-  step_capture,
-  training,
-)
+from tf_equiv.tf1 import graph, runner, shared_graphs, training
+from tf_equiv.tf1.capture import capture, initializers, step_capture
 
 
 class InProcess(base.Reference):

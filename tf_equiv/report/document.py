@@ -6,10 +6,11 @@ import itertools
 from typing import Any
 
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import ledgers, values
+from tf_equiv.compare import draws as ledgers
+from tf_equiv.compare import values
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core.draw import Draw
 from tf_equiv.report import tables, text
-from tf_equiv.tf1 import draws as draws_lib
 
 FORMAT = 'tf_equiv report 1'
 
@@ -302,9 +303,7 @@ def _training_step(
   return TrainingStep(number, passed, made, scalars)
 
 
-def align_draws(
-  tf1: list[draws_lib.Draw], tf2: list[draws_lib.Draw]
-) -> list[DrawRow]:
+def align_draws(tf1: list[Draw], tf2: list[Draw]) -> list[DrawRow]:
   """Puts two ledgers side by side, and marks what is different.
 
   Args:
@@ -355,7 +354,7 @@ def _marks(found: ledgers.LedgerDifference | None):
   return tf1, tf2
 
 
-def _cell(draw: draws_lib.Draw, mark: str) -> DrawCell:
+def _cell(draw: Draw, mark: str) -> DrawCell:
   return DrawCell(
     draw.index,
     draw.op,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 # Leaves room for a counter and an ending where names may have 255 bytes.
 _LONGEST = 150
-_MOST_TRIES = 10000
+_MAX_TRIES = 10000
 
 
 def safe_name(text: str) -> str:
@@ -38,7 +38,7 @@ def claim(directory: str, name: str, ending: str) -> str:
     OSError: if it cannot be created.
   """
   os.makedirs(directory, exist_ok=True)
-  for i in range(1, _MOST_TRIES):
+  for i in range(1, _MAX_TRIES):
     stem = os.path.join(directory, name if i == 1 else '%s-%d' % (name, i))
     try:
       # Fails if it exists, in one step: shards may run at the same time.
@@ -47,7 +47,7 @@ def claim(directory: str, name: str, ending: str) -> str:
       continue
     return stem
   raise FileExistsError(
-    '%s has %d files called %s*%s' % (directory, _MOST_TRIES, name, ending)
+    '%s has %d files called %s*%s' % (directory, _MAX_TRIES, name, ending)
   )
 
 

@@ -21,7 +21,7 @@ INSTALL = "pip install 'tf_equiv[report]'"
 
 # More rows than these make a page slow, and nobody reads them; the JSON file
 # has them all.
-_MOST_ROWS = 4000
+_MAX_ROWS = 4000
 
 _MEANINGS = {
   divergence_lib.REAL: 'the difference remains in float64',
@@ -84,7 +84,7 @@ def render(document: document_lib.Document) -> bytes:
       ),
     ),
     plots=_plots(document),
-    most_rows=_MOST_ROWS,
+    most_rows=_MAX_ROWS,
     style=style,
     script=script,
     style_hash=_digest(style),
@@ -119,7 +119,7 @@ def shape(sizes: Any) -> str:
 
 
 def _most(rows):
-  return rows[:_MOST_ROWS]
+  return rows[:_MAX_ROWS]
 
 
 def _rows(document, wanted):

@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_equiv.compare import values
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.core import observation
 
 # Groups of comparisons that are about the values of variables, by the stage
 # at which they were compared.
@@ -287,8 +287,8 @@ def _problems(table) -> dict[str, str]:
 
 
 def _row(
-  first: observation_lib.VariableSpec | None,
-  second: observation_lib.VariableSpec | None,
+  first: observation.VariableSpec | None,
+  second: observation.VariableSpec | None,
   problem: str,
   errors: list[StageError],
   wanted: str = '',

@@ -9,23 +9,23 @@ import decimal
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import ledgers, values, variables
+from tf_equiv.compare import draws, values, variables
 from tf_equiv.compare import verdict as verdict_lib
 
 _SIDES = ('TF1', 'TF2')
-_MOST_ITEMS = 10
-_MOST_FOLLOWING = 2
-_MOST_BESIDE_OTHERS = 5
+_MAX_ITEMS = 10
+_MAX_FOLLOWING = 2
+_MAX_BESIDE_OTHERS = 5
 # Lines of a table of variables, and rows (of three lines) of a ledger, that
 # are shared out among the sections.
 _TABLE_LINES = 36
 _LEDGER_ROWS = 6
-_MOST_RENAMES = 12
-_MOST_HINTS = 3
-_MOST_DIFFERENCES = 5
-_MOST_LONE = 3
+_MAX_RENAMES = 12
+_MAX_HINTS = 3
+_MAX_DIFFERENCES = 5
+_MAX_LONE = 3
 # By so much the relative error must grow in an op for it to be named.
-_LEAST_GROWTH = 4.0
+_MIN_GROWTH = 4.0
 _ROUND_UP = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
 
@@ -38,20 +38,20 @@ def failure(verdict: verdict_lib.Verdict) -> str:
   table = verdict.table
   if table is not None and not table.passed and not verdict.comparisons:
     lines += _table(table)
-  most = _MOST_BESIDE_OTHERS if verdict.comparisons else _MOST_ITEMS
+  most = _MAX_BESIDE_OTHERS if verdict.comparisons else _MAX_ITEMS
   lines += ['  ' + line for line in verdict.evidence[:most]]
   lines += _more(verdict.evidence, most, indent='  ')
   if verdict.noise is not None:
     lines += _noise(verdict.noise)
-  most = _MOST_BESIDE_OTHERS if verdict.divergence else _MOST_ITEMS
+  most = _MAX_BESIDE_OTHERS if verdict.divergence else _MAX_ITEMS
   if verdict.ledger is not None:
     lines += _ledger(verdict.ledger)
-    most = _MOST_BESIDE_OTHERS
+    most = _MAX_BESIDE_OTHERS
   for group in verdict.comparisons:
     found = _group(group, verdict.comparisons[group], most)
     lines += found
     # What comes after the first group that differs follows from it.
-    most = _MOST_FOLLOWING if found else most
+    most = _MAX_FOLLOWING if found else most
   lines += ['  ' + note for note in verdict.notes]
   lines += ['Next: ' + verdict.advice[0]] if verdict.advice else []
   lines += ['      ' + advice for advice in verdict.advice[1:]]
@@ -99,13 +99,13 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
   for side, place in zip(_SIDES, (found.tf1, found.tf2), strict=True):
     if place is not None:
       lines.append('    %s %s%s' % (side, place, _of_line(place)))
-  lines += ['    ' + line for line in found.differences[:_MOST_DIFFERENCES]]
+  lines += ['    ' + line for line in found.differences[:_MAX_DIFFERENCES]]
   for side, lone in zip(_SIDES, (found.only_tf1, found.only_tf2), strict=True):
     lines += [
       '    only %s %s%s' % (side, place, _of_line(place))
-      for place in lone[-_MOST_LONE:]
+      for place in lone[-_MAX_LONE:]
     ]
-    lines += _more(lone, _MOST_LONE)
+    lines += _more(lone, _MAX_LONE)
   if found.comparison is not None and not found.comparison.problem:
     c = found.comparison
     lines.append(
@@ -131,14 +131,14 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
   if found.others:
     lines.append(
       '    also at %s'
-      % ', '.join(str(other.tf1) for other in found.others[:_MOST_LONE])
+      % ', '.join(str(other.tf1) for other in found.others[:_MAX_LONE])
     )
   return lines
 
 
 def _noise(found: divergence_lib.Noise) -> list[str]:
   lines = []
-  if found.place is not None and found.factor >= _LEAST_GROWTH:
+  if found.place is not None and found.factor >= _MIN_GROWTH:
     lines.append(
       '  rounding grows %s-fold in %s at %s%s'
       % (
@@ -168,8 +168,8 @@ def _group(
   # What has no numbers to compare is no matter of degree.
   failed.sort(key=lambda c: not c.problem)
   problems = sum(bool(c.problem) for c in failed)
-  if most == _MOST_BESIDE_OTHERS:  # They take one line each.
-    most = max(most, min(problems, _MOST_ITEMS))
+  if most == _MAX_BESIDE_OTHERS:  # They take one line each.
+    most = max(most, min(problems, _MAX_ITEMS))
   for comparison in failed[:most]:
     lines += ['    ' + line for line in _comparison(comparison, sides)]
   return lines + _more(failed, most)
@@ -260,7 +260,7 @@ def _table(table: variables.VariableTable) -> list[str]:
   lines = ['  %d variable(s) agree.' % table.agreeing()]
   renames = _renames(table.suggestion)
   left = max(_TABLE_LINES - len(renames), _TABLE_LINES // 2)
-  most = min(_MOST_ITEMS, left // max(len(sections), 1))
+  most = min(_MAX_ITEMS, left // max(len(sections), 1))
   return lines + _sections(sections, most) + renames
 
 
@@ -269,8 +269,8 @@ def _renames(suggestion) -> list[str]:
     lines = []
   else:
     lines = ['  likely renames, by shape, name and order, ready to paste:']
-    lines += ['    ' + line for line in suggestion.lines(_MOST_RENAMES)]
-  return lines + ['  hint: ' + h for h in suggestion.hints[:_MOST_HINTS]]
+    lines += ['    ' + line for line in suggestion.lines(_MAX_RENAMES)]
+  return lines + ['  hint: ' + h for h in suggestion.hints[:_MAX_HINTS]]
 
 
 def _sections(sections, most: int) -> list[str]:
@@ -310,7 +310,7 @@ def _of_line(place: divergence_lib.Place) -> str:
   return '  at ' + place.line if place.line else ''
 
 
-def _ledger(ledger: ledgers.LedgerDifference) -> list[str]:
+def _ledger(ledger: draws.LedgerDifference) -> list[str]:
   lines = [
     '  random draws: TF1 makes %d, TF2 makes %d; they part at draw %s'
     % (ledger.tf1_count, ledger.tf2_count, ledger.first())

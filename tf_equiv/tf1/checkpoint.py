@@ -12,7 +12,7 @@ from typing import Any, List, Optional
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors, observation
+from tf_equiv.core import errors, observation
 
 v1 = tf.compat.v1
 

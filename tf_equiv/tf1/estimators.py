@@ -13,7 +13,8 @@ from typing import Any, Dict, List, Optional, Tuple
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, nest, tensors, training
+from tf_equiv.core import errors, nest
+from tf_equiv.tf1 import tensors, training
 from tf_equiv.tf1 import updates as updates_lib
 
 v1 = tf.compat.v1

@@ -4,7 +4,8 @@ from typing import Any, Dict
 
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors, nest, user_code
+from tf_equiv.core import errors, nest
+from tf_equiv.tf1 import user_code
 
 v1 = tf.compat.v1
 

@@ -14,30 +14,29 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.core import errors, nest, observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import (
-  assignments,
-  errors,
   jitter,
-  nest,
   optimizers,
   random_values,
   runner,
-  source,
+  source_lines,
   tensors,
   user_code,
 )
-from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import losses as losses_lib
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import seeds as seeds_lib
 from tf_equiv.tf1 import updates as updates_lib
+from tf_equiv.tf1.capture import assignments
 
 v1 = tf.compat.v1
 _log = logging.getLogger('tf_equiv')
 
-MOVING_AVERAGE = observation_lib.MOVING_AVERAGE
+MOVING_AVERAGE = observation.MOVING_AVERAGE
 
 
 @dataclasses.dataclass
@@ -97,7 +96,7 @@ class Step:
   seconds: float = 0.0
 
   @property
-  def specs(self) -> List[observation_lib.VariableSpec]:
+  def specs(self) -> List[observation.VariableSpec]:
     """Descriptions of the model's variables."""
     return [graph_lib.spec_of(variable) for variable in self.model]
 
@@ -176,7 +175,7 @@ def run(
 
 def describe(step: Step):
   """Returns an `Observation` of what is known before a session runs."""
-  return observation_lib.Observation(
+  return observation.Observation(
     'TF1',
     environment=runner.environment(),
     variables=step.specs,
@@ -491,8 +490,8 @@ def _jitter(step, phase, feed, values, results) -> Dict[str, float]:
   fetches = {'outputs': dict(phase.fetches['outputs'])}
   known = {'outputs': dict(results['outputs'])}
   if phase.fetches.get('loss') is not None:
-    fetches['outputs'][observation_lib.LOSS] = phase.fetches['loss']
-    known['outputs'][observation_lib.LOSS] = results['loss']
+    fetches['outputs'][observation.LOSS] = phase.fetches['loss']
+    known['outputs'][observation.LOSS] = results['loss']
   draws = dict(zip(phase.fetches['draws'], results['draws']))
   with v1.Session(graph=step.graph, config=runner.session_config()) as session:
     runner.assign(session, step.variables, values)
@@ -519,7 +518,7 @@ def _merge(found: Dict[str, Any], results: Dict[str, Any]) -> None:
       found[kind] = items
 
 
-def _observe(step, found, values) -> observation_lib.StepObservation:
+def _observe(step, found, values) -> observation.StepObservation:
   by_name = {v.op.name: value for v, value in zip(step.variables, values)}
   updates = [
     _observe_update(update, gradients, rate, by_name, step.recording)
@@ -527,12 +526,10 @@ def _observe(step, found, values) -> observation_lib.StepObservation:
       found['updates'], found['gradients'], found['rates']
     )
   ]
-  return observation_lib.StepObservation(
+  return observation.StepObservation(
     outputs=[(p, np.asarray(v)) for p, v in found['outputs'].items()],
     losses=[
-      observation_lib.RegularizationLoss(
-        graph_lib.variables_behind(loss), value
-      )
+      observation.RegularizationLoss(graph_lib.variables_behind(loss), value)
       for loss, value in zip(step.losses, found.get('losses', []))
     ],
     loss=found.get('loss'),
@@ -550,7 +547,7 @@ def _observe(step, found, values) -> observation_lib.StepObservation:
 def _observe_update(update, gradients, rate, by_name, recording):
   present = iter(gradients)
   counter = update.global_step
-  return observation_lib.UpdateObservation(
+  return observation.UpdateObservation(
     optimizer=optimizers.describe(update.optimizer),
     gradients={
       variable.op.name: None if gradient is None else next(present)
@@ -571,8 +568,8 @@ def _observe_update(update, gradients, rate, by_name, recording):
 def _line_of_rate(optimizer):
   rate = optimizers.learning_rate_of(optimizer)
   if not tensors.is_tensor(rate):
-    return source.SourceLine()
-  return source.user_line_of_stack(compat.op_stack(rate.op))
+    return SourceLine()
+  return source_lines.user_line_of_stack(compat.op_stack(rate.op))
 
 
 def _counted(counter: Any, by_name) -> Optional[int]:

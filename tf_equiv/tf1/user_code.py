@@ -5,7 +5,9 @@ import re
 import unittest
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, source
+from tf_equiv.core import errors
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.tf1 import source_lines
 
 _EAGER_ADVICE = (
   'This code uses a graph-only property of a tensor or a graph collection, '
@@ -133,7 +135,7 @@ def running(side: str, what: str):
   except Exception as error:
     text = '%s: %s' % (type(error).__name__, error)
     full = text + _functions(error.__traceback__)
-    line = source.user_line_of_traceback(error.__traceback__)
+    line = source_lines.user_line_of_traceback(error.__traceback__)
     for known_side, pattern, cls, advice in _known_of(error):
       if known_side in (None, side) and re.search(pattern, full, re.DOTALL):
         raise cls(
@@ -160,7 +162,9 @@ def _known_of(error):
   while traceback.tb_next is not None:
     traceback = traceback.tb_next
   filename = traceback.tb_frame.f_code.co_filename
-  if isinstance(error, AssertionError) and not source.is_library_file(filename):
+  if isinstance(error, AssertionError) and not source_lines.is_library_file(
+    filename
+  ):
     return ()
   return _KNOWN
 
@@ -176,7 +180,7 @@ def _functions(traceback) -> str:
 _ERROR_LINE = r'\s*[\w.]*(Error|Exception)\b[\w ]*:'
 
 
-def _place(line: source.SourceLine) -> str:
+def _place(line: SourceLine) -> str:
   # Keras 3 removes the user's frames from the traceback where it can.
   return '  at %s\n' % line if line.filename else ''
 

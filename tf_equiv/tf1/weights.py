@@ -6,7 +6,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 # Names that say that a value must be positive: variances and deviations.
 _POSITIVE = re.compile(

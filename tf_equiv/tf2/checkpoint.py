@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 from tf_equiv.tf2 import model as model_lib
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 from tf_equiv.tf2 import checkpoint
 from tf_equiv.tf2 import model as model_lib
 
-_MOST_NAMES = 10
+_MAX_NAMES = 10
 
 
 def check_output(output: Any, source: str, overwrite: bool) -> str:
@@ -91,7 +91,7 @@ def write(
         'and the optimizer must keep them in attributes; nothing was written.'
         % (
           len(lost),
-          ': ' * bool(lost) + ', '.join(lost[:_MOST_NAMES]),
+          ': ' * bool(lost) + ', '.join(lost[:_MAX_NAMES]),
           ' (%s)' % problem if problem else '',
         )
       )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors, nest
+from tf_equiv.core import errors, nest
 
 REPLICAS = 2
 

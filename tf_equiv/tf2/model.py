@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, observation
+from tf_equiv.core import errors, observation
 from tf_equiv.tf2 import creation
 
 

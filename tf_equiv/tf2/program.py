@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, nest, tensors, user_code
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import errors, nest
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import seeds as seeds_lib
+from tf_equiv.tf1 import tensors, user_code
 from tf_equiv.tf2 import creation
 from tf_equiv.tf2 import model as model_lib
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 
 def track_tf1_style_variables(method: Callable) -> Callable:

@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, nest
+from tf_equiv.core import errors, nest
 
 EAGER = 'eager'
 FUNCTION = 'function'
