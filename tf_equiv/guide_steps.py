@@ -34,8 +34,8 @@ def seed_modes_from_environment() -> tuple[tuple[str, SeedMode], ...]:
     modes = [as_seed_mode(n) for n in names] or list(SeedMode)
   except errors.UsageError as error:
     raise errors.UsageError(
-      'The environment variable %s=%r: %s'
-      % (SEED_MODES_VARIABLE, os.environ[SEED_MODES_VARIABLE], error)
+      'The environment variable '
+      f'{SEED_MODES_VARIABLE}={os.environ[SEED_MODES_VARIABLE]!r}: {error}'
     ) from None
   return tuple((mode.value, mode) for mode in dict.fromkeys(modes))
 
@@ -93,8 +93,8 @@ def _add_tests_of(name: str, mode: SeedMode) -> None:
     ('test_step4_training', training),
     ('test_gradients', gradients),
   ):
-    test.__name__ = '%s_%s' % (title, name)
-    test.__doc__ = '%s, seed mode %s.' % (title[5:], name)
+    test.__name__ = f'{title}_{name}'
+    test.__doc__ = f'{title[5:]}, seed mode {name}.'
     setattr(GuideSteps, test.__name__, test)
 
 

@@ -232,7 +232,7 @@ class TemplateMethods:
 
 
 def _missing(test: Any, signature: str) -> str:
-  return '%s must define %s; see the documentation of MigrationTestCase.' % (
-    type(test).__name__,
-    signature,
+  return (
+    f'{type(test).__name__} must define {signature}; see the documentation of '
+    'MigrationTestCase.'
   )

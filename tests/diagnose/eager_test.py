@@ -135,7 +135,7 @@ class EagerTest(parameterized.TestCase):
     case = branching_case(**changed)
     text = message(case.assertForwardEquivalent)
     lines = text.splitlines()
-    self.assertEqual(lines[1], '  the sides part at')
+    self.assertEqual(lines[1], '  first divergence:')
     self.assertIn('eager_test.py:', lines[2])
     self.assertIn('eager_test.py:', lines[3])
     first = '\n'.join(lines[:12])

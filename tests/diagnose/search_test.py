@@ -76,10 +76,10 @@ class LocateTest(parameterized.TestCase):
     with self.assertRaises(AssertionError) as caught:
       case.assertForwardEquivalent()
     lines = str(caught.exception).splitlines()
-    self.assertEqual(lines[1], '  the sides part at')
+    self.assertEqual(lines[1], '  first divergence:')
     self.assertIn(name, '\n'.join(lines[:12]))
     self.assertIn(text, str(caught.exception))
-    self.assertIn('finder_test.py:', lines[2])
+    self.assertIn('search_test.py:', lines[2])
     self.assertIn('real: it remains in float64', str(caught.exception))
     self.assertLess(len(lines), 41)
 

@@ -316,7 +316,7 @@ class FaultTest(GoldenTestCase):
 
     text = self.fails(self.replaying(Faulty).assertTrainingEquivalent, steps=2)
     self.assertStartsWith(
-      text, 'Training parts at step 1 of 2 in learning rate of AdamOptimizer'
+      text, 'Training diverges at step 1 of 2 in learning rate of AdamOptimizer'
     )
 
   def test_loss_of_a_step_is_located(self):
@@ -324,7 +324,7 @@ class FaultTest(GoldenTestCase):
     text = self.fails(
       self.faulty(epsilon=1e-5).assertTrainingEquivalent, steps=2
     )
-    self.assertStartsWith(text, 'Training parts at step 1 of 2 in outputs')
+    self.assertStartsWith(text, 'Training diverges at step 1 of 2 in outputs')
     self.assertIn('epsilon: TF1 0.001, TF2 1e-05', text)
 
   def test_locate_divergence(self):

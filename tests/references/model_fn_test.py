@@ -261,7 +261,7 @@ class PassTest(parameterized.TestCase):
       optimizer=AdamWeightDecay, build_tf2_optimizer=lambda self: Faulty()
     )
     with self.assertRaisesRegex(
-      AssertionError, r'^Training parts at step 1 of 1 in the variables: '
+      AssertionError, r'^Training diverges at step 1 of 1 in the variables: '
     ):
       test.assertTrainingEquivalent(steps=1)
 

@@ -40,7 +40,7 @@ class DocumentTest(absltest.TestCase):
     )
     self.assertEqual(found.result, 'differs')
     self.assertEqual(
-      found.headline, 'The sides part at net/bn (FusedBatchNormV3)'
+      found.headline, 'First divergence: net/bn (FusedBatchNormV3)'
     )
 
   def test_pairs_that_differ_most_come_first(self):

@@ -250,7 +250,8 @@ class LedgerTest(absltest.TestCase):
       [_draw(0, 'random_normal', 'w', 'new.py'), _draw(1, file='new.py')],
     )
     self.assertIn(
-      '  random draws: TF1 makes 2, TF2 makes 2; they part at draw 0\n'
+      '  random draws: TF1 makes 2, TF2 makes 2; the first difference is draw '
+      '0\n'
       '  same draw at another place:\n'
       '    dropout[2] in the forward pass: TF1 draw 0, TF2 draw 1\n'
       '      TF1 model.py:1\n'

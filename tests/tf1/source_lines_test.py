@@ -58,7 +58,7 @@ class UserLineTest(absltest.TestCase):
     self.assertEqual(line.filename, __file__)
     self.assertEqual(line.function, 'test_finds_this_line')
     self.assertEqual(
-      line.code, 'line = source.user_line()  # the line to be found'
+      line.code, 'line = source_lines.user_line()  # the line to be found'
     )
 
   def test_skip(self):
@@ -125,7 +125,9 @@ class SourceLineTest(absltest.TestCase):
 
   def test_shows_the_code(self):
     line = SourceLine(__file__, 1)
-    self.assertRegex(str(line), r'source_test\.py:1  """Tests of finding the')
+    self.assertRegex(
+      str(line), r'source_lines_test\.py:1  """Tests of finding the'
+    )
 
   def test_shortens_installed_files(self):
     name = os.path.join(os.sep, 'venv', 'site-packages', 'nets', 'a.py')

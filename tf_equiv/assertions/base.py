@@ -60,7 +60,7 @@ class AssertionBase(template.TemplateMethods):
     if weights not in (plan_lib.FIXED, plan_lib.SEEDED):
       raise errors.UsageError(
         "weights must be 'fixed' (by reset_weights) or 'seeded' (by the "
-        'initializers), got %r.' % (weights,)
+        f'initializers), got {weights!r}.'
       )
     batches = self._make_batches(steps)
     return plan_lib.RunPlan(
@@ -79,7 +79,7 @@ class AssertionBase(template.TemplateMethods):
   def _make_batches(self, steps: int) -> list[Any]:
     batches = []
     for step in range(steps):
-      origin = 'make_batch(%d)' % step
+      origin = f'make_batch({step})'
       batch = plan_lib.check_inputs(self.make_batch(step), origin)
       if batches:
         batch = plan_lib.check_batch(batch, batches[0], origin)
@@ -94,8 +94,8 @@ class AssertionBase(template.TemplateMethods):
     reference = self.tf1_reference
     if not isinstance(reference, references.Reference):
       raise errors.UsageError(
-        'tf1_reference is %r; expected where the TF1 side runs, '
-        'tf_equiv.InProcess() for example.' % (reference,)
+        f'tf1_reference is {reference!r}; expected where the TF1 side runs, '
+        'tf_equiv.InProcess() for example.'
       )
     # Kept by the class itself, not by one that it inherits from.
     opened = type(self).__dict__.get('_opened_references')
@@ -112,7 +112,7 @@ class AssertionBase(template.TemplateMethods):
     share = self.share_tf2_models
     if not isinstance(share, bool):
       raise errors.UsageError(
-        'share_tf2_models is %r; expected True or False.' % (share,)
+        f'share_tf2_models is {share!r}; expected True or False.'
       )
     models = type(self).__dict__.get('_opened_models')
     if models is None:
@@ -123,7 +123,7 @@ class AssertionBase(template.TemplateMethods):
     behavior = self.tf1_behavior
     if not isinstance(behavior, program_lib.TF1Behavior):
       raise errors.UsageError(
-        'tf1_behavior is %r; expected a tf_equiv.TF1Behavior.' % (behavior,)
+        f'tf1_behavior is {behavior!r}; expected a tf_equiv.TF1Behavior.'
       )
     return program_lib.Program(
       build=self.build_tf1,
@@ -162,8 +162,8 @@ class AssertionBase(template.TemplateMethods):
       converted = self.convert_variable(tf1_name, value, tf2_name)
     if converted is None:
       raise errors.UsageError(
-        'convert_variable(%r, <array of shape %s>, %r) returned None; return '
-        'the value of the TF2 variable.' % (tf1_name, np.shape(value), tf2_name)
+        f'convert_variable({tf1_name!r}, <array of shape {np.shape(value)}>, '
+        f'{tf2_name!r}) returned None; return the value of the TF2 variable.'
       )
     return np.asarray(converted)
 

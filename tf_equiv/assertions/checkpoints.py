@@ -87,9 +87,8 @@ class CheckpointAssertions(base.AssertionBase):
       checkpoint, plan, moving_averages, tolerance, allow_empty
     )
     verdict.assertion = 'assertCheckpointEquivalent'
-    verdict.conditions = '%s, weights of %s' % (
-      'training' if plan.training else 'inference',
-      checkpoint,
+    verdict.conditions = (
+      f'{"training" if plan.training else "inference"}, weights of {checkpoint}'
     )
     verdict.seconds = time.time() - start
     return self._conclude(verdict, msg)

@@ -64,28 +64,28 @@ class DivergenceMethods(base.AssertionBase):
     except diagnoser.VariablesDifferError as error:
       table = judge.judge_variables(error.table, verdict.assertion, True)
       raise errors.UsageError(
-        'locateDivergence needs variables that correspond. %s. '
+        f'locateDivergence needs variables that correspond. {table.headline}. '
         'assertVariablesMatch lists them; give their names to rename_variable.'
-        % table.headline
       ) from error
     except references.CannotCaptureError as error:
       raise errors.UsageError(
-        'locateDivergence needs the graph of the TF1 side: %s' % error
+        f'locateDivergence needs the graph of the TF1 side: {error}'
       ) from error
     except tf2_capture.CannotTraceError as error:
       raise errors.UsageError(
-        'locateDivergence cannot look at this: %s' % error
+        f'locateDivergence cannot look at this: {error}'
       ) from error
     verdict.seconds = time.time() - start
     verdict.divergence = found.divergence
     verdict.compared['results'] = len(found.results[0])
     run_info.note_run(verdict, plan, run.observation, base.here('TF2'))
-    verdict.summary = 'locateDivergence (%s):' % verdict.conditions
+    verdict.summary = f'locateDivergence ({verdict.conditions}):'
     if found.divergence is None:
       verdict.noise = found.noise
       verdict.summary += (
-        ' %d result(s) agree in float%d (they are %.1g of the values apart)'
-        % (len(found.results[0]), 32 if found.recorded else 64, found.distance)
+        f' {len(found.results[0])} result(s) agree in '
+        f'float{32 if found.recorded else 64} (they are {found.distance:.1g} '
+        'of the values apart)'
       )
       if found.noise is not None:
         verdict.summary += '\n' + text.noise(found.noise)

@@ -20,7 +20,7 @@ _OPTIMIZERS = (
   '|GradientDescent|LazyAdam|LARS\\w*|LAMB\\w*|Momentum|MomentumW|Nadam'
   '|PowerSign|AddSign|ProximalAdagrad|RMSProp|RMSPropOptimizer|SGD|Yogi'
 )
-_SLOT = re.compile(r'(?:%s)(?:_\d+)?' % _OPTIMIZERS)
+_SLOT = re.compile(f'(?:{_OPTIMIZERS})(?:_\\d+)?')
 _COUNTER = re.compile(r'(?:^|/)(?:global_step|beta[12]_power)(?:_\d+)?$')
 # Where the average of a variable is corrected for its start at zero.
 _AVERAGE_PARTS = ('biased', 'local_step')
@@ -51,9 +51,9 @@ class Contents:
     counts = (
       (sum(len(slots) for slots in self.slots.values()), 'optimizer slots'),
       (len(self.averages), 'moving averages'),
-      (len(self.counters), 'counters (%s)' % ', '.join(self.counters)),
+      (len(self.counters), f'counters ({", ".join(self.counters)})'),
     )
-    return ', '.join('%d %s' % (n, what) for n, what in counts if n)
+    return ', '.join(f'{n} {what}' for n, what in counts if n)
 
 
 def sort_entries(
@@ -169,8 +169,8 @@ def averages_of(
   averages = sort_entries(entries).averages
   if not averages:
     raise errors.UsageError(
-      'Checkpoint %r holds no moving average (no name ends in /%s); leave out '
-      'moving_averages=True.' % (path, AVERAGE)
+      f'Checkpoint {path!r} holds no moving average (no name ends in '
+      f'/{AVERAGE}); leave out moving_averages=True.'
     )
   return averages
 
@@ -225,10 +225,10 @@ def misfit(table: variables_lib.VariableTable, path: str, what: str) -> str:
     (len(table.dtypes), 'of another dtype'),
     (len(table.extra), 'unused'),
   )
-  problems = ', '.join('%d %s' % (n, kind) for n, kind in counts if n)
+  problems = ', '.join(f'{n} {kind}' for n, kind in counts if n)
   if not problems:
     return ''
-  return 'Checkpoint %r does not fit %s: %s' % (path, what, problems)
+  return f'Checkpoint {path!r} does not fit {what}: {problems}'
 
 
 def describe_misfit(table: variables_lib.VariableTable) -> list[str]:
@@ -242,14 +242,14 @@ def describe_misfit(table: variables_lib.VariableTable) -> list[str]:
     (
       'another shape',
       [
-        '%s: model %s, checkpoint %s' % (a.name, list(shape), list(b.shape))
+        f'{a.name}: model {list(shape)}, checkpoint {list(b.shape)}'
         for a, shape, b in table.shapes
       ],
     ),
     (
       'another dtype',
       [
-        '%s: model %s, checkpoint %s' % (a.name, a.dtype, b.dtype)
+        f'{a.name}: model {a.dtype}, checkpoint {b.dtype}'
         for a, b in table.dtypes
       ],
     ),
@@ -265,15 +265,15 @@ def describe_misfit(table: variables_lib.VariableTable) -> list[str]:
 def capped(rows: Sequence[str], most: int = _MAX_ROWS) -> list[str]:
   """Returns the first rows, and how many more there are."""
   more = len(rows) - most
-  return [*rows[:most], *(['... and %d more' % more] if more > 0 else [])]
+  return [*rows[:most], *([f'... and {more} more'] if more > 0 else [])]
 
 
 def _row(spec: VariableSpec) -> str:
-  return '%s  %s%s' % (spec.name, spec.dtype, list(spec.shape))
+  return f'{spec.name}  {spec.dtype}{list(spec.shape)}'
 
 
 def _arrow(likely: str | None) -> str:
-  return ' -> %s?' % likely if likely else ''
+  return f' -> {likely}?' if likely else ''
 
 
 def advise_misfit(table: variables_lib.VariableTable) -> list[str]:

@@ -47,15 +47,15 @@ class ConvertedCheckpoint:
 
   def __str__(self) -> str:
     parts = [
-      '%d variables' % self.variables,
-      '%d slots' % self.slots,
-      'step %s' % ('unknown' if self.step is None else self.step),
+      f'{self.variables} variables',
+      f'{self.slots} slots',
+      f'step {"unknown" if self.step is None else self.step}',
     ]
     if self.fresh:
-      parts.append('%d variables with fresh slots' % len(self.fresh))
+      parts.append(f'{len(self.fresh)} variables with fresh slots')
     if self.unused:
-      parts.append('%d entries not used' % len(self.unused))
-    return '%s: %s' % (self.path, ', '.join(parts))
+      parts.append(f'{len(self.unused)} entries not used')
+    return f'{self.path}: {", ".join(parts)}'
 
 
 def convert_checkpoint(
@@ -220,21 +220,15 @@ def _variables_of(model: Any) -> list[Any]:
     variables = []
   if not variables:
     raise errors.UsageError(
-      'The model (%s) has no variables yet. Call it once on inputs of the '
-      'right shape before it gets the values of a checkpoint.'
-      % type(model).__name__
+      f'The model ({type(model).__name__}) has no variables yet. Call it once '
+      'on inputs of the right shape before it gets the values of a checkpoint.'
     )
   lost = tf2_checkpoint.unreachable(model, variables)
   if lost:
     raise errors.UsageError(
-      'tf.train.Checkpoint does not save %d of the %d variables of the model: '
-      '%s. %s'
-      % (
-        len(lost),
-        len(variables),
-        ', '.join(contents_lib.capped(lost)),
-        tf2_checkpoint.advise_unreachable(model),
-      )
+      f'tf.train.Checkpoint does not save {len(lost)} of the {len(variables)} '
+      f'variables of the model: {", ".join(contents_lib.capped(lost))}. '
+      f'{tf2_checkpoint.advise_unreachable(model)}'
     )
   return variables
 
@@ -246,8 +240,8 @@ def _checked(convert):
     converted = convert(tf1_name, value, tf2_name)
     if converted is None:
       raise errors.UsageError(
-        'convert_variable(%r, <array of shape %s>, %r) returned None; return '
-        'the value of the TF2 variable.' % (tf1_name, np.shape(value), tf2_name)
+        f'convert_variable({tf1_name!r}, <array of shape {np.shape(value)}>, '
+        f'{tf2_name!r}) returned None; return the value of the TF2 variable.'
       )
     return np.asarray(converted)
 
@@ -276,9 +270,9 @@ def _match(source, contents, variables, rename, convert, ignored):
   )
   if table.blocks_values:
     verdict = judge.judge_variables(table, 'convert_checkpoint', False)
-    verdict.headline = 'The checkpoint %r does not fit the model. %s' % (
-      source.prefix,
-      verdict.headline,
+    verdict.headline = (
+      f'The checkpoint {source.prefix!r} does not fit the model. '
+      f'{verdict.headline}'
     )
     raise errors.UsageError(text.failure(verdict))
   return table

@@ -64,9 +64,9 @@ def judge_unsaved(
   if not unsaved:
     return
   verdict.headline = (
-    'tf.train.Checkpoint does not save %d of the %d variables of the TF2 '
-    'model, first %s'
-    % (len(unsaved), verdict.compared['variables'], unsaved[0])
+    f'tf.train.Checkpoint does not save {len(unsaved)} of the '
+    f'{verdict.compared["variables"]} variables of the TF2 model, first '
+    f'{unsaved[0]}'
   )
   rows = contents.capped(sorted(unsaved))
   verdict.evidence.append(
@@ -140,10 +140,9 @@ def _exact_pairs(first, second):
 
 def _count(verdict, group) -> str:
   failed = verdict.failed(group)
-  return '%d of %d, first %s' % (
-    len(failed),
-    len(verdict.comparisons[group]),
-    failed[0].name,
+  return (
+    f'{len(failed)} of {len(verdict.comparisons[group])}, first '
+    f'{failed[0].name}'
   )
 
 
@@ -157,6 +156,6 @@ def _mixed_up(failed, before, after) -> list[str]:
     for name, saved in before.items():
       same = name != comparison.name and saved.shape == value.shape
       if same and saved.size and np.array_equal(saved, value):
-        rows.append('%s holds what %s was saved with' % (comparison.name, name))
+        rows.append(f'{comparison.name} holds what {name} was saved with')
         break
   return rows

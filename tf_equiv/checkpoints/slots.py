@@ -155,20 +155,20 @@ def _slots_of_family(source, spec, name) -> dict[str, list[str]]:
     return {}
   if meanings is None:
     raise errors.UsageError(
-      '%s has no counterpart in tf.compat.v1.train, so the slots in the '
-      'checkpoint %r (%s) cannot be its own. Give the optimizer that TF1 used, '
-      'or none.'
-      % (spec.name, source.path, ', '.join(map(repr, sorted(families))))
+      f'{spec.name} has no counterpart in tf.compat.v1.train, so the slots in '
+      f'the checkpoint {source.path!r} '
+      f'({", ".join(map(repr, sorted(families)))}) cannot be its own. Give '
+      'the optimizer that TF1 used, or none.'
     )
   wanted = name or default
   if meanings and wanted in families:
     found = families[wanted]
-    names = [wanted] + ['%s_%d' % (wanted, i) for i in range(1, 100)]
+    names = [wanted] + [f'{wanted}_{i}' for i in range(1, 100)]
     for owner, slots in found.items():
       if set(slots) != set(names[: len(slots)]):
         raise errors.UsageError(
-          'The slots of %r in the checkpoint %r are incomplete: %s.'
-          % (owner, source.path, ', '.join(sorted(slots)))
+          f'The slots of {owner!r} in the checkpoint {source.path!r} are '
+          f'incomplete: {", ".join(sorted(slots))}.'
         )
     return {o: [s[n] for n in names[: len(s)]] for o, s in found.items()}
   held = ', '.join(map(repr, sorted(families))) or 'none'
@@ -180,15 +180,9 @@ def _slots_of_family(source, spec, name) -> dict[str, list[str]]:
   else:
     advice = 'Give the optimizer that TF1 used, or none.'
   raise errors.UsageError(
-    'The slots in the checkpoint %r are not those of %s: it holds %s, expected '
-    '%s. %s'
-    % (
-      source.path,
-      spec.name,
-      held,
-      repr(wanted) if meanings else 'none',
-      advice,
-    )
+    f'The slots in the checkpoint {source.path!r} are not those of '
+    f'{spec.name}: it holds {held}, expected '
+    f'{repr(wanted) if meanings else "none"}. {advice}'
   )
 
 
@@ -203,31 +197,18 @@ def _meanings(source, spec, entries) -> tuple[str, ...]:
     centered = bool(spec.hyperparameters.get('centered', count == 3))
     if count in (2, 3) and centered != (count == 3):
       raise errors.UsageError(
-        'The RMSProp of the checkpoint %r was%s centered, %s is%s: give it '
-        'centered=%s.'
-        % (
-          source.path,
-          '' if count == 3 else ' not',
-          spec.name,
-          '' if centered else ' not',
-          count == 3,
-        )
+        f'The RMSProp of the checkpoint {source.path!r} '
+        f'was{"" if count == 3 else " not"} centered, {spec.name} '
+        f'is{"" if centered else " not"}: give it centered={count == 3}.'
       )
     meanings = _CENTERED if count == 3 else meanings
   odd = sorted(o for o, slots in entries.items() if len(slots) != len(meanings))
   if odd:
     raise errors.UsageError(
-      'The slots in the checkpoint %r are not those of %s: %r has %d of them, '
-      'expected %d (%s). Several TF1 optimizers of one name may have updated '
-      'it.'
-      % (
-        source.path,
-        spec.name,
-        odd[0],
-        len(entries[odd[0]]),
-        len(meanings),
-        ', '.join(meanings),
-      )
+      f'The slots in the checkpoint {source.path!r} are not those of '
+      f'{spec.name}: {odd[0]!r} has {len(entries[odd[0]])} of them, expected '
+      f'{len(meanings)} ({", ".join(meanings)}). Several TF1 optimizers of '
+      'one name may have updated it.'
     )
   # Without momentum TF1 keeps the last update there, and Keras nothing.
   if spec.kind == tf1_optimizers.RMSPROP:
@@ -241,17 +222,17 @@ def _check_slots(spec, meanings, existing) -> None:
   wanted = {meaning for meaning in meanings if meaning}
   if wanted and not any(existing.values()):
     raise errors.UsageError(
-      '%s has no slots for the variables of the model: it was built for other '
-      'variables, or (tf.compat.v1.train) has not been applied yet.' % spec.name
+      f'{spec.name} has no slots for the variables of the model: it was built '
+      'for other variables, or (tf.compat.v1.train) has not been applied yet.'
     )
   for slots in filter(None, existing.values()):
     has = set(slots) - {optimizers.MOVING_AVERAGE}
     if meanings and has != wanted:
       raise errors.UsageError(
-        '%s does not correspond to the optimizer of the checkpoint: its slots '
-        'are %s, those of TF1 %s. Give it the options that TF1 had (amsgrad is '
-        'unknown there).'
-        % (spec.name, ', '.join(sorted(has)), ', '.join(sorted(wanted)))
+        f'{spec.name} does not correspond to the optimizer of the checkpoint: '
+        f'its slots are {", ".join(sorted(has))}, those of TF1 '
+        f'{", ".join(sorted(wanted))}. Give it the options that TF1 had '
+        '(amsgrad is unknown there).'
       )
 
 
@@ -265,9 +246,9 @@ def _check_conversion(source, entries) -> None:
   scaled = sorted(n for n, v in carried.items() if not np.isin(v, (0, 1)).all())
   if scaled:
     raise errors.UsageError(
-      'convert_variable scales the value of %s; slots can only follow where '
-      'values are moved (sliced, transposed, padded, shifted by a constant). '
-      'Convert without the optimizer.' % ', '.join(scaled[:5])
+      f'convert_variable scales the value of {", ".join(scaled[:5])}; slots '
+      'can only follow where values are moved (sliced, transposed, padded, '
+      'shifted by a constant). Convert without the optimizer.'
     )
 
 
@@ -278,8 +259,8 @@ def _iterations(source, spec) -> int | None:
     return step
   counted = None
   for number in (2, 1):  # The second lasts longer, the first is finer.
-    power = _only_counter(source, 'beta%d_power' % number)
-    beta = spec.hyperparameters.get('beta_%d' % number)
+    power = _only_counter(source, f'beta{number}_power')
+    beta = spec.hyperparameters.get(f'beta_{number}')
     if power is None or not beta or not 0.0 < beta < 1.0:
       continue
     if power > _SMALLEST_POWER:
@@ -287,26 +268,17 @@ def _iterations(source, spec) -> int | None:
       expected = beta ** ((counted if step is None else step) + 1)
       if abs(expected - power) > power * (5e-4 + 1e-7 * max(counted, 0)):
         raise errors.UsageError(
-          'In the checkpoint %r beta%d_power is %.6g, but %s with beta_%d=%g '
-          'has %.6g after %s steps. Either the optimizer is not as in TF1, or '
-          'TF1 counted other steps than its updates; then pass iterations=%d.'
-          % (
-            source.path,
-            number,
-            power,
-            spec.name,
-            number,
-            beta,
-            expected,
-            counted if step is None else step,
-            counted,
-          )
+          f'In the checkpoint {source.path!r} beta{number}_power is '
+          f'{power:.6g}, but {spec.name} with beta_{number}={beta:g} has '
+          f'{expected:.6g} after {counted if step is None else step} steps. '
+          'Either the optimizer is not as in TF1, or TF1 counted other steps '
+          f'than its updates; then pass iterations={counted}.'
         )
   if step is None and counted is None:
     raise errors.UsageError(
-      'The checkpoint %r holds neither a global step nor powers of beta, which '
-      '%s needs for its next update. Pass iterations=...'
-      % (source.path, spec.name)
+      f'The checkpoint {source.path!r} holds neither a global step nor powers '
+      f'of beta, which {spec.name} needs for its next update. Pass '
+      'iterations=...'
     )
   return counted if step is None else step
 

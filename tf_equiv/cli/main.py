@@ -44,5 +44,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
   try:
     return chosen.run(chosen)
   except errors.EquivalenceError as error:
-    print('tf_equiv: %s' % error, file=sys.stderr)
+    print(f'tf_equiv: {error}', file=sys.stderr)
     return TROUBLE

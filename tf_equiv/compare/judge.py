@@ -44,7 +44,7 @@ def judge_variables(
     (len(table.trainable), 'with another trainable flag'),
   )
   verdict.headline = 'Variables differ: ' + ', '.join(
-    '%d %s' % (count, what) for count, what in counts if count
+    f'{count} {what}' for count, what in counts if count
   )
   verdict.advice = advice_lib.for_variables(table)
   return verdict
@@ -171,12 +171,10 @@ def judge_comparable(
 
 def _forgotten(verdict, specs) -> verdict_lib.Verdict:
   verdict.headline = (
-    'The TF2 model creates %d variable(s) anew in each call, first %s; outputs '
-    'were not compared' % (len(specs), specs[0].name)
+    f'The TF2 model creates {len(specs)} variable(s) anew in each call, first '
+    f'{specs[0].name}; outputs were not compared'
   )
-  verdict.evidence = [
-    '%s  %s  at %s' % (spec.name, spec, spec.line) for spec in specs
-  ]
+  verdict.evidence = [f'{spec.name}  {spec}  at {spec.line}' for spec in specs]
   if any(spec.undecorated for spec in specs):
     verdict.advice = [observation.UNDECORATED_ADVICE]
   else:
@@ -276,13 +274,12 @@ def _headline(verdict, group, later) -> str:
   }
   line = names[group]
   if group != 'loss' or len(verdict.comparisons[group]) > 1:
-    line += ': %d of %d, first %s' % (
-      len(failed),
-      len(verdict.comparisons[group]),
-      failed[0].name,
+    line += (
+      f': {len(failed)} of {len(verdict.comparisons[group])}, first '
+      f'{failed[0].name}'
     )
   if later:
-    line += ' (so do the %s)' % ', '.join(later)
+    line += f' (so do the {", ".join(later)})'
   return line
 
 
@@ -340,9 +337,9 @@ def judge_variants(
   if list(verdicts) == ['eager']:
     return verdict
   if failed:
-    verdict.headline += ' [fails in: %s; passes in: %s]' % (
-      ', '.join(failed),
-      ', '.join(passed) or 'none',
+    verdict.headline += (
+      f' [fails in: {", ".join(failed)}; passes in: '
+      f'{", ".join(passed) or "none"}]'
     )
     if verdict.culprit:
       verdict.advice = [advice_lib.GRAPPLER % verdict.culprit]
@@ -383,17 +380,17 @@ def judge_creations(
   parts = []
   if created:
     parts.append(
-      '%d variable(s) created after the first call, instead of being reused'
-      % len(created)
+      f'{len(created)} variable(s) created after the first call, instead of '
+      'being reused'
     )
     for call, record in created:
-      verdict.evidence.append('%s: %s' % (call, record))
+      verdict.evidence.append(f'{call}: {record}')
       if record.advice not in verdict.advice:
         verdict.advice.append(record.advice)
   if changed:
     parts.append(
-      '%d variable(s) changed by an inference call, first %s'
-      % (len(changed), changed[0].name)
+      f'{len(changed)} variable(s) changed by an inference call, first '
+      f'{changed[0].name}'
     )
     verdict.comparisons['variables before and after an inference call'] = (
       changed

@@ -69,7 +69,7 @@ def explain(
     return ''
   return (
     'TF1 keeps the unbiased variance of the batch, that times n/(n-1) with '
-    'n=%d values per channel, TF2 the biased one, as unfused and Keras 3 batch '
-    'normalization do: the moving_variance differs for good; pass '
-    'compare_updates=False, or use the fused layer of tf_keras.' % counts[0]
+    f'n={counts[0]} values per channel, TF2 the biased one, as unfused and '
+    'Keras 3 batch normalization do: the moving_variance differs for good; '
+    'pass compare_updates=False, or use the fused layer of tf_keras.'
   )

@@ -68,7 +68,7 @@ def compare_user_losses(tf1, tf2, tolerance):
   for name in names if len(names) > 1 else ():
     if name not in tf1.user_losses or name not in tf2.user_losses:
       side = 'TF2' if name in tf1.user_losses else 'TF1'
-      problem = 'compute_loss returned no such loss on the %s side' % side
+      problem = f'compute_loss returned no such loss on the {side} side'
       found.append(
         values.ValueComparison('loss' + name, False, problem=problem)
       )
@@ -95,7 +95,7 @@ def compare_gradients(tf1, tf2, table, convert, tolerance):
   }
   found = [
     values.ValueComparison(
-      name, False, problem='not trainable on the %s side' % side
+      name, False, problem=f'not trainable on the {side} side'
     )
     for name, side in frozen.items()
   ]

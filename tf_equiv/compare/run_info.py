@@ -40,10 +40,10 @@ def note_tolerance(
   for name in ('rtol', 'atol'):
     value = getattr(tolerance, name)
     verdict.settings[name] = (
-      'by dtype and scale' if value is None else '%g' % value
+      'by dtype and scale' if value is None else f'{value:g}'
     )
   if tolerance.slack != 1.0:
-    verdict.settings['default tolerances times'] = '%g' % tolerance.slack
+    verdict.settings['default tolerances times'] = f'{tolerance.slack:g}'
   if tolerance.equal_nan:
     verdict.settings['equal_nan'] = 'True'
 
@@ -68,9 +68,9 @@ def _settings(plan: plan_lib.RunPlan) -> dict[str, str]:
 
 
 def _describe(array: np.ndarray) -> str:
-  text = '%s%s' % (values.dtype_name(array), list(array.shape))
+  text = f'{values.dtype_name(array)}{list(array.shape)}'
   if array.size and array.dtype.kind in 'biuf':
-    text += ', %.6g to %.6g' % (np.min(array), np.max(array))
+    text += f', {np.min(array):.6g} to {np.max(array):.6g}'
   return text
 
 

@@ -38,8 +38,9 @@ def vacuous(
     share = moves / (values.scale_of(np.asarray(first.loss)) or 1.0)
     if share > _MAX_NOISE:
       return (
-        'the loss of the first step is rounding noise: it moves by %.2g of its '
-        'size when the inputs move by one unit in the last place' % share
+        'the loss of the first step is rounding noise: it moves by '
+        f'{share:.2g} of its size when the inputs move by one unit in the '
+        'last place'
       )
   gradients = [
     gradient
@@ -49,13 +50,13 @@ def vacuous(
     if gradient is not None
   ]
   if gradients and not any(np.any(gradient) for gradient in gradients):
-    return 'all gradients are zero in all %d step(s)' % len(tf1.steps)
+    return f'all gradients are zero in all {len(tf1.steps)} step(s)'
   losses = [step.loss for step in tf1.steps]
   if len(losses) > 1 and losses[0] is not None:
     if all(np.array_equal(loss, losses[0]) for loss in losses):
       return (
-        'the loss is the same in all %d steps (%.6g), so that it responds '
-        'neither to the batches nor to the updates' % (len(losses), losses[0])
+        f'the loss is the same in all {len(losses)} steps ({losses[0]:.6g}), '
+        'so that it responds neither to the batches nor to the updates'
       )
   return ''
 
@@ -72,12 +73,12 @@ def describe(tf1: observation.Observation) -> str:
       for step in tf1.steps
     )
   ]
-  line = 'the steps change %d of %d trained variables' % (
-    len(trained) - len(still),
-    len(trained),
+  line = (
+    f'the steps change {len(trained) - len(still)} of {len(trained)} trained '
+    'variables'
   )
   if still:
     line += ', not ' + ', '.join(still[:_MAX_NAMES])
     if len(still) > _MAX_NAMES:
-      line += ' and %d more' % (len(still) - _MAX_NAMES)
+      line += f' and {len(still) - _MAX_NAMES} more'
   return line

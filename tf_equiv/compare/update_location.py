@@ -37,7 +37,7 @@ def locate(
   sources = table.tf1_names_of().get(name, ())
   if group in ('learning rate', 'step counter'):
     for first, second in pairs:
-      if name == '%s of %s' % (group, first.optimizer.name):
+      if name == f'{group} of {first.optimizer.name}':
         return divergence.Divergence(
           *(_of_optimizer(group, update) for update in (first, second))
         )
@@ -55,7 +55,7 @@ def locate(
     ('TF2', second, name, steps[1].updates),
   ):
     if update is None:
-      lines.append('%s does not train %s' % (side, own))
+      lines.append(f'{side} does not train {own}')
       if side == 'TF1':
         first = next(iter(others), None)
       else:
@@ -111,7 +111,7 @@ def _of_optimizer(group, update) -> divergence.Place:
   else:
     lines.reverse()
   return divergence.Place(
-    '%s of %s' % (group, update.optimizer.name),
+    f'{group} of {update.optimizer.name}',
     update.optimizer.kind,
     _first(lines),
   )

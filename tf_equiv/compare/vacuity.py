@@ -41,8 +41,8 @@ class SilentLayer:
   def __str__(self) -> str:
     if len(self.silent) == 1:
       return self.silent[0]
-    of = '' if len(self.silent) == self.count else ' of %d' % self.count
-    return 'layer %s (%d%s variables)' % (self.name, len(self.silent), of)
+    of = '' if len(self.silent) == self.count else f' of {self.count}'
+    return f'layer {self.name} ({len(self.silent)}{of} variables)'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +98,10 @@ class Response:
     return not effect <= _MIN_EFFECT
 
   def __str__(self) -> str:
-    line = 'outputs respond to %d of %d variables' % (
-      self.count,
-      len(self.effects),
-    )
+    line = f'outputs respond to {self.count} of {len(self.effects)} variables'
     line += _not_to('to', [str(layer) for layer in self.silent_layers])
     if self.updated:
-      line += '; %d more are compared by their updates' % len(self.updated)
+      line += f'; {len(self.updated)} more are compared by their updates'
     return line
 
 
@@ -115,9 +112,9 @@ def _layer_of(name: str) -> str:
 def _not_to(word: str, names: list[str]) -> str:
   if not names:
     return ''
-  line = ', not %s %s' % (word, ', '.join(names[:_MAX_NAMES]))
+  line = f', not {word} {", ".join(names[:_MAX_NAMES])}'
   if len(names) > _MAX_NAMES:
-    line += ' and %d more' % (len(names) - _MAX_NAMES)
+    line += f' and {len(names) - _MAX_NAMES} more'
   return line
 
 
@@ -145,9 +142,9 @@ def describe_gradients(tf2: observation.Observation) -> str:
     for name, gradient in zip(names, tf2.gradients, strict=True)
     if gradient is None or not np.any(gradient)
   ]
-  line = 'gradients of %d of %d trained variables are not zero' % (
-    len(names) - len(zero),
-    len(names),
+  line = (
+    f'gradients of {len(names) - len(zero)} of {len(names)} trained variables '
+    'are not zero'
   )
   return line + _not_to('of', sorted(zero)).replace(', not', ', but', 1)
 
@@ -187,9 +184,9 @@ def vacuous(
     has_floats = any(array.dtype.kind == 'f' for array in inputs)
     moved = 'the inputs move' if has_floats else 'the weights move'
     return (
-      '%d of %d outputs are rounding noise, first outputs%s: it moves by %.2g '
-      'of its size when %s by one unit in the last place'
-      % (len(noise), len(outputs), path, noise[path], moved)
+      f'{len(noise)} of {len(outputs)} outputs are rounding noise, first '
+      f'outputs{path}: it moves by {noise[path]:.2g} of its size when {moved} '
+      'by one unit in the last place'
     )
   response = respond(tf2)
   if response is not None and not response.count and not plan.gradients:
@@ -203,15 +200,15 @@ def _constant(outputs: list[np.ndarray], batch_size: int) -> str:
   if not any(x.any() for x in outputs):
     return 'all outputs are zero'
   if all(x.size > 1 and not np.ptp(x) for x in outputs):
-    return 'all elements of the outputs are equal (%.6g)' % outputs[0].flat[0]
+    return f'all elements of the outputs are equal ({outputs[0].flat[0]:.6g})'
   if batch_size > 1 and all(
     x.shape[:1] == (batch_size,)
     and np.ptp(x, axis=0).max() <= _MIN_EFFECT * np.abs(x).max()
     for x in outputs
   ):
     return (
-      'the outputs are the same for all %d examples of the batch, although '
-      'their inputs differ' % batch_size
+      f'the outputs are the same for all {batch_size} examples of the batch, '
+      'although their inputs differ'
     )
   return ''
 

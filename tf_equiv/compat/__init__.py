@@ -396,8 +396,8 @@ def behaviors(**wanted):
   lacking = [name for name in wanted if name not in toggles]
   if any(wanted[name] for name in lacking):
     raise NotImplementedError(
-      'TensorFlow %s does not have the behaviour(s) %s; turn them off in '
-      'tf1_behavior.' % (tf.__version__, ', '.join(lacking))
+      f'TensorFlow {tf.__version__} does not have the behaviour(s) '
+      f'{", ".join(lacking)}; turn them off in tf1_behavior.'
     )
   wanted = {name: on for name, on in wanted.items() if name in toggles}
   before = {name: bool(toggles[name][0]()) for name in wanted}

@@ -46,9 +46,9 @@ class Draw:
   def purpose(self) -> str:
     """What the draw is for, in words."""
     if self.variable:
-      return 'initial value of %s' % self.variable
-    return 'in %s' % self.layer if self.layer else 'in the forward pass'
+      return f'initial value of {self.variable}'
+    return f'in {self.layer}' if self.layer else 'in the forward pass'
 
   def __str__(self) -> str:
     shape = '?' if self.shape is None else 'x'.join(map(str, self.shape))
-    return '%s[%s] %s' % (self.op, shape, self.purpose)
+    return f'{self.op}[{shape}] {self.purpose}'

@@ -111,4 +111,4 @@ def _index(key: Any) -> str:
     key = key.value
   elif isinstance(key, numbers.Integral) and not isinstance(key, bool):
     key = int(key)
-  return '[%r]' % (key,)
+  return f'[{key!r}]'

@@ -50,7 +50,7 @@ class VariableSpec:
 
   def __str__(self) -> str:
     frozen = '' if self.trainable else ' not trainable'
-    return '%s[%s]%s' % (self.dtype, ','.join(map(str, self.shape)), frozen)
+    return f'{self.dtype}[{",".join(map(str, self.shape))}]{frozen}'
 
 
 @dataclasses.dataclass(frozen=True)

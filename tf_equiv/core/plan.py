@@ -54,9 +54,9 @@ class RunPlan:
       'fixed weights' if self.weights == FIXED else 'initial weights',
     ]
     if self.weights == SEEDED or self.training:
-      parts.append('seed_mode=%s' % self.seed_mode.value)
+      parts.append(f'seed_mode={self.seed_mode.value}')
     if self.batches:
-      parts.append('steps=%d' % len(self.batches))
+      parts.append(f'steps={len(self.batches)}')
     return ', '.join(parts)
 
 
@@ -77,8 +77,8 @@ def check_inputs(inputs: Any, origin: str = 'make_inputs()') -> Any:
   leaves = nest.flatten(inputs)
   if not leaves:
     raise errors.UsageError(
-      '%s returned %r, which holds no array. Return a NumPy array, or a '
-      'list, tuple or dict of arrays.' % (origin, inputs)
+      f'{origin} returned {inputs!r}, which holds no array. Return a NumPy '
+      'array, or a list, tuple or dict of arrays.'
     )
   return nest.map_leaves(
     lambda path, leaf: _check_leaf(origin + path, leaf), inputs
@@ -112,16 +112,10 @@ def check_batch(batch: Any, inputs: Any, origin: str) -> Any:
   for path, array in wanted.items():
     if (array.shape, array.dtype) != (given[path].shape, given[path].dtype):
       raise errors.UsageError(
-        '%s%s is %s%s, but make_batch(0) gives %s%s there. The graph is built '
-        'once for all steps: give every batch the same shapes and dtypes.'
-        % (
-          origin,
-          path,
-          given[path].dtype,
-          list(given[path].shape),
-          array.dtype,
-          list(array.shape),
-        )
+        f'{origin}{path} is {given[path].dtype}{list(given[path].shape)}, but '
+        f'make_batch(0) gives {array.dtype}{list(array.shape)} there. The '
+        'graph is built once for all steps: give every batch the same shapes '
+        'and dtypes.'
       )
   return batch
 
@@ -139,14 +133,14 @@ def _check_leaf(where: str, leaf: Any) -> np.ndarray:
     else:
       advice = 'convert it with np.asarray'
     raise errors.UsageError(
-      '%s is a %s; expected a NumPy array, because the same values are fed to '
-      'both sides (%s).' % (where, type(leaf).__name__, advice)
+      f'{where} is a {type(leaf).__name__}; expected a NumPy array, because '
+      f'the same values are fed to both sides ({advice}).'
     )
   if leaf.dtype.kind not in _KINDS and not _holds_only_text(leaf):
     raise errors.UsageError(
-      '%s is an array of dtype %s, which TensorFlow has no type for. Ragged '
-      'lists of numbers become such arrays; pad them, or give several arrays.'
-      % (where, leaf.dtype)
+      f'{where} is an array of dtype {leaf.dtype}, which TensorFlow has no '
+      'type for. Ragged lists of numbers become such arrays; pad them, or '
+      'give several arrays.'
     )
   return leaf
 
@@ -161,6 +155,4 @@ def check_training(training: Optional[bool]) -> bool:
   """Returns the flag if it is a bool, else raises `UsageError`."""
   if isinstance(training, (bool, np.bool_)):
     return bool(training)
-  raise errors.UsageError(
-    'training must be True or False, got %r.' % (training,)
-  )
+  raise errors.UsageError(f'training must be True or False, got {training!r}.')

@@ -51,11 +51,9 @@ class RandomValue:
     return self.family, self.value.dtype.name, tuple(self.value.shape)
 
   def __str__(self) -> str:
-    return '%s %s%s in %s' % (
-      self.family,
-      self.value.dtype.name,
-      list(self.value.shape),
-      self.name.rpartition('/')[0] or self.name,
+    return (
+      f'{self.family} {self.value.dtype.name}{list(self.value.shape)} in '
+      f'{self.name.rpartition("/")[0] or self.name}'
     )
 
 

@@ -46,6 +46,6 @@ def as_seed_mode(mode: Union[str, SeedMode]) -> SeedMode:
     return SeedMode(mode)
   except ValueError:
     raise errors.UsageError(
-      'Unknown seed_mode %r; expected one of %s.'
-      % (mode, ', '.join(repr(m.value) for m in SeedMode))
+      f'Unknown seed_mode {mode!r}; expected one of '
+      f'{", ".join((repr(m.value) for m in SeedMode))}.'
     ) from None

@@ -31,8 +31,8 @@ class SourceLine:
   def __str__(self) -> str:
     if not self.filename:
       return 'unknown line'
-    place = '%s:%d' % (_short(self.filename), self.lineno)
-    return '%s  %s' % (place, self.code) if self.code else place
+    place = f'{_short(self.filename)}:{self.lineno}'
+    return f'{place}  {self.code}' if self.code else place
 
 
 def _short(filename: str) -> str:

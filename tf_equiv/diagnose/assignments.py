@@ -37,14 +37,14 @@ def one_sided(
   found = divergence.Divergence(
     *places,
     differences=[
-      'only %s assigns %s, by the op above' % (sides[i], name),
+      f'only {sides[i]} assigns {name}, by the op above',
     ],
     variables=(name,),
   )
   if lines[1 - i]:
     found.differences.append(
-      '%s makes the variable at %s, and leaves it alone'
-      % (sides[1 - i], lines[1 - i])
+      f'{sides[1 - i]} makes the variable at {lines[1 - i]}, and leaves it '
+      'alone'
     )
   return found
 
@@ -57,8 +57,8 @@ def places(
   return divergence.Divergence(
     *(_place(captured, label) for captured in captures),
     differences=[
-      'from the state in which TF1 left the step before, both assign the same: '
-      'what %s starts from differs' % label[1]
+      'from the state in which TF1 left the step before, both assign the '
+      f'same: what {label[1]} starts from differs'
     ],
     variables=(label[1],),
     group=label[0],
@@ -100,7 +100,7 @@ def _factor(tensor) -> float | None:
   """
   op = _computing(tensor)
   if op.type.startswith('FusedBatchNorm'):
-    return float('%.6g' % op.get_attr('exponential_avg_factor'))
+    return float(f'{op.get_attr("exponential_avg_factor"):.6g}')
   if op.type in ('Sub', 'AssignSub'):
     change = _computing(op.inputs[1])
     if change.type == 'Mul':
@@ -124,7 +124,7 @@ def _computing(tensor):
 
 def _numbers(op) -> list[float]:
   found = [_number(x) for x in op.inputs]
-  return [float('%.6g' % x) for x in found if x is not None]
+  return [float(f'{x:.6g}') for x in found if x is not None]
 
 
 def _number(tensor) -> float | None:

@@ -382,8 +382,8 @@ class Locator:
     if noise is not None and noise.error > _VACUOUS * (noise.scale or 1e-300):
       verdict.kind = divergence.VACUOUS
       verdict.evidence[:0] = [
-        'vacuous: in float64 the sides agree, and %s of %s is rounding noise'
-        % (noise.share, noise.result)
+        f'vacuous: in float64 the sides agree, and {noise.share} of '
+        f'{noise.result} is rounding noise'
       ]
       verdict.advice = [VACUOUS_ADVICE]
       return
@@ -402,13 +402,13 @@ class Locator:
     verdict.kind = divergence.NOISE
     verdict.evidence.insert(
       0,
-      'noise: the difference vanishes in float64 (%.1g of the values)'
-      % found.distance,
+      f'noise: the difference vanishes in float64 ({found.distance:.1g} of '
+      'the values)',
     )
     advice = 'Both sides compute the same but for rounding: '
     if noise is not None:
       noise.tolerance = max(noise.tolerance, _MARGIN * gap)
-      advice += 'pass atol=%s, or order' % text.rounded_up(noise.tolerance)
+      advice += f'pass atol={text.rounded_up(noise.tolerance)}, or order'
     else:
       advice += 'order'
     verdict.advice = [advice + ' the operations as TF1 does.']
@@ -429,22 +429,22 @@ def _guarded(verdict, function) -> None:
   try:
     function()
   except _NotOneGraphError as error:
-    verdict.notes.append('not compared op by op: %s' % error)
+    verdict.notes.append(f'not compared op by op: {error}')
   except references.CannotCaptureError as error:
     verdict.notes.append(
-      'the first op that differs was not looked for: %s' % error
+      f'the first op that differs was not looked for: {error}'
     )
   except tf2_capture.CannotTraceError as error:
     verdict.notes.append(
       'the first op that differs was not looked for, because the TF2 side '
-      'cannot be traced as a graph: %s' % error
+      f'cannot be traced as a graph: {error}'
     )
   except Exception as error:  # The user's code may do anything.
     _log.info('locating failed', exc_info=True)
     lines = str(error).strip().splitlines()
     verdict.notes.append(
-      'the first op that differs could not be looked for (%s: %s)'
-      % (type(error).__name__, lines[0] if lines else '')
+      'the first op that differs could not be looked for '
+      f'({type(error).__name__}: {lines[0] if lines else ""})'
     )
 
 

@@ -183,9 +183,7 @@ class _Reader:
     summaries = self._recording.summaries
     kept = [(i, x) for i, x in outputs if x in summaries]
     for i, identity in outputs:
-      operand = graph.Operand(
-        graph.NODE, record.name, i, '%s:%d' % (record.name, i)
-      )
+      operand = graph.Operand(graph.NODE, record.name, i, f'{record.name}:{i}')
       self._operands[identity] = operand
       if identity in summaries:
         sketch = summaries[identity]
@@ -199,7 +197,7 @@ class _Reader:
       record.dtype,
       operands,
       _plain(record),
-      ['%s:%d' % (record.name, i) for i, _ in kept],
+      [f'{record.name}:{i}' for i, _ in kept],
     )
 
   def _operand(self, identity: int) -> graph.Operand:
@@ -225,7 +223,7 @@ class _Reader:
       if same:
         self._used.add(same[0].key)
         return same[0]
-    name = 'constant_%d' % identity
+    name = f'constant_{identity}'
     self.constants[name] = identity
     return graph.Operand(graph.CONSTANT, name, 0, name)
 
@@ -241,7 +239,7 @@ def _plain(record) -> dict[str, Any]:
     if isinstance(value, bytes):
       value = value.decode('utf-8', 'replace')
     elif kinds[key] == 'float':
-      value = float('%.8g' % value)
+      value = float(f'{value:.8g}')
     elif kinds[key] == 'bool':
       value = bool(value)
     elif isinstance(value, (list, tuple)):

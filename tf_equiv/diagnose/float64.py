@@ -162,9 +162,9 @@ class Body:
       index: number of the output.
     """
     if not self._is_function:
-      return '%s:%d' % (name, index)
+      return f'{name}:{index}'
     definition = compat.op_definition(op_type)
-    return '%s:%s:0' % (name, definition.output_arg[index].name)
+    return f'{name}:{definition.output_arg[index].name}:0'
 
   def add(self, op_type: str, name: str, *inputs: str, **attrs) -> str:
     """Adds a node; returns a reference to its first output."""
@@ -216,17 +216,17 @@ class Body:
     position = 0
     for i, (_, _, data_type) in enumerate(inputs):
       if data_type == FLOAT and not node.input[i].startswith('^'):
-        cast = '%s/tf_equiv_in%d' % (node.name, i)
+        cast = f'{node.name}/tf_equiv_in{i}'
         self.add('Cast', cast, node.input[i], SrcT=tf.float64, DstT=tf.float32)
         node.input[i] = self.ref(cast, 'Cast')
     self._new.append(node)
     for arg, index, data_type in outputs:
       if data_type == FLOAT:
         if self._is_function:
-          old = '%s:%s:%d' % (node.name, arg, index)
+          old = f'{node.name}:{arg}:{index}'
         else:
-          old = '%s:%d' % (node.name, position)
-        cast = '%s/tf_equiv_keep%d' % (node.name, position)
+          old = f'{node.name}:{position}'
+        cast = f'{node.name}/tf_equiv_keep{position}'
         self.moved[old] = self.add(
           'Cast', cast, old, SrcT=tf.float32, DstT=tf.float64
         )

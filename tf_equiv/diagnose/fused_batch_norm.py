@@ -28,7 +28,7 @@ class _Maker:
 
   def _name(self) -> str:
     self._count += 1
-    return '%s/tf_equiv_%d' % (self._node.name, self._count)
+    return f'{self._node.name}/tf_equiv_{self._count}'
 
   def __call__(self, op_type: str, *inputs: str, **attrs) -> str:
     return self._body.add(op_type, self._name(), *inputs, T=tf.float64, **attrs)

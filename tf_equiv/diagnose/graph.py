@@ -333,7 +333,7 @@ def _count(node_defs, body) -> None:
     if tf.as_dtype(tensor.dtype).is_floating:
       array = tf.make_ndarray(tensor)
       if array.size == 1:
-        body.numbers['%.7g' % float(array.reshape(-1)[0])] += 1
+        body.numbers[f'{float(array.reshape(-1)[0]):.7g}'] += 1
 
 
 def attributes_of(node_def) -> dict[str, Any]:
@@ -349,7 +349,7 @@ def attributes_of(node_def) -> dict[str, Any]:
       items = attr.list.i or attr.list.f
       found[key] = list(items) or [s.decode() for s in attr.list.s]
     elif kind == 'f':
-      found[key] = float('%.8g' % attr.f)
+      found[key] = float(f'{attr.f:.8g}')
     elif kind == 'shape':
       found[key] = str(tf.TensorShape(attr.shape))
     else:

@@ -93,9 +93,7 @@ def _bodies(a, b) -> list[str]:
     for side, mine, theirs in (('TF1', first, second), ('TF2', second, first)):
       rest = sorted(set(mine) - set(theirs) - _OF_LOOPS)
       if rest:
-        lines.append(
-          '%s only in %s: %s' % (what, side, ', '.join(rest[:_MOST]))
-        )
+        lines.append(f'{what} only in {side}: {", ".join(rest[:_MOST])}')
   return lines
 
 
@@ -103,11 +101,10 @@ def _attributes(a, b) -> list[str]:
   if a.op_type != b.op_type:
     if a.family == b.family:
       return []
-    return ['op: TF1 %s, TF2 %s' % (a.op_type, b.op_type)]
+    return [f'op: TF1 {a.op_type}, TF2 {b.op_type}']
   keys = sorted(set(a.attributes) & set(b.attributes) - _NOT_TELLING)
   return [
-    '%s: TF1 %s, TF2 %s'
-    % (key, _show(a.attributes[key]), _show(b.attributes[key]))
+    f'{key}: TF1 {_show(a.attributes[key])}, TF2 {_show(b.attributes[key])}'
     for key in keys
     if a.attributes[key] != b.attributes[key]
   ]
@@ -137,8 +134,7 @@ def _constants(a, b, values) -> list[str]:
     if a.op_type in _AXES and _same_axes(first, second, a):
       continue
     lines.append(
-      'constant (operand %d): TF1 %s, TF2 %s'
-      % (i, _array(first), _array(second))
+      f'constant (operand {i}): TF1 {_array(first)}, TF2 {_array(second)}'
     )
   return lines
 
@@ -156,7 +152,7 @@ def _same_axes(first, second, node) -> bool:
 def _dtypes(a, b) -> list[str]:
   if a.dtype == b.dtype:
     return []
-  return ['dtype: TF1 %s, TF2 %s' % (a.dtype, b.dtype)]
+  return [f'dtype: TF1 {a.dtype}, TF2 {b.dtype}']
 
 
 def _variables(a, b, found) -> list[str]:
@@ -164,9 +160,9 @@ def _variables(a, b, found) -> list[str]:
   theirs = set(b.variables).union(*(n.variables for n in found.only_tf2))
   lines = []
   if mine - theirs:
-    lines.append('only TF1 reads %s' % ', '.join(sorted(mine - theirs)[:_MOST]))
+    lines.append(f'only TF1 reads {", ".join(sorted(mine - theirs)[:_MOST])}')
   if theirs - mine:
-    lines.append('only TF2 reads %s' % ', '.join(sorted(theirs - mine)[:_MOST]))
+    lines.append(f'only TF2 reads {", ".join(sorted(theirs - mine)[:_MOST])}')
   return lines
 
 
@@ -175,7 +171,7 @@ def _operands(a, b, alignment) -> list[str]:
   mine = [o for o in a.operands if o.kind != graph.CONSTANT]
   theirs = [o for o in b.operands if o.kind != graph.CONSTANT]
   if len(mine) != len(theirs):
-    return ['operands: TF1 has %d, TF2 has %d' % (len(mine), len(theirs))]
+    return [f'operands: TF1 has {len(mine)}, TF2 has {len(theirs)}']
   pairs = zip(mine, theirs, strict=True)
   wrong = [(x, y) for x, y in pairs if not alignment.same_operand(x, y)]
   if not wrong:
@@ -185,7 +181,7 @@ def _operands(a, b, alignment) -> list[str]:
     match = next((y for y in left if alignment.same_operand(x, y)), None)
     if match is None:
       x, y = wrong[0]
-      return ['operand: TF1 reads %s, TF2 reads %s' % (_read(x), _read(y))]
+      return [f'operand: TF1 reads {_read(x)}, TF2 reads {_read(y)}']
     left.remove(match)
   if a.family in _COMMUTATIVE:
     return []
@@ -197,7 +193,7 @@ def _operands(a, b, alignment) -> list[str]:
 
 def _rearranged(node, alignment) -> list[str]:
   return [
-    'operand %d holds the same numbers in both, but in another order' % i
+    f'operand {i} holds the same numbers in both, but in another order'
     for i, o in enumerate(node.operands)
     if o.kind == graph.NODE and alignment.is_rearranged(o.key)
   ]
@@ -239,7 +235,7 @@ def _numbers(found, values) -> list[str]:
   for i, side in enumerate(('TF1', 'TF2')):
     rest = sorted(set(sides[i]) - set(sides[1 - i]))
     if rest:
-      lines.append('numbers only in %s: %s' % (side, ', '.join(rest[:_MOST])))
+      lines.append(f'numbers only in {side}: {", ".join(rest[:_MOST])}')
   return lines
 
 
@@ -253,10 +249,10 @@ def _array(value) -> str:
   if value.size == 1:
     return _show(value.reshape(-1)[0])
   shown = ', '.join(_show(x) for x in value.reshape(-1)[:_MAX_ELEMENTS])
-  return '[%s%s]' % (shown, ', ...' if value.size > _MAX_ELEMENTS else '')
+  return f'[{shown}{", ..." if value.size > _MAX_ELEMENTS else ""}]'
 
 
 def _show(value) -> str:
   if isinstance(value, (float, np.floating)):
-    return '%.7g' % value
+    return f'{value:.7g}'
   return str(value)

@@ -16,5 +16,5 @@ def place_of(captured, name: str, op_type: str) -> divergence.Place:
     return divergence.Place(name, op_type)
   text = str(line)
   if made.filename and made != line:
-    text = '%s  (layer made at %s)' % (line, made)
+    text = f'{line}  (layer made at {made})'
   return divergence.Place(name, op_type, text)

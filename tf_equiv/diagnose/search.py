@@ -318,8 +318,8 @@ def _stopped(sides, alignment) -> list[str]:
       others = sides[1 - i].graph.stopped
       if not others or (read in paired and paired[read] not in others):
         lines.append(
-          'only %s stops the gradient of %s: %s at %s'
-          % (side.captured.side, read, name, side.captured.line_of(name))
+          f'only {side.captured.side} stops the gradient of {read}: {name} at '
+          f'{side.captured.line_of(name)}'
         )
   return lines
 

@@ -36,7 +36,7 @@ def locate(
   a, b = _walk(*readers)
   if a is readers[0]:
     return None
-  lines = ['shape: TF1 %s, TF2 %s' % (_shape(a), _shape(b))]
+  lines = [f'shape: TF1 {_shape(a)}, TF2 {_shape(b)}']
   lines += _constants(a, b)
   return divergence.Divergence(
     *(

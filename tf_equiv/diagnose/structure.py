@@ -58,7 +58,7 @@ def explain_loss(locator: Any, verdict: verdict_lib.Verdict, name: str) -> None:
     verdict.kind = divergence.REAL
     verdict.divergence = divergence.Divergence(
       *found,
-      differences=['only %s regularizes %s' % (there, name)],
+      differences=[f'only {there} regularizes {name}'],
       variables=tuple(name.split(', ')),
     )
 

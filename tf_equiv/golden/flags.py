@@ -14,8 +14,8 @@ if FLAG not in flags.FLAGS:  # A program may have a flag of that name already.
     FLAG,
     False,
     'Run the TF1 side of every assertion whose tf1_reference is a '
-    'tf_equiv.Golden, and record it. The environment variable %s=1 does the '
-    'same where flags are not parsed, as in pytest.' % VARIABLE,
+    f'tf_equiv.Golden, and record it. The environment variable {VARIABLE}=1 '
+    'does the same where flags are not parsed, as in pytest.',
   )
 
 _YES, _NO = ('1', 'true', 'yes'), ('', '0', 'false', 'no')
@@ -30,8 +30,8 @@ def wanted() -> bool:
   value = os.environ.get(VARIABLE, '').strip().lower()
   if value not in _YES + _NO:
     raise errors.UsageError(
-      'The environment variable %s is %r; expected 1 or 0.'
-      % (VARIABLE, os.environ[VARIABLE])
+      f'The environment variable {VARIABLE} is {os.environ[VARIABLE]!r}; '
+      'expected 1 or 0.'
     )
   if value in _YES:
     return True

@@ -78,7 +78,7 @@ def legacy_source(
     that of the class, which changes with the TF2 side too.
   """
   found = {
-    '%s()' % name: _digest(text.encode('utf-8'))
+    f'{name}()': _digest(text.encode('utf-8'))
     for name, text in recorders.sources(owner, _METHODS).items()
   }
   own = owner.target.rpartition(':')[0]

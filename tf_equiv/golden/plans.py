@@ -112,10 +112,10 @@ def title(description: Mapping[str, Any]) -> str:
   parts = [
     'training' if fields['training'] else 'inference',
     'initial weights' if seeded else 'fixed weights',
-    'seed_mode=%s' % fields['seed_mode'],
+    f'seed_mode={fields["seed_mode"]}',
   ]
   if fields['seed'] != plan_lib.RunPlan.seed:
-    parts.append('seed=%s' % fields['seed'])
+    parts.append(f'seed={fields["seed"]}')
   if fields['gradients']:
     parts.append('gradients')
   if fields['input_gradients']:
@@ -123,9 +123,9 @@ def title(description: Mapping[str, Any]) -> str:
   if fields['updates']:
     parts.append('updates')
   if description.get('batches'):
-    parts.append('steps=%d' % len(description['batches']))
+    parts.append(f'steps={len(description["batches"])}')
   parts += [
-    '%s=%s' % (name, description[name])
+    f'{name}={description[name]}'
     for name in sorted(set(description) - set(fields) - {'kind', *_INPUTS})
   ]
   return ', '.join(parts)
@@ -164,7 +164,7 @@ def inputs_differences(
   batches = [each.get('batches', ()) for each in (recorded, given)]
   for step, (old, new) in enumerate(zip(*batches, strict=True)):
     if step:  # The first batch is `inputs`.
-      lines += _differences('make_batch(%d)' % step, old, new)
+      lines += _differences(f'make_batch({step})', old, new)
   return capped(lines)
 
 
@@ -179,11 +179,11 @@ def _differences(where, recorded, given) -> list[str]:
       % (
         where,
         path,
-        'recorded %s, given none' % show_array(old)
+        f'recorded {show_array(old)}, given none'
         if new is None
-        else 'given %s, not recorded' % show_array(new)
+        else f'given {show_array(new)}, not recorded'
         if old is None
-        else 'recorded %s, given %s' % (show_array(old), show_array(new)),
+        else f'recorded {show_array(old)}, given {show_array(new)}',
       )
     )
   return lines
@@ -191,16 +191,13 @@ def _differences(where, recorded, given) -> list[str]:
 
 def show_array(description: Mapping[str, Any]) -> str:
   """Writes the description of an array, e.g. 'float32[4,2] sha256 ab12…'."""
-  text = '%s[%s]' % (
-    description['dtype'],
-    ','.join(map(str, description['shape'])),
-  )
+  text = f'{description["dtype"]}[{",".join(map(str, description["shape"]))}]'
   if 'digest' in description:
-    text += ' sha256 %s...' % description['digest'][:_SHOWN]
+    text += f' sha256 {description["digest"][:_SHOWN]}...'
   return text
 
 
 def capped(lines: Sequence[str], most: int = _MAX_DIFFERENCES) -> list[str]:
   """Cuts a list of lines, and says how many more there are."""
   hidden = len(lines) - most
-  return [*lines[:most], *(['... and %d more' % hidden] if hidden > 0 else [])]
+  return [*lines[:most], *([f'... and {hidden} more'] if hidden > 0 else [])]

@@ -58,8 +58,8 @@ def owner_of_class(cls: type) -> Owner:
   stem = os.path.splitext(os.path.basename(filename))[0]
   local = '<locals>' in cls.__qualname__
   return Owner(
-    '%s:%s' % (stem, cls.__qualname__),
-    '' if local else '%s:%s' % (_short(filename), cls.__qualname__),
+    f'{stem}:{cls.__qualname__}',
+    '' if local else f'{_short(filename)}:{cls.__qualname__}',
     tuple(folders),
     cls,
   )
@@ -124,9 +124,9 @@ def target(path: str, owner: Owner) -> str:
     if os.environ.get(variable):
       return os.path.join(os.environ[variable], inside.group(1) or '')
   raise errors.UsageError(
-    'The golden %r lies among the runfiles of Bazel (%r), which are not '
-    'written to. Record it with `bazel run <test> -- --update_goldens`, which '
-    'writes into the workspace.' % (path, chosen)
+    f'The golden {path!r} lies among the runfiles of Bazel ({chosen!r}), '
+    'which are not written to. Record it with `bazel run <test> -- '
+    '--update_goldens`, which writes into the workspace.'
   )
 
 
@@ -136,8 +136,8 @@ def how_to_record(path: str, owner: Owner) -> str:
     owner.target or 'path/to/test.py:TestClass'
   )
   return (
-    'To record it where the TF1 code runs: `%s`, or run the test with '
-    '--update_goldens (pytest: TF_EQUIV_UPDATE_GOLDENS=1).' % command
+    f'To record it where the TF1 code runs: `{command}`, or run the test with '
+    '--update_goldens (pytest: TF_EQUIV_UPDATE_GOLDENS=1).'
   )
 
 

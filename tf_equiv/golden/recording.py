@@ -201,9 +201,9 @@ def _graph(plan, observed, capture):
       graph = stored_capture.dump(capture(wanted, weights))
     except Exception as error:  # The user's code may do anything.
       lines = str(error).strip().splitlines()
-      reason = reason or 'its graph could not be recorded (%s: %s)' % (
-        type(error).__name__,
-        lines[0] if lines else '',
+      reason = reason or (
+        f'its graph could not be recorded ({type(error).__name__}: '
+        f'{lines[0] if lines else ""})'
       )
       continue
     variables = {
@@ -238,10 +238,10 @@ def _why_not_drawn_again(observed, graph) -> str:
       stored_capture.load(_bare(graph)), specs
     )
   except Exception as error:  # TensorFlow's, of any kind.
-    return '%s: %s' % (type(error).__name__, str(error).splitlines()[0])
+    return f'{type(error).__name__}: {str(error).splitlines()[0]}'
   for spec, old, new in zip(specs, observed.weights, drawn, strict=True):
     if plans.describe_array(old) != plans.describe_array(new):
-      return 'the graph draws others for %s' % spec.name
+      return f'the graph draws others for {spec.name}'
   return ''
 
 

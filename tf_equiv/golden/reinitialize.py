@@ -42,7 +42,7 @@ def initial_weights(
       initializers.setdefault(op.inputs[0].op.name, op)
   missing = [spec.name for spec in specs if spec.name not in initializers]
   if missing:
-    raise CannotDrawError('the graph does not initialize %s' % missing[0])
+    raise CannotDrawError(f'the graph does not initialize {missing[0]}')
   with graph.as_default():
     handles = [graph.get_operation_by_name(s.name).outputs[0] for s in specs]
     reads = [

@@ -94,8 +94,9 @@ def find(
   found = recorders.find(path, owner)
   if found is None:
     raise errors.UsageError(
-      'There is no golden %r; looked for %s.\n%s'
-      % (path, ', '.join(recorders.candidates(path, owner)), how)
+      f'There is no golden {path!r}; looked for '
+      f'{", ".join(recorders.candidates(path, owner))}.\n'
+      f'{how}'
     )
   shown = os.path.relpath(found)
   shown = found if shown.startswith(os.pardir) else shown
@@ -111,7 +112,7 @@ def find(
   except errors.UsageError as error:
     if how in str(error):
       raise
-    raise errors.UsageError('%s\n%s' % (error, how)) from error
+    raise errors.UsageError(f'{error}\n{how}') from error
   observed = _here(observed, found)
   observed.notes = [*observed.notes, *_notes(shown, found, index, entry, owner)]
   observed.environment = {
@@ -174,9 +175,7 @@ def _not_recorded(shown, entries, description, owner) -> str:
   own = [e for e in entries if e['owner'] == owner.name]
   lines = []
   for entry in [e for e in own or entries if _is_close(e['plan'], description)]:
-    lines.append(
-      'The golden %s was recorded for other inputs (%s):' % (shown, title)
-    )
+    lines.append(f'The golden {shown} was recorded for other inputs ({title}):')
     changes = plans.inputs_differences(entry['plan'], description)
     lines += ['  ' + change for change in changes]
     lines.append(
@@ -184,13 +183,11 @@ def _not_recorded(shown, entries, description, owner) -> str:
       'numbers.'
     )
     return '\n'.join(lines)
-  lines.append(
-    'The golden %s holds no recording of this plan: %s.' % (shown, title)
-  )
+  lines.append(f'The golden {shown} holds no recording of this plan: {title}.')
   if not entries:
     return lines[0] + ' It holds none at all.'
   whose = owner.name if own else 'other classes'
-  lines.append('  It has, of %s:' % whose)
+  lines.append(f'  It has, of {whose}:')
   titles = sorted({_title_of(entry, bool(own)) for entry in own or entries})
   lines += ['    ' + each for each in plans.capped(titles, 12)]
   return '\n'.join(lines)
@@ -203,7 +200,7 @@ def _is_close(recorded, description) -> bool:
 
 def _title_of(entry, own: bool) -> str:
   title = plans.title(entry['plan'])
-  return title if own else '%s: %s' % (entry['owner'], title)
+  return title if own else f'{entry["owner"]}: {title}'
 
 
 def _with_weights(shown, path, entries, program, plan, kind):
@@ -245,9 +242,9 @@ def _changed(specs, values, recorded) -> list[str]:
 def _other_weights(shown, changed, recorded) -> str:
   names = ', '.join(plans.capped(sorted(changed), _MAX_NAMES))
   return (
-    'The golden %s was recorded with other fixed weights: reset_weights (or '
-    'the checkpoint) now gives other values for %d of %d variables: %s.'
-    % (shown, len(changed), len(recorded), names)
+    f'The golden {shown} was recorded with other fixed weights: reset_weights '
+    f'(or the checkpoint) now gives other values for {len(changed)} of '
+    f'{len(recorded)} variables: {names}.'
   )
 
 
@@ -297,9 +294,9 @@ def initial_weights(
         ', '.join(plans.capped(sorted(changed), _MAX_NAMES)),
       )
   raise errors.UsageError(
-    'The golden %s cannot give the initial weights (%s): %s. Record it with '
+    f'The golden {shown} cannot give the initial weights '
+    f'({plans.title(entry["plan"])}): {problem}. Record it with '
     "keep=('graph', 'weights'), which stores them."
-    % (shown, plans.title(entry['plan']), problem)
   )
 
 
@@ -310,15 +307,16 @@ def _notes(shown, path, index, entry, owner) -> list[str]:
     % (
       shown,
       made_by.get('tensorflow', '?'),
-      ' by %s' % entry['owner'] if entry['owner'] != owner.name else '',
+      f' by {entry["owner"]}' if entry['owner'] != owner.name else '',
     )
   ]
   folder = os.path.dirname(path)
   changed = manifest.changed_source(entry['source'], owner, folder)
   if changed:
     notes.append(
-      'the TF1 code has changed since then (%s): if what it computes has too, '
-      'record it anew' % ', '.join(plans.capped(changed, 4))
+      'the TF1 code has changed since then '
+      f'({", ".join(plans.capped(changed, 4))}): if what it computes has too, '
+      'record it anew'
     )
   return notes
 

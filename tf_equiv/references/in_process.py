@@ -36,7 +36,7 @@ class InProcess(base.Reference):
     self._alive = {}
 
   def __repr__(self) -> str:
-    return 'InProcess(%s)' % ('' if self._shares else 'share_graphs=False')
+    return f'InProcess({"" if self._shares else "share_graphs=False"})'
 
   def list_variables(self, program, plan):
     """Describes the variables; see `Reference`."""

@@ -81,9 +81,9 @@ class _Step:
     """A `build_tf1` that builds the training step as well."""
     if self._model.mode not in (None, estimators.TRAIN):
       raise errors.UsageError(
-        'Training steps run in mode %r, but from_model_fn was given mode=%r. '
-        'Use another reference, without a mode, for them.'
-        % (estimators.TRAIN, self._model.mode)
+        f'Training steps run in mode {estimators.TRAIN!r}, but from_model_fn '
+        f'was given mode={self._model.mode!r}. Use another reference, without '
+        'a mode, for them.'
       )
     self._spec = self._model.training_spec(inputs)
     return self._model.outputs(self._spec, estimators.TRAIN)

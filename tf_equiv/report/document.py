@@ -189,7 +189,7 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     if found is not None:  # Looked for without a failure.
       result, headline = (
         'differs',
-        'The sides part at %s' % (found.tf1 or found.tf2),
+        f'First divergence: {found.tf1 or found.tf2}',
       )
   return Document(
     format=FORMAT,
@@ -344,11 +344,11 @@ def _marks(found: ledgers.LedgerDifference | None):
   tf1, tf2 = {}, {}
   if found is not None:
     for a, b in found.moved:
-      tf1[a.index] = 'TF2 makes it as draw %d' % b.index
-      tf2[b.index] = 'TF1 makes it as draw %d' % a.index
+      tf1[a.index] = f'TF2 makes it as draw {b.index}'
+      tf2[b.index] = f'TF1 makes it as draw {a.index}'
     for a, b in found.replaced:
-      tf1[a.index] = 'TF2 makes another draw, %d' % b.index
-      tf2[b.index] = 'TF1 makes another draw, %d' % a.index
+      tf1[a.index] = f'TF2 makes another draw, {b.index}'
+      tf2[b.index] = f'TF1 makes another draw, {a.index}'
     tf1.update({draw.index: 'only in TF1' for draw in found.only_tf1})
     tf2.update({draw.index: 'only in TF2' for draw in found.only_tf2})
   return tf1, tf2

@@ -55,4 +55,4 @@ def _scoped_name(layer, name: str) -> str:
   scope = compat.name_scope() or getattr(layer, 'name', '')
   if scope.split('/')[-1] == name:  # The variable's own scope is entered.
     return scope
-  return '%s/%s' % (scope, name) if scope else name
+  return f'{scope}/{name}' if scope else name

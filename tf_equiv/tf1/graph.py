@@ -225,8 +225,8 @@ def build_outputs(program, inputs, plan, graph) -> Any:
     outputs = program.build(inputs, plan.training)
   if outputs is None:
     raise errors.UsageError(
-      'build_tf1 returned %r; return the output tensors of the model (a '
-      'tensor, or a list, tuple or dict of tensors).' % (outputs,)
+      f'build_tf1 returned {outputs!r}; return the output tensors of the '
+      'model (a tensor, or a list, tuple or dict of tensors).'
     )
   for path, leaf in nest.flatten(outputs):
     _check_output('outputs' + path, leaf, graph)
@@ -245,23 +245,23 @@ def _check_output(where: str, leaf: Any, graph: tf.Graph) -> None:
     or isinstance(leaf, tf.IndexedSlices)
   ):
     raise errors.UsageError(
-      'build_tf1 returned a %s at %s; expected a tensor.'
-      % (type(leaf).__name__, where)
+      f'build_tf1 returned a {type(leaf).__name__} at {where}; expected a '
+      'tensor.'
     )
   if isinstance(leaf, tf.RaggedTensor):
     leaf = leaf.flat_values
   owner = getattr(leaf, 'graph', None)
   if owner is None:
     raise errors.UsageError(
-      'build_tf1 returned an eager tensor at %s; it must be computed from '
-      'the given inputs, in the graph in which build_tf1 is called.' % where
+      f'build_tf1 returned an eager tensor at {where}; it must be computed '
+      'from the given inputs, in the graph in which build_tf1 is called.'
     )
   if owner is not graph:
     raise errors.UsageError(
-      'build_tf1 returned a tensor of another graph at %s (%s). Build the '
-      'model inside build_tf1, in its default graph, on each call; it must '
-      'not create a tf.Graph or reuse tensors of an earlier call.'
-      % (where, getattr(leaf, 'name', leaf))
+      f'build_tf1 returned a tensor of another graph at {where} '
+      f'({getattr(leaf, "name", leaf)}). Build the model inside build_tf1, in '
+      'its default graph, on each call; it must not create a tf.Graph or '
+      'reuse tensors of an earlier call.'
     )
 
 

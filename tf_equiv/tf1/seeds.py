@@ -44,7 +44,7 @@ class DeterministicSeeds:
   def __init__(self, mode: Union[str, SeedMode] = 'constant', seed: int = 42):
     self.mode = as_seed_mode(mode)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-      raise errors.UsageError('seed must be an int, got %r.' % (seed,))
+      raise errors.UsageError(f'seed must be an int, got {seed!r}.')
     self.seed = int(seed)
     self._stack = None  # type: Optional[contextlib.ExitStack]
     self._reset()
@@ -64,9 +64,7 @@ class DeterministicSeeds:
   @operation_seed.setter
   def operation_seed(self, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-      raise errors.UsageError(
-        'operation_seed must be an int, got %r.' % (value,)
-      )
+      raise errors.UsageError(f'operation_seed must be an int, got {value!r}.')
     self._operation_seed = int(value)
 
   @property
@@ -164,11 +162,11 @@ class DeterministicSeeds:
     op_seed = self._operation_seed
     if op_seed in self._used:
       raise errors.UsageError(
-        'The random op would re-use the already-used operation seed %d. '
-        'Eager execution and sessions draw different numbers when an '
-        'operation seed is used twice. Most likely `operation_seed` was set '
-        'by hand to a value from which the automatic count runs into a seed '
-        'that was used before; choose a range that does not overlap.' % op_seed
+        'The random op would re-use the already-used operation seed '
+        f'{op_seed}. Eager execution and sessions draw different numbers when '
+        'an operation seed is used twice. Most likely `operation_seed` was '
+        'set by hand to a value from which the automatic count runs into a '
+        'seed that was used before; choose a range that does not overlap.'
       )
     self._used.add(op_seed)
     self._operation_seed += 1

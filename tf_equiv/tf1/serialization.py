@@ -69,7 +69,7 @@ def save(path: str, value: Any, compress: bool = True) -> None:
   """
   arrays = []  # type: List[np.ndarray]
   index = {'format': _FORMAT, 'value': encode(value, arrays)}
-  members = {'a%d' % i: array for i, array in enumerate(arrays)}
+  members = {f'a{i}': array for i, array in enumerate(arrays)}
   text = json.dumps(index).encode('utf-8')
   members['index'] = np.frombuffer(text, dtype=np.uint8)
   folder = os.path.dirname(os.path.abspath(path))
@@ -98,14 +98,14 @@ def load(path: str) -> Any:
     UsageError: if there is no such file, or it is damaged or of another kind.
   """
   if not os.path.isfile(path):
-    raise errors.UsageError('There is no file %r.' % path)
+    raise errors.UsageError(f'There is no file {path!r}.')
   try:
     with np.load(path, allow_pickle=False) as members:
       index = json.loads(members['index'].tobytes().decode('utf-8'))
       if index.get('format') != _FORMAT:
         raise errors.UsageError(
-          '%r has the format %r; this version reads %r. Write it again.'
-          % (path, index.get('format'), _FORMAT)
+          f'{path!r} has the format {index.get("format")!r}; this version '
+          f'reads {_FORMAT!r}. Write it again.'
         )
       return decode(index['value'], members)
   except errors.UsageError:
@@ -120,8 +120,8 @@ def load(path: str) -> Any:
     zipfile.BadZipFile,
   ) as error:
     raise errors.UsageError(
-      '%r cannot be read; it is damaged, or was not written by tf_equiv (%s: '
-      '%s). Write it again.' % (path, type(error).__name__, error)
+      f'{path!r} cannot be read; it is damaged, or was not written by '
+      f'tf_equiv ({type(error).__name__}: {error}). Write it again.'
     ) from error
 
 
@@ -170,8 +170,8 @@ def encode(value: Any, arrays: List[np.ndarray]) -> Any:
   if isinstance(value, list):
     return [encode(item, arrays) for item in value]
   raise errors.UsageError(
-    'A %s cannot be saved; only arrays, plain numbers and text can.'
-    % type(value).__name__
+    f'A {type(value).__name__} cannot be saved; only arrays, plain numbers '
+    'and text can.'
   )
 
 
@@ -233,7 +233,7 @@ def decode(value: Any, members: Any) -> Any:
 
 
 def _decode_array(entry: Dict, members: Any) -> np.ndarray:
-  array = members['a%d' % entry['array']]
+  array = members[f'a{entry["array"]}']
   if entry['dtype'] == 'string':
     return _decode_text(array.tobytes(), entry)
   if 'shape' in entry:

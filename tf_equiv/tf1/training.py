@@ -252,9 +252,9 @@ def _default_step(program, outputs, inputs, fetches):
     optimizer = program.build_optimizer()
   if not optimizers.is_v1_optimizer(optimizer):
     raise errors.UsageError(
-      'build_tf1_optimizer returned %r; expected an optimizer of '
+      f'build_tf1_optimizer returned {optimizer!r}; expected an optimizer of '
       'tf.compat.v1.train. For a loop with several optimizers, or with those '
-      'of another library, override train_tf1 and train_tf2.' % (optimizer,)
+      'of another library, override train_tf1 and train_tf2.'
     )
   trainable = [v for v in v1.global_variables() if v.trainable]
   pairs = optimizer.compute_gradients(loss, trainable) if trainable else []
@@ -293,7 +293,7 @@ def check_clipped(clipped: Any, count: int, side: str) -> List[Any]:
       'gradients that it was given, in their order. '
       '(tf.clip_by_global_norm returns them together with the norm.)'
       % (
-        '%d items' % len(clipped)
+        f'{len(clipped)} items'
         if isinstance(clipped, (list, tuple))
         else 'a ' + type(clipped).__name__,
         side,
@@ -309,9 +309,9 @@ def _own_step(program, inputs, updates, graph):
     returned = program.train(inputs)
   if returned is None or returned == []:
     raise errors.UsageError(
-      'train_tf1 returned %r; return a dict of the tensors to compare in each '
-      'step and of the operations to run, or a list of such dicts that are run '
-      'one after another.' % (returned,)
+      f'train_tf1 returned {returned!r}; return a dict of the tensors to '
+      'compare in each step and of the operations to run, or a list of such '
+      'dicts that are run one after another.'
     )
   parts = returned if isinstance(returned, list) else [returned]
   phases, seen, quantities = [], {}, {}
@@ -320,8 +320,9 @@ def _own_step(program, inputs, updates, graph):
     for path, leaf in nest.flatten(tensors.expand_composites(part)):
       if path in seen and len(parts) > 1 and not _is_operation(leaf):
         raise errors.UsageError(
-          'train_tf1 returned %r in part %d and in part %d; give each quantity '
-          'a name of its own.' % (path or 'a tensor', seen[path] + 1, i + 1)
+          f'train_tf1 returned {path or "a tensor"!r} in part '
+          f'{seen[path] + 1} and in part {i + 1}; give each quantity a name '
+          'of its own.'
         )
       if _is_operation(leaf):
         operations.append(leaf)
@@ -331,9 +332,9 @@ def _own_step(program, inputs, updates, graph):
         not tensors.is_tensor(leaf) or getattr(leaf, 'graph', None) is not graph
       ):
         raise errors.UsageError(
-          'train_tf1 returned a %s at %s; expected tensors and operations of '
-          'the graph in which it is called.'
-          % (type(leaf).__name__, path or 'the top')
+          f'train_tf1 returned a {type(leaf).__name__} at '
+          f'{path or "the top"}; expected tensors and operations of the graph '
+          'in which it is called.'
         )
       fetches[path] = tf.convert_to_tensor(leaf)
     quantities.update(_without_operations(part))
@@ -367,13 +368,10 @@ def _share_out(updates, phases) -> None:
         break
     else:
       raise errors.UsageError(
-        'train_tf1 applies the gradients of %d variable(s), first %s, with '
-        '%s, but nothing that it returns runs this update. Return the train op.'
-        % (
-          len(update.variables),
-          update.variables[0].op.name,
-          type(update.optimizer).__name__,
-        )
+        f'train_tf1 applies the gradients of {len(update.variables)} '
+        f'variable(s), first {update.variables[0].op.name}, with '
+        f'{type(update.optimizer).__name__}, but nothing that it returns runs '
+        'this update. Return the train op.'
       )
   if not updates:
     raise errors.UsageError(

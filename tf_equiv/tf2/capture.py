@@ -102,8 +102,8 @@ def _reason(error: Exception) -> str:
   lines = [x for x in lines if not x.startswith('Exception encountered')]
   first = lines[0] if lines else ''
   return '%s%s' % (
-    found[-1] if found else '%s: %s' % (type(error).__name__, first),
-    ' at %s' % line if line.filename else '',
+    found[-1] if found else f'{type(error).__name__}: {first}',
+    f' at {line}' if line.filename else '',
   )
 
 

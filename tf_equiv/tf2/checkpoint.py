@@ -22,8 +22,8 @@ def why_not_trackable(model: Any) -> str:
     tf.train.Checkpoint(model=model_lib.owner(model))
   except (TypeError, ValueError):
     return (
-      'tf.train.Checkpoint saves Keras layers, Keras models and tf.Module; the '
-      'model is a %s' % type(model).__name__
+      'tf.train.Checkpoint saves Keras layers, Keras models and tf.Module; '
+      f'the model is a {type(model).__name__}'
     )
   return ''
 

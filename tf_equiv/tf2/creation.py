@@ -99,14 +99,10 @@ class CreatedVariable:
 
   def __str__(self) -> str:
     shape = 'x'.join(map(str, self.shape)) if self.shape is not None else '?'
-    owner = ' of %s' % self.owner if self.owner else ''
-    return '%r %s[%s], by %s%s\n    at %s' % (
-      self.name,
-      self.dtype,
-      shape,
-      self.cause,
-      owner,
-      self.line,
+    owner = f' of {self.owner}' if self.owner else ''
+    return (
+      f'{self.name!r} {self.dtype}[{shape}], by {self.cause}{owner}\n'
+      f'    at {self.line}'
     )
 
 
@@ -181,8 +177,9 @@ def assert_no_variable_creations():
     record = _describe(kwargs)
     refused.append(
       errors.VariableCreationError(
-        'A variable was created instead of reusing an existing one: %s\n%s'
-        % (record, record.advice)
+        'A variable was created instead of reusing an existing one: '
+        f'{record}\n'
+        f'{record.advice}'
       )
     )
     raise refused[-1]
@@ -333,4 +330,4 @@ def _is_tf2() -> bool:
 
 
 def _layer_name(layer) -> str:
-  return '%s (%s)' % (getattr(layer, 'name', '?'), type(layer).__name__)
+  return f'{getattr(layer, "name", "?")} ({type(layer).__name__})'

@@ -119,7 +119,7 @@ class _Recorder:
     name = '/'.join(filter(None, (compat.name_scope(), op_type)))
     count = self._names[name]
     self._names[name] += 1
-    name += '_%d' % count if count else ''
+    name += f'_{count}' if count else ''
     if self._summarize is None:
       self._keep(name, outputs)
       return None

@@ -84,8 +84,10 @@ def trace(
     lines = str(error).strip().splitlines()
     return Injection(
       None,
-      problem='the TF2 side cannot be traced as a tf.function (%s: %s)'
-      % (type(error).__name__, lines[0] if lines else ''),
+      problem=(
+        'the TF2 side cannot be traced as a tf.function '
+        f'({type(error).__name__}: {lines[0] if lines else ""})'
+      ),
     )
   if inner:
     return Injection(
@@ -112,8 +114,8 @@ class _Draw:
 
   def __str__(self) -> str:
     family, dtype, shape = self.key
-    text = '%s %s%s' % (family, dtype, list(shape))
-    return '%s at %s' % (text, self.line) if self.line.filename else text
+    text = f'{family} {dtype}{list(shape)}'
+    return f'{text} at {self.line}' if self.line.filename else text
 
 
 def _difference(expected, found) -> str:
@@ -125,12 +127,7 @@ def _difference(expected, found) -> str:
       mine.remove(value)
       theirs.remove(same)
   return (
-    'TF1 draws %d time(s) and TF2 %d time(s); without counterpart is %s in '
-    'TF1, %s in TF2'
-    % (
-      len(expected),
-      len(found),
-      mine[0] if mine else 'nothing',
-      theirs[0] if theirs else 'nothing',
-    )
+    f'TF1 draws {len(expected)} time(s) and TF2 {len(found)} time(s); without '
+    f'counterpart is {mine[0] if mine else "nothing"} in TF1, '
+    f'{theirs[0] if theirs else "nothing"} in TF2'
   )

@@ -121,8 +121,8 @@ def check_optimizer(optimizer: Any, origin: str = 'build_tf2_optimizer') -> Any:
   """
   if inspect.isclass(optimizer):
     raise errors.UsageError(
-      '%s returned the class %s; return an object of it: `return %s(...)`.'
-      % (origin, optimizer.__name__, optimizer.__name__)
+      f'{origin} returned the class {optimizer.__name__}; return an object of '
+      f'it: `return {optimizer.__name__}(...)`.'
     )
   if optimizers.is_v1(optimizer) or optimizers.is_keras(optimizer):
     return optimizer
@@ -130,12 +130,12 @@ def check_optimizer(optimizer: Any, origin: str = 'build_tf2_optimizer') -> Any:
   if optimizer is None:
     hint = ' Is a `return` missing?'
   elif isinstance(optimizer, str):
-    hint = ' Return tf.keras.optimizers.get(%r).' % optimizer
+    hint = f' Return tf.keras.optimizers.get({optimizer!r}).'
   elif callable(optimizer):
     hint = ' Return what it makes, not the function.'
   raise errors.UsageError(
-    '%s returned %r; expected an optimizer of tf_keras (new or legacy), '
-    'Keras 3 or tf.compat.v1.train.%s' % (origin, optimizer, hint)
+    f'{origin} returned {optimizer!r}; expected an optimizer of tf_keras (new '
+    f'or legacy), Keras 3 or tf.compat.v1.train.{hint}'
   )
 
 
@@ -343,7 +343,7 @@ def set_slot(
     if not learning_rate:
       raise errors.UsageError(
         'The momentum of Keras SGD is minus the learning rate times that of '
-        'TF1, so the learning rate must be known; got %r.' % (learning_rate,)
+        f'TF1, so the learning rate must be known; got {learning_rate!r}.'
       )
     value = value * -learning_rate
   slot.assign(tf.constant(value, dtype=slot.dtype))

@@ -288,8 +288,8 @@ def aligned(
     return compiled
   observed.injected = True
   observed.notes.append(
-    'TF2 computed with the %d random draw(s) of TF1'
-    % len(reference.random_values)
+    f'TF2 computed with the {len(reference.random_values)} random draw(s) of '
+    'TF1'
   )
   if variant == variants.SAVED_MODEL:
     return _loaded(injected.concrete, function, arguments)

@@ -200,7 +200,7 @@ def _fewer(inputs, activations: int, training: bool):
   least = min(size, _MIN_IN_TRAINING) if training else 1
   most = max(int(size * _MAX_RECORDED / activations), least)
   if most * activations > size * _MAX_EVER:
-    raise ValueError('%d example(s) are too large' % most)
+    raise ValueError(f'{most} example(s) are too large')
   return nest.map_leaves(lambda _, leaf: leaf[:most], inputs)
 
 

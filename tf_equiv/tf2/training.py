@@ -213,13 +213,13 @@ class Trainer:
     found = [leaf for _, leaf in nest.flatten(returned)]
     if self._program.train is None and len(found) != 1:
       raise errors.UsageError(
-        'build_tf2_optimizer returned %r; expected one optimizer. For a loop '
-        'with several, override train_tf1 and train_tf2.' % (returned,)
+        f'build_tf2_optimizer returned {returned!r}; expected one optimizer. '
+        'For a loop with several, override train_tf1 and train_tf2.'
       )
     if not found:
       raise errors.UsageError(
-        'build_tf2_optimizer returned %r; expected the optimizer, or a dict of '
-        'the optimizers, that train_tf2 uses.' % (returned,)
+        f'build_tf2_optimizer returned {returned!r}; expected the optimizer, '
+        'or a dict of the optimizers, that train_tf2 uses.'
       )
     for optimizer in found:
       optimizers_lib.check_optimizer(optimizer)
@@ -292,8 +292,8 @@ class Trainer:
         leaf, (bool, int, float, np.ndarray, np.generic)
       ):
         raise errors.UsageError(
-          'train_tf2 returned a %s at %s; expected tensors.'
-          % (type(leaf).__name__, path or 'the top')
+          f'train_tf2 returned a {type(leaf).__name__} at '
+          f'{path or "the top"}; expected tensors.'
         )
     self.structure = nest.describe(outputs)
     return {
@@ -307,10 +307,10 @@ class Trainer:
       parts = optimizers_lib.parts_of(optimizer)
       if not any(id(part) in used for part in parts):
         raise errors.UsageError(
-          'The TF2 training step does not apply the %s that '
-          'build_tf2_optimizer returned. In train_tf2, use the very optimizers '
-          'that it returned last (keep them: self.optimizer = ...).'
-          % type(optimizer).__name__
+          'The TF2 training step does not apply the '
+          f'{type(optimizer).__name__} that build_tf2_optimizer returned. In '
+          'train_tf2, use the very optimizers that it returned last (keep '
+          'them: self.optimizer = ...).'
         )
     names = self._names()
     updates = [

@@ -53,5 +53,5 @@ def find(
   ).items():
     op = graph.get_operation_by_name(op_name)
     line = source_lines.user_line_of_stack(op.traceback or ())
-    found[name] = '%s at %s' % (op_type, line) if line.filename else op_type
+    found[name] = f'{op_type} at {line}' if line.filename else op_type
   return found

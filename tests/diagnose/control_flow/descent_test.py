@@ -211,8 +211,8 @@ class InsideTest(parameterized.TestCase):
     first = '\n'.join(text.splitlines()[:_FIRST_LINES])
     self.assertIn(culprit, first)
     self.assertIn(place, first)
-    self.assertRegex(first, r'TF1 .* at \S*inside_test\.py:\d+')
-    self.assertRegex(first, r'TF2 .* at \S*inside_test\.py:\d+')
+    self.assertRegex(first, r'TF1 .* at \S*descent_test\.py:\d+')
+    self.assertRegex(first, r'TF2 .* at \S*descent_test\.py:\d+')
     self.assertNotIn('tf_equiv_', text)
     self.assertLess(len(text.splitlines()), 41)
 

@@ -266,7 +266,7 @@ class FaultTest(parameterized.TestCase):
       trained(training(), epsilon=1e-7).assertTrainingEquivalent, steps=2
     )
     self.assertStartsWith(
-      message, 'Training parts at step 1 of 2 in the variables: 5 of 6'
+      message, 'Training diverges at step 1 of 2 in the variables: 5 of 6'
     )
     self.assertIn('  epsilon: AdamOptimizer 9.99', message)
 
@@ -276,21 +276,23 @@ class FaultTest(parameterized.TestCase):
     )
     self.assertStartsWith(
       message,
-      'Training parts at step 1 of 1 in learning rate of AdamOptimizer',
+      'Training diverges at step 1 of 1 in learning rate of AdamOptimizer',
     )
 
   def test_momentum_in_steps(self):
     case = trained(training(), changes={'momentum': 0.9})
     message = self.failure(case.assertTrainingEquivalent, steps=1)
     self.assertStartsWith(
-      message, 'Training parts at step 1 of 1 in the variables that are not '
+      message, 'Training diverges at step 1 of 1 in the variables that are not '
     )
     self.assertIn("TF2's change in this step is 10 times that of TF1", message)
 
   def test_regularizer_missing_in_the_loss(self):
     case = trained(training(), changes={'scale': 0.0})
     message = self.failure(case.assertTrainingEquivalent, steps=1)
-    self.assertStartsWith(message, 'Training parts at step 1 of 1 in the regu')
+    self.assertStartsWith(
+      message, 'Training diverges at step 1 of 1 in the regu'
+    )
 
   def test_serving_graph_in_training(self):
     case = helper.case(serving())

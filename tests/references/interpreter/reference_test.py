@@ -133,7 +133,9 @@ class Tests:
     message = self._failure(
       'assertTrainingEquivalent', steps=2, weights='fixed'
     )
-    self.assertStartsWith(message, 'Training parts at step 1 of 2 in the out')
+    self.assertStartsWith(
+      message, 'Training diverges at step 1 of 2 in the out'
+    )
     self.assertIn('legacy_nets.py', message)
 
   def test_locating_without_a_failure(self):
@@ -165,7 +167,7 @@ class Tests:
 
     self.build_tf2 = build_tf2
     message = self._failure('assertTrainingEquivalent', steps=1)
-    self.assertStartsWith(message, 'Training parts at step 1 of 1 in')
+    self.assertStartsWith(message, 'Training diverges at step 1 of 1 in')
     self.assertRegex(message, r'TF1 net/bn/.*legacy_nets\.py:\d+')
 
   def test_a_checkpoint(self):

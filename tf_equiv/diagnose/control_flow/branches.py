@@ -45,7 +45,7 @@ def taken(
       # What is out of range takes the last branch.
       index = int(value) if 0 <= int(value) < len(branches) else -1
       function = branches[index].name
-      names[name] = 'branch %d' % (index % len(branches))
+      names[name] = f'branch {index % len(branches)}'
       arguments = arguments[1:]
     else:
       function = node.attr['f'].func.name
@@ -76,7 +76,7 @@ def pruned(
   for node in _topological(writer.graph_def):
     name = node.name
     if name in values:
-      dead.add('%s:%d' % (name, 0 if values[name] else 1))
+      dead.add(f'{name}:{0 if values[name] else 1}')
       continue
     refs = [functions.plain(r) for r in node.input]
     if node.op in ('Merge', 'RefMerge') and not any(
@@ -85,7 +85,7 @@ def pruned(
       alive = [i for i, r in enumerate(refs) if not _is_dead(r, dead)]
       if alive and len(alive) < len(refs):
         index = alive[0]
-        which = writer.constant('%s/tf_equiv_index' % name, index)
+        which = writer.constant(f'{name}/tf_equiv_index', index)
         types = [node.attr['T'].type, tf.int32.as_datatype_enum]
         writer.replace(name, [refs[index], which], types)
       elif not alive:

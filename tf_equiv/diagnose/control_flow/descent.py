@@ -1,6 +1,6 @@
 """Looks inside of loops, branches and calls for the op at fault.
 
-Where the sides part in a loop or a branch, what it holds is written out in
+Where the first divergence is in a loop or a branch, its body is written out in
 line, and the graphs are searched again: the branch that is taken, and of a
 loop the first turn that ends with other values.
 """
@@ -74,9 +74,9 @@ def look(found: Any, captures: Captures, search: Callable) -> Any:
     except Exception as error:  # Graphs of users may hold anything.
       _log.info('looking inside failed', exc_info=True)
       lines = str(error).strip().splitlines()
-      problem = 'it could not be looked inside (%s: %s)' % (
-        type(error).__name__,
-        lines[0] if lines else '',
+      problem = (
+        f'it could not be looked inside ({type(error).__name__}: '
+        f'{lines[0] if lines else ""})'
       )
       break
     if step is None:
@@ -122,8 +122,8 @@ def _name_step(found, captures) -> None:
     apart = gaps > alignment.tolerance * max(np.abs(mine).max(), 1e-300)
     found.divergence.differences.insert(
       0,
-      'the outputs of the loop first differ at step %d of %d'
-      % (int(np.argmax(apart)) + 1, len(mine)),
+      'the outputs of the loop first differ at step '
+      f'{int(np.argmax(apart)) + 1} of {len(mine)}',
     )
     return
 
@@ -154,13 +154,13 @@ def _into_branches(found, captures, search) -> _Step | None:
     made, text = _taken(captures[side], nodes, found.fixed[side])
     if made is not None:
       new[side] = made
-      texts += ['%s %s' % (_SIDES[side], text)] if text else []
+      texts += [f'{_SIDES[side]} {text}'] if text else []
   if new == list(captures):
     return None
   again = search(*new)
   if again.divergence is None or again.frontier is None:
     return None
-  text = 'in the branch that is taken (%s)' % '; '.join(texts) if texts else ''
+  text = f'in the branch that is taken ({"; ".join(texts)})' if texts else ''
   return _Step(tuple(new), again, text)
 
 
@@ -186,8 +186,7 @@ def _taken(captured, nodes, fixed):
     choices = {name: values.get(readers[name]) for name in names}
     made, ways = branches.taken(captured, choices)
     return made, ', '.join(
-      '%s: %s' % (inlining.original_name(name), way)
-      for name, way in ways.items()
+      f'{inlining.original_name(name)}: {way}' for name, way in ways.items()
     )
   if in_v1:
     hidden = v1_frames.nested(captured.graph.get_operations())
@@ -205,7 +204,7 @@ def _taken(captured, nodes, fixed):
       }
       made = branches.pruned(captured, chosen)
       return made, ', '.join(
-        '%s: %s' % (inlining.original_name(name), str(chosen[switch]).lower())
+        f'{inlining.original_name(name)}: {str(chosen[switch]).lower()}'
         for name, switch in sorted(_conditionals(known, switches).items())
         if any(node.name.startswith(name + '/') for node in nodes)
       )
@@ -308,17 +307,14 @@ def _let_lone_ops_speak(found) -> None:
 
 def _in_turn(turn, loops, counts) -> str:
   names = [inlining.original_name(loop.name) for loop in loops]
-  counts = ['' if count is None else ' of %d' % count for count in counts]
+  counts = ['' if count is None else f' of {count}' for count in counts]
   if counts[0] == counts[1]:
     if names[0] == names[1]:
-      return 'in iteration %d%s of %s' % (turn + 1, counts[0], names[0])
+      return f'in iteration {turn + 1}{counts[0]} of {names[0]}'
     return 'in iteration %d%s of TF1 %s, TF2 %s' % (turn + 1, counts[0], *names)
-  return 'in iteration %d (TF1 %s%s, TF2 %s%s)' % (
-    turn + 1,
-    names[0],
-    counts[0],
-    names[1],
-    counts[1],
+  return (
+    f'in iteration {turn + 1} (TF1 {names[0]}{counts[0]}, TF2 '
+    f'{names[1]}{counts[1]})'
   )
 
 
@@ -343,14 +339,9 @@ def _into_one(found, captures, side, loop, search) -> _Step | None:
   text = ''
   if turn is not None:
     text = (
-      'in iteration %d of %d of %s %s, which %s computes without a loop'
-      % (
-        turn,
-        count,
-        _SIDES[side],
-        inlining.original_name(loop.name),
-        _SIDES[1 - side],
-      )
+      f'in iteration {turn} of {count} of {_SIDES[side]} '
+      f'{inlining.original_name(loop.name)}, which {_SIDES[1 - side]} '
+      'computes without a loop'
     )
   return _Step(tuple(new), again, text)
 
@@ -392,7 +383,7 @@ def _renamed(place: divergence.Place | None) -> divergence.Place | None:
 
 def _with_turn(name: str) -> str:
   turn, plain = inlining.turn_of(name), inlining.original_name(name)
-  return plain if turn is None else '%s (iteration %d)' % (plain, turn)
+  return plain if turn is None else f'{plain} (iteration {turn})'
 
 
 def _keep_evidence(found, outer) -> None:

@@ -121,7 +121,7 @@ class Loop:
     """Returns the tensor with the last value of a loop variable."""
     if self.exits:
       return self.exits[i] + ':0' if self.exits[i] else ''
-    return '%s:%d' % (self.name, i)
+    return f'{self.name}:{i}'
 
 
 def is_numeric(data_type: int) -> bool:
@@ -159,9 +159,7 @@ def of_function(function, functions: Functions) -> Body:
     position = 0
     for arg in definition.output_arg:
       for i in range(_count(arg, node)):
-        places['%s:%s:%d' % (node.name, arg.name, i)] = _reference(
-          node.name, position
-        )
+        places[f'{node.name}:{arg.name}:{i}'] = _reference(node.name, position)
         position += 1
   nodes = []
   for node in function.node_def:
@@ -186,7 +184,7 @@ def _count(arg, node) -> int:
 
 
 def _reference(name: str, output: int) -> str:
-  return '%s:%d' % (name, output) if output else name
+  return f'{name}:{output}' if output else name
 
 
 def plain(ref: str) -> str:

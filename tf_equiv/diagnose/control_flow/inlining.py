@@ -84,7 +84,7 @@ def _scoped(name: str, scope: str) -> str:
   plain = original_name(scope) + '/'
   if not scope or name.startswith(plain):
     name = name[len(plain) :] if scope else name
-  return '%s/%s' % (scope, name) if scope else name
+  return f'{scope}/{name}' if scope else name
 
 
 class Writer:
@@ -139,7 +139,7 @@ class Writer:
       name, _, output = ref.partition(':')
       if name not in inner:
         return ref
-      return '%s:%s' % (inner[name], output) if output else inner[name]
+      return f'{inner[name]}:{output}' if output else inner[name]
 
     for node in body.nodes:
       added = self._add(node, inner[node.name])

@@ -216,12 +216,12 @@ def _titles(walks, turn, tolerance, loops, side) -> dict[int, str]:
   names = {}
   for a, b, length in _pairs(*tracks, tolerance):
     if length == turn:
-      names[(a, b)[side][1]] = ' of the iteration (%d)' % a[1]
+      names[(a, b)[side][1]] = f' of the iteration ({a[1]})'
   lists = 0
   for i, changes in enumerate(loops[side].variant):
     if changes and i not in names:
       if walks[side].states[turn][i] is None:
-        names[i], lists = ' of the iteration (list %d)' % lists, lists + 1
+        names[i], lists = f' of the iteration (list {lists})', lists + 1
       else:
-        names[i] = ' of the iteration (%s, %d)' % (('TF1', 'TF2')[side], i)
+        names[i] = f' of the iteration ({("TF1", "TF2")[side]}, {i})'
   return names

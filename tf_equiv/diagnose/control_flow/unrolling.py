@@ -90,7 +90,7 @@ def unroll(
   for turn in range(count):
     if given and turn == count - 1:
       for i, (title, value) in given.items():
-        name = '%s%s/argument_%d' % (inlining.TURN % turn, loop.name, i)
+        name = f'{inlining.TURN % turn}{loop.name}/argument_{i}'
         state[i] = writer.identity(name, state[i], loop.types[i])
         inputs.append((inlining.tensor(name), title))
         if value is not None:

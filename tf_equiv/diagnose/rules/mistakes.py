@@ -41,12 +41,12 @@ def recognize(place: divergence.Divergence) -> str:
 
 
 def _name(place) -> str:
-  return ('%s %s' % (place.tf1, place.tf2)).lower()
+  return (f'{place.tf1} {place.tf2}').lower()
 
 
 def _pair_of(place, key: str):
   """Returns the two numbers of a difference of this name, or None."""
-  pattern = re.compile(r'^%s: TF1 %s, TF2 %s$' % (key, _NUMBER, _NUMBER))
+  pattern = re.compile(f'^{key}: TF1 {_NUMBER}, TF2 {_NUMBER}$')
   for line in place.differences:
     found = pattern.match(line)
     if found:
@@ -56,7 +56,7 @@ def _pair_of(place, key: str):
 
 def _numbers(place, side: str) -> list[float]:
   for line in place.differences:
-    prefix = 'numbers only in %s: ' % side
+    prefix = f'numbers only in {side}: '
     if line.startswith(prefix):
       return [float(x) for x in line[len(prefix) :].split(', ')]
   return []
@@ -142,9 +142,9 @@ def _resizing(place) -> str:
   for key in ('align_corners', 'half_pixel_centers'):
     if any(line.startswith(key + ':') for line in place.differences):
       return (
-        'Images are resized with another %s: tf.image.resize of TF2 always '
-        'takes half-pixel centers; use tf.compat.v1.image.resize with the '
-        'arguments of TF1.' % key
+        f'Images are resized with another {key}: tf.image.resize of TF2 '
+        'always takes half-pixel centers; use tf.compat.v1.image.resize with '
+        'the arguments of TF1.'
       )
   return ''
 
@@ -226,9 +226,9 @@ def _hard_sigmoid(place) -> str:
     numbers = _numbers(place, side)
     if 0.2 in numbers and 0.5 in numbers:
       return (
-        'An activation is a hard sigmoid in %s and another one in %s: '
-        "tf.keras.layers.LSTM takes recurrent_activation='hard_sigmoid', which "
-        'was the default of TF1.' % (side, other)
+        f'An activation is a hard sigmoid in {side} and another one in '
+        f'{other}: tf.keras.layers.LSTM takes '
+        "recurrent_activation='hard_sigmoid', which was the default of TF1."
       )
   return ''
 
@@ -241,8 +241,8 @@ def _gelu(place) -> str:
   for side, other in (('TF1', 'TF2'), ('TF2', 'TF1')):
     if 0.044715 in _numbers(place, side):
       return (
-        '%s approximates the GELU by tanh, %s does not: approximate=True of '
-        'tf.nn.gelu does what the BERT of TF1 did.' % (side, other)
+        f'{side} approximates the GELU by tanh, {other} does not: '
+        'approximate=True of tf.nn.gelu does what the BERT of TF1 did.'
       )
   return ''
 
@@ -252,8 +252,8 @@ def _hard_sigmoid(place) -> str:
   for i, (side, other) in enumerate((('TF1', 'TF2'), ('TF2', 'TF1'))):
     if {0.2, 0.5} <= numbers[i] and {3, 6} <= numbers[1 - i]:
       return (
-        'The hard sigmoid of %s is 0.2 x + 0.5, that of %s relu6(x + 3) / 6 '
-        '(Keras 3): write the one of TF1 out.' % (side, other)
+        f'The hard sigmoid of {side} is 0.2 x + 0.5, that of {other} relu6(x '
+        '+ 3) / 6 (Keras 3): write the one of TF1 out.'
       )
   return ''
 
@@ -278,10 +278,9 @@ def _clipping(place) -> str:
     )
   if not all(ways):
     there, other = ('TF1', 'TF2') if ways[0] else ('TF2', 'TF1')
-    return 'Gradients are clipped %s in %s, and not in %s.' % (
-      ways[0] or ways[1],
-      there,
-      other,
+    return (
+      f'Gradients are clipped {ways[0] or ways[1]} in {there}, and not in '
+      f'{other}.'
     )
   return (
     'Gradients are clipped %s in TF1, %s in TF2: use the same of clipvalue, '
@@ -306,8 +305,8 @@ def _staircase(place) -> str:
     return ''
   there, other = ('TF1', 'TF2') if floors[0] else ('TF2', 'TF1')
   return (
-    'The learning rate decays in steps (staircase=True) in %s, and smoothly '
-    'in %s.' % (there, other)
+    f'The learning rate decays in steps (staircase=True) in {there}, and '
+    f'smoothly in {other}.'
   )
 
 
@@ -317,13 +316,13 @@ def _activation(place) -> str:
   mine = [p for p in place.only_tf1 if p.op_type in _ACTIVATIONS]
   theirs = [p for p in place.only_tf2 if p.op_type in _ACTIVATIONS]
   if mine and not theirs:
-    return 'The activation %s of TF1 is missing in TF2.' % mine[0].op_type
+    return f'The activation {mine[0].op_type} of TF1 is missing in TF2.'
   if theirs and not mine:
-    return 'TF2 applies %s, which TF1 does not have there.' % theirs[0].op_type
+    return f'TF2 applies {theirs[0].op_type}, which TF1 does not have there.'
   if mine and theirs and mine[0].op_type != theirs[0].op_type:
-    return 'The activation is %s in TF1 and %s in TF2.' % (
-      mine[0].op_type,
-      theirs[0].op_type,
+    return (
+      f'The activation is {mine[0].op_type} in TF1 and {theirs[0].op_type} in '
+      'TF2.'
     )
   return ''
 
@@ -365,10 +364,9 @@ def _smoothing(place) -> str:
       # Labels become 1 - s and s / classes, the former with one of the latter.
       shares = [(1 - kept) / x for x in numbers if 0 < x < 0.5 < kept < 1]
       if any(abs(x - round(x)) < 1e-3 and round(x) > 1 for x in shares):
-        return '%s smooths the labels (label_smoothing=%.3g), %s does not.' % (
-          side,
-          1 - kept,
-          other,
+        return (
+          f'{side} smooths the labels (label_smoothing={1 - kept:.3g}), '
+          f'{other} does not.'
         )
   return ''
 
@@ -395,9 +393,9 @@ def _reduction(place) -> str:
   ):
     return ''
   return (
-    'The loss is reduced differently (TF2 is %s times TF1): '
+    f'The loss is reduced differently (TF2 is {simple} times TF1): '
     'tf.compat.v1.losses divides by the number of nonzero weights, Keras by '
-    'the batch size or not at all.' % simple
+    'the batch size or not at all.'
   )
 
 

@@ -92,8 +92,10 @@ def import_into(title: str, meta: Any, inputs: Mapping[str, Any]) -> Any:
   except Exception as error:  # ValueError, or what the C++ code raises.
     lines = str(error).strip().splitlines() or ['']
     raise errors.EnvironmentSetupError(
-      'TensorFlow %s cannot import %s; nothing was compared.\n  %s: %s\nRun '
-      'the TF1 code itself with tf_equiv.Tf1Interpreter, or record a golden '
-      'with it.' % (tf.__version__, title, type(error).__name__, lines[0])
+      f'TensorFlow {tf.__version__} cannot import {title}; nothing was '
+      'compared.\n'
+      f'  {type(error).__name__}: {lines[0]}\n'
+      'Run the TF1 code itself with tf_equiv.Tf1Interpreter, or record a '
+      'golden with it.'
     ) from error
   return v1.get_default_graph()

@@ -86,10 +86,10 @@ class _Taker:
       self._drop(node)
     elif node.op in _SWITCHES and data[1] in self._values:
       chosen = int(self._values[data[1]])
-      self.taken.moved['%s:%d' % (node.name, chosen)] = data[0]
-      dead = '%s/tf_equiv_not_taken' % node.name
+      self.taken.moved[f'{node.name}:{chosen}'] = data[0]
+      dead = f'{node.name}/tf_equiv_not_taken'
       self.taken.dead.add(dead)
-      self.taken.moved['%s:%d' % (node.name, 1 - chosen)] = dead + ':0'
+      self.taken.moved[f'{node.name}:{1 - chosen}'] = dead + ':0'
       self.taken.nodes[node.name] = nodes_lib.node_of(data[0])
       del self._nodes.by_name[node.name]
     else:

@@ -81,7 +81,7 @@ def read_saved_model(export_dir: Any, signature: Any, tags: Any) -> Export:
   folder = as_path(export_dir, 'export_dir')
   if os.path.basename(folder) in _file_names(_SAVED_MODEL):
     folder = os.path.dirname(folder) or '.'
-  title = 'SavedModel %r' % folder
+  title = f'SavedModel {folder!r}'
   data, is_text = _saved_model_data(folder)
   path = os.path.join(folder, _file_names(_SAVED_MODEL)[is_text])
   saved = _parse(compat.export_messages().SavedModel(), data, path, is_text)
@@ -89,7 +89,7 @@ def read_saved_model(export_dir: Any, signature: Any, tags: Any) -> Export:
     raise _wrong_kind(path, data, _WANTED[type(saved)])
   meta = _tagged(title, saved, tags)
   if meta.HasField('object_graph_def'):
-    raise errors.UsageError('%s is one of TF2: %s' % (title, _TF2_ADVICE))
+    raise errors.UsageError(f'{title} is one of TF2: {_TF2_ADVICE}')
   found = Export(title, meta, _signature(title, meta, signature))
   prefix = os.path.join(folder, _FOLDER_OF_VARIABLES, _FOLDER_OF_VARIABLES)
   if tf.io.gfile.exists(os.path.dirname(prefix)):
@@ -131,7 +131,7 @@ def read_meta_graph(path: Any, checkpoint: Any) -> Export:
   meta = _parse(v1.MetaGraphDef(), data, path, is_text)
   if not _is_graph(meta.graph_def):
     raise _wrong_kind(path, data, _WANTED[v1.MetaGraphDef])
-  found = Export('MetaGraph %r' % path, meta, {})
+  found = Export(f'MetaGraph {path!r}', meta, {})
   if checkpoint is not None:
     found.checkpoint = checkpoint_lib.open_checkpoint(checkpoint)
   return found
@@ -155,7 +155,7 @@ def read_frozen_graph(path: Any) -> Export:
   if not _is_graph(graph_def):
     raise _wrong_kind(path, data, _WANTED[v1.GraphDef])
   meta = v1.MetaGraphDef(graph_def=graph_def)
-  return Export('frozen graph %r' % path, meta, {}, frozen=True)
+  return Export(f'frozen graph {path!r}', meta, {}, frozen=True)
 
 
 def as_path(path: Any, what: str) -> str:
@@ -166,8 +166,8 @@ def as_path(path: Any, what: str) -> str:
     pass
   if not isinstance(path, str) or not path:
     raise errors.UsageError(
-      '%s is %r; expected a path: a string that is not empty, or a path object.'
-      % (what, path)
+      f'{what} is {path!r}; expected a path: a string that is not empty, or a '
+      'path object.'
     )
   return path
 
@@ -176,7 +176,7 @@ def listed(names, most: int = MOST_NAMES) -> str:
   """Writes names one after another, sorted, the first few of many."""
   names = sorted(set(names))
   shown = ', '.join(repr(name) for name in names[:most])
-  return shown + (', and %d more' % (len(names) - most)) * (len(names) > most)
+  return shown + (f', and {len(names) - most} more') * (len(names) > most)
 
 
 def similar(name: str, names) -> list[str]:
@@ -203,12 +203,12 @@ def _saved_model_data(folder: str):
 
 
 def _why_no_saved_model(folder: str) -> str:
-  text = 'There is no SavedModel in %r: ' % folder
+  text = f'There is no SavedModel in {folder!r}: '
   if not tf.io.gfile.exists(folder):
     text += 'there is no such folder.'
     beside = _listdir(os.path.dirname(folder) or '.')
     close = similar(os.path.basename(folder), beside)
-    return text + (' Beside it are %s.' % listed(close) if close else '')
+    return text + (f' Beside it are {listed(close)}.' if close else '')
   if not tf.io.gfile.isdir(folder):
     return text + (
       'it is a file. Give the folder that holds saved_model.pb; for other '
@@ -224,10 +224,10 @@ def _why_no_saved_model(folder: str) -> str:
   ]
   text += 'it has no file saved_model.pb.'
   if inside:  # Estimators export into folders named by the time.
-    return text + ' Folders in it have one: give %s.' % listed(inside)
+    return text + f' Folders in it have one: give {listed(inside)}.'
   metas = [name for name in _listdir(folder) if name.endswith('.meta')]
   if metas:
-    text += ' It has %s, for which there is tf_equiv.MetaGraph.' % listed(metas)
+    text += f' It has {listed(metas)}, for which there is tf_equiv.MetaGraph.'
   return text
 
 
@@ -241,15 +241,15 @@ def _listdir(folder: str) -> list[str]:
 def _read(path: str, ending: str, kind: str):
   """Returns (bytes, whether they are text) of a file."""
   if tf.io.gfile.isdir(path):
-    text = '%r is a folder; expected the file of a %s.' % (path, kind)
+    text = f'{path!r} is a folder; expected the file of a {kind}.'
     if tf.io.gfile.exists(os.path.join(path, 'saved_model.pb')):
-      text = '%r is a SavedModel: give it to tf_equiv.SavedModel.' % path
+      text = f'{path!r} is a SavedModel: give it to tf_equiv.SavedModel.'
     raise errors.UsageError(text)
   if not tf.io.gfile.exists(path):
     folder = os.path.dirname(path) or '.'
     if not tf.io.gfile.isdir(folder):
       raise errors.UsageError(
-        'There is no %s %r: its folder does not exist.' % (kind, path)
+        f'There is no {kind} {path!r}: its folder does not exist.'
       )
     names = [
       n for n in _listdir(folder) if n.endswith((ending, ending + 'txt'))
@@ -259,14 +259,14 @@ def _read(path: str, ending: str, kind: str):
       % (
         kind,
         path,
-        'The folder has %s.' % listed(names)
+        f'The folder has {listed(names)}.'
         if names
-        else 'The folder has no file that ends in %r.' % ending,
+        else f'The folder has no file that ends in {ending!r}.',
       )
     )
   data = _bytes(path)
   if not data:
-    raise errors.UsageError('%r is an empty file. %s' % (path, _AGAIN))
+    raise errors.UsageError(f'{path!r} is an empty file. {_AGAIN}')
   return data, path.endswith('txt')
 
 
@@ -286,15 +286,9 @@ def _parse(target, data: bytes, path: str, is_text: bool):
     if kind:
       raise _wrong_kind(path, data, _WANTED[type(target)]) from error
     raise errors.UsageError(
-      '%r is damaged or incomplete: as a %s of %d bytes it cannot be read (%s).'
-      ' %s'
-      % (
-        path,
-        target.DESCRIPTOR.name,
-        len(data),
-        str(error).splitlines()[0],
-        _AGAIN,
-      )
+      f'{path!r} is damaged or incomplete: as a {target.DESCRIPTOR.name} of '
+      f'{len(data)} bytes it cannot be read ({str(error).splitlines()[0]}). '
+      f'{_AGAIN}'
     ) from error
 
 
@@ -306,12 +300,12 @@ def _is_graph(graph_def) -> bool:
 
 def _wrong_kind(path: str, data: bytes, wanted: str) -> errors.UsageError:
   kind = _kind(data) or (
-    'no %s: it was read, and holds no graph' % wanted.split(' ', 1)[-1]
+    f'no {wanted.split(" ", 1)[-1]}: it was read, and holds no graph'
   )
   return errors.UsageError(
-    '%r is %s. Expected is %s.' % (path, kind, wanted)
+    f'{path!r} is {kind}. Expected is {wanted}.'
     if _kind(data)
-    else '%r is %s. %s' % (path, kind, _AGAIN)
+    else f'{path!r} is {kind}. {_AGAIN}'
   )
 
 
@@ -336,8 +330,8 @@ def _kind(data: bytes) -> str:
   ):
     if start.startswith(words):
       return (
-        "a %s as text; give it the ending '.pbtxt' (a MetaGraph: '.metatxt')"
-        % kind
+        f"a {kind} as text; give it the ending '.pbtxt' (a MetaGraph: "
+        "'.metatxt')"
       )
   return _kind_of_message(data)
 
@@ -379,20 +373,16 @@ def _tagged(title, saved, tags):
     wanted = {str(tag) for tag in tags}
   except TypeError:
     raise errors.UsageError(
-      "tags is %r; expected strings, as in tags=('serve',)." % (tags,)
+      f"tags is {tags!r}; expected strings, as in tags=('serve',)."
     ) from None
   for meta in saved.meta_graphs:
     if set(meta.meta_info_def.tags) == wanted:
       return meta
   there = [tuple(sorted(m.meta_info_def.tags)) for m in saved.meta_graphs]
   raise errors.UsageError(
-    '%s has no graph with the tags %s; it has graphs with %s. Give tags=%r.'
-    % (
-      title,
-      tuple(sorted(wanted)),
-      ', '.join(map(str, sorted(there))),
-      min(there, key=lambda t: len(set(t) ^ wanted)),
-    )
+    f'{title} has no graph with the tags {tuple(sorted(wanted))}; it has '
+    f'graphs with {", ".join(map(str, sorted(there)))}. Give '
+    f'tags={min(there, key=lambda t: len(set(t) ^ wanted))!r}.'
   )
 
 
@@ -409,7 +399,7 @@ def _signature(title, meta, key):
         title,
         key,
         listed(found) if found else 'none',
-        ' Did you mean %r?' % close[0]
+        f' Did you mean {close[0]!r}?'
         if close
         else ' Give one of them, or signature=None with inputs and outputs by '
         'the names of tensors.',

@@ -155,7 +155,7 @@ class _Importer:
       proto = tf.make_tensor_proto(array)
       fixed[ref] = self._nodes.add(
         'Const',
-        'tf_equiv_feeds/%d' % i,
+        f'tf_equiv_feeds/{i}',
         dtype=tf.as_dtype(proto.dtype),
         value=proto,
       )
@@ -249,9 +249,9 @@ class _Importer:
     now = self._taken.now(self._constants.get(ref, ref))
     if not now:
       raise errors.UsageError(
-        '%s is %r, which %s does not compute with these feeds: it is in a '
-        'branch (tf.cond) that is not taken when training is %s.'
-        % (where, ref, self._export.title, self._wanted.training)
+        f'{where} is {ref!r}, which {self._export.title} does not compute '
+        'with these feeds: it is in a branch (tf.cond) that is not taken when '
+        f'training is {self._wanted.training}.'
       )
     return now
 

@@ -46,15 +46,15 @@ class Finder:
     if names is None:
       if not signature:
         raise errors.UsageError(
-          '%s has no signature, so %s must be given: a dict of names of '
-          "tensors, as in %s={'x': 'x:0'}, or one such name.%s"
-          % (self.export.title, what, what, self._candidates(what))
+          f'{self.export.title} has no signature, so {what} must be given: a '
+          f"dict of names of tensors, as in {what}={{'x': 'x:0'}}, or one "
+          f'such name.{self._candidates(what)}'
         )
       names = {key: key for key in sorted(signature)}
     if not nest.flatten(names):
       raise errors.UsageError(
-        '%s is %r; expected names of tensors of %s.'
-        % (what, names, self.export.title)
+        f'{what} is {names!r}; expected names of tensors of '
+        f'{self.export.title}.'
       )
     return nest.map_leaves(
       lambda path, name: self._found(what + path, name, signature), names
@@ -67,8 +67,8 @@ class Finder:
   def _found(self, where, name, signature):
     if not isinstance(name, str) or not name:
       raise errors.UsageError(
-        '%s is %r; expected the name of a tensor of %s.'
-        % (where, name, self.export.title)
+        f'{where} is {name!r}; expected the name of a tensor of '
+        f'{self.export.title}.'
       )
     if name in signature:
       return self._of_signature(where, name, signature[name])
@@ -81,20 +81,17 @@ class Finder:
       *(n.name for n in self.nodes if nodes_lib.ADDED not in n.name),
     ]
     close = files.similar(node, known)
-    text = '%s names %r, and %s has no such tensor' % (
-      where,
-      name,
-      self.export.title,
-    )
+    text = f'{where} names {name!r}, and {self.export.title} has no such tensor'
     if signature:
-      text += ' and no such key in its signature, which has %s' % (
-        files.listed(signature)
+      text += (
+        ' and no such key in its signature, which has '
+        f'{files.listed(signature)}'
       )
     raise errors.UsageError(
       '%s.%s'
       % (
         text,
-        ' Similar: %s.' % ', '.join(repr(n) for n in close)
+        f' Similar: {", ".join(repr(n) for n in close)}.'
         if close
         else self._candidates(where),
       )
@@ -113,8 +110,8 @@ class Finder:
         ),
       }
     raise errors.UsageError(
-      '%s: the signature holds %r as a %s; give the names of its tensors.'
-      % (where, key, kind)
+      f'{where}: the signature holds {key!r} as a {kind}; give the names of '
+      'its tensors.'
     )
 
   def _candidates(self, where: str) -> str:
@@ -139,7 +136,7 @@ class Finder:
       for n in self.nodes
       if n.op in PLACEHOLDERS and nodes_lib.ADDED not in n.name
     ]
-    return ' Its placeholders are %s.' % (files.listed(names) or 'none')
+    return f' Its placeholders are {files.listed(names) or "none"}.'
 
   def bind(self, tensors: Any, inputs: Any) -> dict[str, str]:
     """Tells which tensor each input is fed to.
@@ -173,36 +170,32 @@ class Finder:
     if missing:
       parts.append('lacks %s' % ', '.join('inputs' + path for path in missing))
     if extra:
-      parts.append('has %s' % ', '.join('inputs' + path for path in extra))
+      parts.append(f'has {", ".join("inputs" + path for path in extra)}')
     return (
       'make_inputs() does not fit the inputs of %s: it %s. Expected is %s.'
       % (
         self.export.title,
         ' and '.join(parts),
         ', '.join(
-          'inputs%s (%s)' % (path, ref) for path, ref in sorted(wanted.items())
+          f'inputs{path} ({ref})' for path, ref in sorted(wanted.items())
         ),
       )
     )
 
   def _check(self, path: str, ref: str, array: np.ndarray) -> None:
     dtype, shape = self.type_of(ref)
-    where = 'make_inputs()%s is %s%s, but' % (
-      path,
-      array.dtype,
-      list(array.shape),
-    )
+    where = f'make_inputs(){path} is {array.dtype}{list(array.shape)}, but'
     text = array.dtype.kind in 'OSU'
     given = tf.string if text else tf.as_dtype(array.dtype)
     if dtype is not None and dtype != given:
       raise errors.UsageError(
-        '%s %s of %s takes %s. Use .astype(%r) in make_inputs.'
-        % (where, ref, self.export.title, dtype.name, dtype.name)
+        f'{where} {ref} of {self.export.title} takes {dtype.name}. Use '
+        f'.astype({dtype.name!r}) in make_inputs.'
       )
     if shape is not None and not shape.is_compatible_with(array.shape):
       raise errors.UsageError(
-        '%s %s of %s takes the shape %s (None: any size).'
-        % (where, ref, self.export.title, shape.as_list())
+        f'{where} {ref} of {self.export.title} takes the shape '
+        f'{shape.as_list()} (None: any size).'
       )
 
   def type_of(self, ref: str):
@@ -226,8 +219,8 @@ class Finder:
     """
     if not isinstance(given, Mapping):
       raise errors.UsageError(
-        "%s is %r; expected a dict, as in %s={'is_training:0': False}."
-        % (where, given, where)
+        f'{where} is {given!r}; expected a dict, as in '
+        f"{where}={{'is_training:0': False}}."
       )
     found = {}
     for name, value in given.items():
@@ -242,8 +235,8 @@ class Finder:
         fits = False
       if not fits:
         raise errors.UsageError(
-          '%s gives %r the value %r; it takes %s%s.'
-          % (where, name, value, dtype.name, '' if shape is None else shape)
+          f'{where} gives {name!r} the value {value!r}; it takes '
+          f'{dtype.name}{"" if shape is None else shape}.'
         )
       found[ref] = array
     return found

@@ -27,11 +27,11 @@ class Exported(base.Reference):
 
   def __repr__(self) -> str:
     shown = [
-      '%s=%r' % (field.name, getattr(self, field.name))
+      f'{field.name}={getattr(self, field.name)!r}'
       for field in dataclasses.fields(self)
       if field.compare and getattr(self, field.name) != field.default
     ]
-    return '%s(%s)' % (type(self).__name__, ', '.join(shown))
+    return f'{type(self).__name__}({", ".join(shown)})'
 
   def close(self) -> None:
     """Forgets the export; a later run reads it again."""
@@ -55,8 +55,8 @@ class Exported(base.Reference):
       result = found.capture(wanted, values)
       if adapter.imported.hidden:
         raise base.CannotCaptureError(
-          '%s has loops or conditionals of TF1 without the collections that '
-          'tell what is inside of them' % adapter.loaded.export.title
+          f'{adapter.loaded.export.title} has loops or conditionals of TF1 '
+          'without the collections that tell what is inside of them'
         )
       result.known_lines = _known_lines(result.graph)
       return result
@@ -113,16 +113,16 @@ class _Adapter:
     title, frozen = self.loaded.export.title, self.loaded.export.frozen
     if frozen and self._plan.weights == plan_lib.SEEDED:
       raise errors.UsageError(
-        '%s has no initializers, so its weights cannot be drawn: seed_mode is '
-        "for a model that is initialized. Use weights='fixed' "
-        '(assertForwardEquivalent without seed_mode), or a MetaGraph. %s'
-        % (title, _INTERPRETER)
+        f'{title} has no initializers, so its weights cannot be drawn: '
+        "seed_mode is for a model that is initialized. Use weights='fixed' "
+        '(assertForwardEquivalent without seed_mode), or a MetaGraph. '
+        f'{_INTERPRETER}'
       )
     if frozen and self._plan.batches:
       raise errors.UsageError(
-        '%s cannot be trained: it does not tell which of its constants were '
-        'trainable. Use the MetaGraph of the checkpoint that it was frozen '
-        'from. %s' % (title, _INTERPRETER)
+        f'{title} cannot be trained: it does not tell which of its constants '
+        'were trainable. Use the MetaGraph of the checkpoint that it was '
+        f'frozen from. {_INTERPRETER}'
       )
 
   def _choose_train_op(self) -> str:
@@ -152,8 +152,8 @@ class _Adapter:
     twice = sorted(set(feeds) & set(paths))
     if twice:
       raise errors.UsageError(
-        '%s of %s is named both in inputs and in feeds; leave it out of one.'
-        % (', '.join(twice), self.loaded.export.title)
+        f'{", ".join(twice)} of {self.loaded.export.title} is named both in '
+        'inputs and in feeds; leave it out of one.'
       )
     loss = getattr(settings, 'loss', None)
     request = graph_lib.Wanted(
@@ -169,9 +169,9 @@ class _Adapter:
     self.imported = graph_lib.import_into(self.loaded, request)
     if self.imported.hidden and self._plan.gradients:
       raise errors.UsageError(
-        '%s has loops or conditionals of TF1 without the collections that '
-        'gradients through them need. Use the MetaGraph or SavedModel instead. '
-        '%s' % (self.loaded.export.title, _INTERPRETER)
+        f'{self.loaded.export.title} has loops or conditionals of TF1 without '
+        'the collections that gradients through them need. Use the MetaGraph '
+        f'or SavedModel instead. {_INTERPRETER}'
       )
     return self.imported.outputs
 
@@ -184,9 +184,9 @@ class _Adapter:
     )
     if not recording.updates and not self._unknown_updates:
       raise errors.UsageError(
-        'The train op %r of %s updates no trainable variable, so there is no '
-        'training step to compare. Name another with train_op.'
-        % (self.imported.train_op.name, self.loaded.export.title)
+        f'The train op {self.imported.train_op.name!r} of '
+        f'{self.loaded.export.title} updates no trainable variable, so there '
+        'is no training step to compare. Name another with train_op.'
       )
     return self.imported.loss, self.imported.train_op
 
@@ -206,7 +206,7 @@ class _Adapter:
 
   def _notes(self, observed):
     settings, variables = self._settings, self.loaded.variables
-    notes = ['TF1: %s' % self.loaded.export.title]
+    notes = [f'TF1: {self.loaded.export.title}']
     if not variables.flags:
       notes.append(
         'not compared: trainable flags%s, which the export does not have'
@@ -220,12 +220,12 @@ class _Adapter:
     if variables.unnamed:
       notes.append(
         'constants that may be weights, and that the TF2 side does not get '
-        '(name them in variables=...): %s' % files.listed(variables.unnamed)
+        f'(name them in variables=...): {files.listed(variables.unnamed)}'
       )
     if self.imported.defaults:
       notes.append(
-        'placeholders that keep their default: %s'
-        % files.listed(self.imported.defaults)
+        'placeholders that keep their default: '
+        f'{files.listed(self.imported.defaults)}'
       )
     if self._plan.training and not settings.training_feeds:
       notes.append(
@@ -235,8 +235,8 @@ class _Adapter:
     if self.loaded.unused and not self._reset:
       owned = [n for n in self.loaded.unused if n not in variables.owned]
       notes.append(
-        'in the checkpoint without a variable in the graph: %s'
-        % files.listed(owned)
+        'in the checkpoint without a variable in the graph: '
+        f'{files.listed(owned)}'
       )
     if observed.steps:
       notes += self._notes_of_steps(observed)
@@ -246,8 +246,8 @@ class _Adapter:
     if not self._train_op:
       return []
     notes = [
-      'training steps: the train op %r of the graph'
-      % self.imported.train_op.name
+      f'training steps: the train op {self.imported.train_op.name!r} of the '
+      'graph'
     ]
     if self.imported.loss is None:
       notes.append('not compared: the loss (name its tensor with loss=...)')

@@ -83,16 +83,16 @@ def check(
     raise errors.EnvironmentSetupError(_unknown(title, unknown))
   if python:
     raise errors.UsageError(
-      '%s cannot run outside of the program that exported it: its outputs '
-      'depend on Python functions (tf.py_func), which a graph holds by number '
-      'only: %s. Name inputs after them, or run the code itself with '
-      'tf_equiv.Tf1Interpreter.' % (title, files_lib.listed(python))
+      f'{title} cannot run outside of the program that exported it: its '
+      'outputs depend on Python functions (tf.py_func), which a graph holds '
+      f'by number only: {files_lib.listed(python)}. Name inputs after them, '
+      'or run the code itself with tf_equiv.Tf1Interpreter.'
     )
   if files and not allow_file_ops:
     raise errors.UsageError(
-      '%s would read or write files or a network, and was not run: %s. If you '
-      'trust it, give allow_file_ops=True; if that is its input pipeline, name '
-      'inputs after it.' % (title, files_lib.listed(files))
+      f'{title} would read or write files or a network, and was not run: '
+      f'{files_lib.listed(files)}. If you trust it, give allow_file_ops=True; '
+      'if that is its input pipeline, name inputs after it.'
     )
 
 
@@ -112,9 +112,9 @@ def _refused(nodes, needed, assets):
       if not nodes_lib.is_known(each.op):
         unknown.setdefault(each.op, []).append(name)
       if each.op in _PYTHON:
-        python.append('%s (%s)' % (name, each.op))
+        python.append(f'{name} ({each.op})')
       if each.op in _FILES and not _reads_asset(each, assets):
-        files.append('%s (%s)' % (name, each.op))
+        files.append(f'{name} ({each.op})')
   return unknown, python, files
 
 
@@ -128,13 +128,13 @@ def _reads_asset(node, assets) -> bool:
 
 def _unknown(title, unknown) -> str:
   rows = [
-    '  %s, %d time(s), first %s' % (op, len(names), min(names))
+    f'  {op}, {len(names)} time(s), first {min(names)}'
     for op, names in sorted(unknown.items())
   ]
   more = len(rows) - files_lib.MOST_NAMES
   rows = rows[: files_lib.MOST_NAMES]
   if more > 0:
-    rows.append('  ... and %d more' % more)
+    rows.append(f'  ... and {more} more')
   return (
     'TensorFlow %s lacks %d type(s) of op that the outputs of %s depend on; '
     'nothing was compared.\n%s\nIf they are custom ops, load their library '
@@ -161,14 +161,14 @@ def check_placeholders(title: str, nodes: nodes_lib.Nodes, needed) -> None:
     if node.op in ('Placeholder', 'PlaceholderV2'):
       dtype = tf.as_dtype(node.attr['dtype'].type).name
       shape = tf.TensorShape(node.attr['shape'].shape)
-      unfed.append('%s  %s%s' % (name, dtype, shape))
+      unfed.append(f'{name}  {dtype}{shape}')
   if not unfed:
     return
   example = unfed[0].split()[0]
   more = len(unfed) - files_lib.MOST_NAMES
   rows = unfed[: files_lib.MOST_NAMES]
   if more > 0:
-    rows.append('... and %d more' % more)
+    rows.append(f'... and {more} more')
   raise errors.UsageError(
     '%s: %d placeholder(s) that the results depend on are not fed:\n  %s\nName '
     'them in inputs, or give their values: feeds={%r: ...}, and '

@@ -80,16 +80,16 @@ def rewrite(
   counts = mode is SeedMode.NUM_RANDOM_OPS
   if counts and inside:
     raise errors.UsageError(
-      "%s draws random numbers inside of functions (loops or branches of TF2's "
-      'kind: %s), so that their number in order of creation is not known. Use '
-      "seed_mode='constant'." % (title, files.listed(inside))
+      f'{title} draws random numbers inside of functions (loops or branches '
+      f"of TF2's kind: {files.listed(inside)}), so that their number in "
+      "order of creation is not known. Use seed_mode='constant'."
     )
   if counts and found and not in_order:
     raise errors.UsageError(
-      'The ops of %s are not in the order in which they were created (a tool '
-      "has rewritten the graph), and seed_mode='num_random_ops' numbers random "
-      "ops in that order. Use seed_mode='constant', or the MetaGraph that the "
-      'Saver wrote.' % title
+      f'The ops of {title} are not in the order in which they were created (a '
+      "tool has rewritten the graph), and seed_mode='num_random_ops' "
+      "numbers random ops in that order. Use seed_mode='constant', or the "
+      'MetaGraph that the Saver wrote.'
     )
   result = []
   for i, node in enumerate(found):
@@ -121,11 +121,11 @@ def check_initializers(title: str, nodes: nodes_lib.Nodes, definitions) -> None:
       fixed.append(nodes_lib.node_of(definition.variable_name))
   if fixed:
     raise errors.UsageError(
-      'The initial values of %d variable(s) of %s are drawn by stateless '
-      'random ops, whose seeds are constants of the graph (so do the default '
-      'initializers of Keras since TensorFlow 2.11, while those of TF1 can be '
-      "seeded): %s. Use weights='fixed', or assertForwardEquivalent without "
-      'seed_mode.' % (len(fixed), title, files.listed(fixed))
+      f'The initial values of {len(fixed)} variable(s) of {title} are drawn '
+      'by stateless random ops, whose seeds are constants of the graph (so do '
+      'the default initializers of Keras since TensorFlow 2.11, while those '
+      f"of TF1 can be seeded): {files.listed(fixed)}. Use weights='fixed', "
+      'or assertForwardEquivalent without seed_mode.'
     )
 
 

@@ -157,8 +157,8 @@ def choose_train_op(export: files.Export, nodes, given: str) -> str:
   if len(outer) == 1:
     return outer[0]
   raise errors.UsageError(
-    '%s has %d train ops: %s. Say which of them takes a training step: '
-    'train_op=%r.' % (export.title, len(found), files.listed(found), found[0])
+    f'{export.title} has {len(found)} train ops: {files.listed(found)}. Say '
+    f'which of them takes a training step: train_op={found[0]!r}.'
   )
 
 
@@ -213,9 +213,9 @@ def updates(train_op, owned, recording) -> list[str]:
 def unknown_note(names: list[str]) -> str:
   """Says what is not compared where updates are not known."""
   return (
-    'not compared: gradients, slots, learning rate and hyperparameters of %d '
-    'variable(s) that the train op updates by ops of its own, first %s'
-    % (len(names), names[0])
+    'not compared: gradients, slots, learning rate and hyperparameters of '
+    f'{len(names)} variable(s) that the train op updates by ops of its own, '
+    f'first {names[0]}'
   )
 
 
@@ -301,7 +301,7 @@ def _describe_sparse(name, ops, groups, variables) -> bool:
   Adam adds up the rows of the gradient for each index (Unique,
   UnsortedSegmentSum), gradient descent scatters them.
   """
-  scoped = [op for op in ops if '%s%s/' % (_UPDATE, name) in op.name + '/']
+  scoped = [op for op in ops if f'{_UPDATE}{name}/' in op.name + '/']
   if not scoped:
     return False
   variable = variables[name]

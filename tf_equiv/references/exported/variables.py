@@ -338,14 +338,13 @@ class Values:
       spec = variables.specs[name]
       if entry is None:
         close = files.similar(name, extra)
-        missing.append(name + (' (similar: %s)' % close[0] if close else ''))
+        missing.append(name + (f' (similar: {close[0]})' if close else ''))
       elif entry.dtype != spec.dtype or entry.shape != self._full_shape(name):
-        odd.append('%s: %s in the graph, %s there' % (name, spec, entry))
+        odd.append(f'{name}: {spec} in the graph, {entry} there')
     if not missing and not odd:
       return extra
     lines = [
-      'The checkpoint %r does not fit %s:'
-      % (checkpoint.prefix, self._export.title)
+      f'The checkpoint {checkpoint.prefix!r} does not fit {self._export.title}:'
     ]
     for title, rows in (
       ('%d variable(s) of the graph are missing in it', missing),
@@ -353,7 +352,7 @@ class Values:
       ('%d in it have no variable in the graph', extra),
     ):
       if rows:
-        lines.append('  %s:' % (title % len(rows)))
+        lines.append(f'  {title % len(rows)}:')
         lines += ['    ' + row for row in contents_lib.capped(sorted(rows))]
     lines.append(
       'Give the checkpoint that was saved with this graph; both have the same '

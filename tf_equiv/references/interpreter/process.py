@@ -120,8 +120,8 @@ class WorkerProcess:
         )
       except OSError as error:
         raise WorkerError(
-          'The interpreter of the TF1 side, %s, cannot be started: %s.'
-          % (python, error)
+          f'The interpreter of the TF1 side, {python}, cannot be started: '
+          f'{error}.'
         ) from error
       stack.pop_all()
     for descriptor in (commands, answers, printed):
@@ -222,13 +222,13 @@ class WorkerProcess:
 
   def _write(self, value: Any) -> str:
     self._files += 1
-    name = 'command%d' % self._files
+    name = f'command{self._files}'
     try:
       shared_file.write(os.path.join(self._folder, name), value)
     except OSError as error:
       raise WorkerError(
-        'The inputs and weights for the TF1 side cannot be written to %s: %s. '
-        '%s' % (self._folder, error.strerror or error, ROOM_ADVICE)
+        'The inputs and weights for the TF1 side cannot be written to '
+        f'{self._folder}: {error.strerror or error}. {ROOM_ADVICE}'
       ) from error
     return name
 
@@ -283,9 +283,9 @@ class WorkerProcess:
     if closed:
       what = 'closed its connection to the test'
     elif self._status < 0:
-      what = 'was killed by %s' % _signal_name(-self._status)
+      what = f'was killed by {_signal_name(-self._status)}'
     else:
-      what = 'ended with exit status %d' % self._status
+      what = f'ended with exit status {self._status}'
     printed, _, stacks = self._output.text().partition(_CRASHED)
     return WorkerError(
       'The interpreter of the TF1 side %s; nothing was compared.\n'
@@ -314,17 +314,12 @@ class WorkerProcess:
     place = _place(self._output.text()[len(before) :])
     self.close()
     return WorkerError(
-      'The interpreter of the TF1 side did not answer within %g s; it was '
-      'ended, and nothing was compared.\n'
-      '  stage: %s\n  interpreter: %s\n%s%s'
-      'If the code needs longer than that, pass timeout= to Tf1Interpreter.'
-      % (
-        self._timeout,
-        self._stage,
-        self.python,
-        place,
-        '' if place else _tail(before),
-      )
+      'The interpreter of the TF1 side did not answer within '
+      f'{self._timeout:g} s; it was ended, and nothing was compared.\n'
+      f'  stage: {self._stage}\n'
+      f'  interpreter: {self.python}\n'
+      f'{place}{"" if place else _tail(before)}If the code needs longer than '
+      'that, pass timeout= to Tf1Interpreter.'
     )
 
 
@@ -392,7 +387,7 @@ def _signal_name(number: int) -> str:
   try:
     return signal.Signals(number).name
   except ValueError:
-    return 'signal %d' % number
+    return f'signal {number}'
 
 
 def _advice_for(number: int) -> str:
@@ -415,7 +410,7 @@ def _tail(printed: str) -> str:
   if not lines:
     return '  it printed nothing\n'
   shown = [line[:200] for line in lines[-_OUTPUT_LINES:]]
-  return '  it printed last:\n' + ''.join('    %s\n' % s for s in shown)
+  return '  it printed last:\n' + ''.join(f'    {s}\n' for s in shown)
 
 
 def _place(stacks: str) -> str:
@@ -428,5 +423,5 @@ def _place(stacks: str) -> str:
       continue
     number = parts[2].split()[2]
     if number.isdigit():
-      return '  at %s\n' % SourceLine(parts[1], int(number))
+      return f'  at {SourceLine(parts[1], int(number))}\n'
   return ''

@@ -33,7 +33,7 @@ if PYTHON_FLAG not in flags.FLAGS:
     PYTHON_FLAG,
     None,
     'Interpreter with TensorFlow 1.x for tf_equiv.Tf1Interpreter; by default '
-    'that of the environment variable %s.' % PYTHON_VARIABLE,
+    f'that of the environment variable {PYTHON_VARIABLE}.',
   )
 
 # Methods that both sides need, or neither: their name, without the ending that
@@ -119,18 +119,19 @@ class Tf1Interpreter(base.Reference):
     """
     if not isinstance(model, str) or not model.partition(':')[0].strip():
       raise errors.UsageError(
-        "model is %r; expected 'module:Class', or 'module' for functions of a "
-        'module, as text: it is imported in the other interpreter.' % (model,)
+        f"model is {model!r}; expected 'module:Class', or 'module' for "
+        'functions of a module, as text: it is imported in the other '
+        'interpreter.'
       )
     if isinstance(sys_path, (str, os.PathLike)):
       raise errors.UsageError(
-        'sys_path is %r; expected a list of folders.' % (sys_path,)
+        f'sys_path is {sys_path!r}; expected a list of folders.'
       )
     if isinstance(timeout, bool) or not (
       isinstance(timeout, (int, float)) and timeout > 0
     ):
       raise errors.UsageError(
-        'timeout is %r; expected a positive number of seconds.' % (timeout,)
+        f'timeout is {timeout!r}; expected a positive number of seconds.'
       )
     self._model, self._timeout = model, float(timeout)
     self._python = os.fspath(python) if python is not None else None
@@ -162,8 +163,8 @@ class Tf1Interpreter(base.Reference):
     return hash(self._key())
 
   def __repr__(self) -> str:
-    python = '' if self._python is None else ', python=%r' % self._python
-    return 'Tf1Interpreter(%r%s)' % (self._model, python)
+    python = '' if self._python is None else f', python={self._python!r}'
+    return f'Tf1Interpreter({self._model!r}{python})'
 
   def start(self) -> None:
     """Starts the process, without waiting for it; see `Reference`."""
@@ -333,8 +334,7 @@ class _Call:
       return stored_capture.load(stored, line_of)
     except errors.EnvironmentSetupError as error:
       raise base.CannotCaptureError(
-        'the graph of %s cannot be looked into here: %s'
-        % (self._reference, error)
+        f'the graph of {self._reference} cannot be looked into here: {error}'
       ) from error
 
   def _line(self, process, op_name) -> SourceLine:
@@ -387,15 +387,16 @@ class _Call:
       of_model = [n for n in both if n in there]
       if of_case and not of_model:
         raise errors.UsageError(
-          'The test case defines %s, but %s, where the TF1 side runs, defines '
-          'neither %s nor %s_tf1: only TF2 would have it. Define it there, too.'
-          % (of_case[0], self._reference, name, name)
+          f'The test case defines {of_case[0]}, but {self._reference}, where '
+          f'the TF1 side runs, defines neither {name} nor {name}_tf1: only '
+          'TF2 would have it. Define it there, too.'
         )
       if of_model and not of_case:
         raise errors.UsageError(
-          '%s, where the TF1 side runs, defines %s, but the test case defines '
-          'neither %s nor %s_tf2: only TF1 would have it. Define it in the '
-          'test class, too.' % (self._reference, of_model[0], name, name)
+          f'{self._reference}, where the TF1 side runs, defines '
+          f'{of_model[0]}, but the test case defines neither {name} nor '
+          f'{name}_tf2: only TF1 would have it. Define it in the test class, '
+          'too.'
         )
 
 
@@ -447,26 +448,29 @@ def _check_python(given: str | None) -> str:
   if python is None:
     raise errors.EnvironmentSetupError(
       'Tf1Interpreter needs an interpreter with TensorFlow 1.x. Name it: '
-      'python= of Tf1Interpreter, the flag --%s, or the environment variable '
-      '%s.\n%s' % (PYTHON_FLAG, PYTHON_VARIABLE, _HOW_TO_MAKE)
+      f'python= of Tf1Interpreter, the flag --{PYTHON_FLAG}, or the '
+      f'environment variable {PYTHON_VARIABLE}.\n'
+      f'{_HOW_TO_MAKE}'
     )
   python = os.path.expanduser(python)
   found = shutil.which(python)
   if found:
     return os.path.abspath(found)
   if os.path.isdir(python):
-    problem = 'is a folder; its Python is probably %s' % os.path.join(
-      python, 'bin', 'python'
+    problem = (
+      'is a folder; its Python is probably '
+      f'{os.path.join(python, "bin", "python")}'
     )
   elif os.path.exists(python):
     problem = 'is not executable'
   elif os.path.islink(python):
-    problem = 'is a link to %s, which does not exist' % os.readlink(python)
+    problem = f'is a link to {os.readlink(python)}, which does not exist'
   else:
     problem = 'does not exist'
   raise errors.EnvironmentSetupError(
-    'The interpreter of the TF1 side, %s (from %s), %s.\n%s'
-    % (python, _origin(given), problem, _HOW_TO_MAKE)
+    f'The interpreter of the TF1 side, {python} (from {_origin(given)}), '
+    f'{problem}.\n'
+    f'{_HOW_TO_MAKE}'
   )
 
 
@@ -474,8 +478,8 @@ def _origin(given) -> str:
   if given:
     return 'python= of Tf1Interpreter'
   if flags.FLAGS[PYTHON_FLAG].value:
-    return 'the flag --%s' % PYTHON_FLAG
-  return 'the environment variable %s' % PYTHON_VARIABLE
+    return f'the flag --{PYTHON_FLAG}'
+  return f'the environment variable {PYTHON_VARIABLE}'
 
 
 def _folder(path: str, beside: str) -> str:
@@ -484,19 +488,19 @@ def _folder(path: str, beside: str) -> str:
     if os.path.isdir(folder) or folder.endswith(('.zip', '.egg')):
       return folder
   raise errors.UsageError(
-    'sys_path of Tf1Interpreter holds %r, but there is no folder %s.'
-    % (path, ' nor '.join(dict.fromkeys(tried)))
+    f'sys_path of Tf1Interpreter holds {path!r}, but there is no folder '
+    f'{" nor ".join(dict.fromkeys(tried))}.'
   )
 
 
 def _local(error: process_lib.RemoteError, reference, process) -> Exception:
   """Makes an error of this process of one in the other."""
-  there = 'in %s' % reference
+  there = f'in {reference}'
   versions = process.environment
   if versions:
-    there = 'where the TF1 side runs (Python %s, TensorFlow %s)' % (
-      versions['python'],
-      versions['tensorflow'],
+    there = (
+      f'where the TF1 side runs (Python {versions["python"]}, TensorFlow '
+      f'{versions["tensorflow"]})'
     )
   if error.kind in _FAILURES:
     return _FAILURES[error.kind](error.message)
@@ -506,22 +510,23 @@ def _local(error: process_lib.RemoteError, reference, process) -> Exception:
     return unittest.SkipTest(error.message)
   if error.kind == 'unsuitable':
     return errors.EnvironmentSetupError(
-      'The interpreter of the TF1 side, %s, is not suitable: %s.\n%s'
-      % (process.python, error.message, _HOW_TO_MAKE)
+      f'The interpreter of the TF1 side, {process.python}, is not suitable: '
+      f'{error.message}.\n'
+      f'{_HOW_TO_MAKE}'
     )
   if error.kind == 'disk':
     return errors.EnvironmentSetupError(
-      'The results of the TF1 side cannot be written: %s. %s'
-      % (error.message, process_lib.ROOM_ADVICE)
+      f'The results of the TF1 side cannot be written: {error.message}. '
+      f'{process_lib.ROOM_ADVICE}'
     )
   if error.kind == 'assertion':  # It already says where.
-    return AssertionError('%s\nThis was %s.' % (error.message, there))
+    return AssertionError(f'{error.message}\nThis was {there}.')
   text = '\n  '.join(error.message.splitlines())
   frames = ''.join(
     '  %s%s\n'
     % (
       SourceLine(filename, lineno, function, code or ''),
-      '  (in %s)' % function,
+      f'  (in {function})',
     )
     for filename, lineno, function, code in error.frames
   )

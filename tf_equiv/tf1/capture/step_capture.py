@@ -16,7 +16,7 @@ from tf_equiv.tf1.capture import capture as capture_lib
 v1 = tf.compat.v1
 
 RATE = 'learning rate'
-AVERAGE = 'slots (%s)' % observation.MOVING_AVERAGE
+AVERAGE = f'slots ({observation.MOVING_AVERAGE})'
 COUNTER = 'global_step'
 
 

@@ -72,7 +72,7 @@ def dump(captured: capture.Capture, with_lines: bool = True) -> StoredCapture:
   except Exception as error:  # ValueError, EncodeError, or of TensorFlow.
     raise errors.UsageError(
       'the graph cannot be stored, probably because its constants take more '
-      'than 2 GB (%s: %s)' % (type(error).__name__, error)
+      f'than 2 GB ({type(error).__name__}: {error})'
     ) from error
   stored = StoredCapture(
     side=captured.side,
@@ -175,14 +175,10 @@ def _why_not(graph_def, error: Exception) -> str:
   if missing:
     shown = 'the op(s) ' + ', '.join(missing[:5])
     if len(missing) > 5:
-      shown += ' and %d more' % (len(missing) - 5)
-    return 'TensorFlow %s lacks %s, which the graph uses' % (
-      tf.__version__,
-      shown,
-    )
+      shown += f' and {len(missing) - 5} more'
+    return f'TensorFlow {tf.__version__} lacks {shown}, which the graph uses'
   lines = str(error).strip().splitlines() or ['']
-  return 'TensorFlow %s cannot import the graph (%s: %s)' % (
-    tf.__version__,
-    type(error).__name__,
-    lines[0],
+  return (
+    f'TensorFlow {tf.__version__} cannot import the graph '
+    f'({type(error).__name__}: {lines[0]})'
   )

@@ -91,11 +91,10 @@ def import_tensorflow():
     try:
       module = __import__(name)
     except Exception as error:
-      problem = '%s: %s' % (type(error).__name__, _first_line(error))
+      problem = f'{type(error).__name__}: {_first_line(error)}'
     if module is None:
       raise UnsuitableError(
-        'Python %s there cannot import %s (%s)'
-        % (found['python'], name, problem)
+        f'Python {found["python"]} there cannot import {name} ({problem})'
       )
     found[name] = getattr(module, '__version__', '')
     if not found[name]:
@@ -126,9 +125,9 @@ def stub_package():
 
   def missing(name):
     raise AttributeError(
-      'tf_equiv has no %s here: where the TF1 code runs, only tf_equiv.tf1 is '
-      'there. Keep TF1 code in modules of its own, apart from the test case'
-      % name
+      f'tf_equiv has no {name} here: where the TF1 code runs, only '
+      'tf_equiv.tf1 is there. Keep TF1 code in modules of its own, apart from '
+      'the test case'
     )
 
   package = types.ModuleType('tf_equiv', 'Stands in for tf_equiv.')

@@ -180,7 +180,7 @@ class Service(object):
   def _give(self, value: Any) -> str:
     _keep_standard_descriptors()
     self._files += 1
-    name = 'reply%d' % self._files
+    name = f'reply{self._files}'
     logging.getLogger('tf_equiv').info('TF1: handing over the results')
     shared_file.write(os.path.join(self._folder, name), value)
     return name
@@ -231,7 +231,7 @@ def describe(error: BaseException) -> Dict[str, Any]:
     for frame in stack
     if not source_lines.is_library_file(frame.filename)
   ]
-  message, kind = '%s: %s' % (type(error).__name__, error), 'other'
+  message, kind = f'{type(error).__name__}: {error}', 'other'
   if isinstance(error, SyntaxError):  # It is said where, too.
     lines = traceback.format_exception_only(type(error), error)
     message = ''.join(lines).strip()

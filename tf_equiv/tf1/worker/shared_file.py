@@ -77,13 +77,13 @@ def read(path: str) -> Any:
     start = _DIGITS + length
     members = {}
     for i, (dtype, shape, offset) in enumerate(index['places']):
-      members['a%d' % i] = np.frombuffer(
+      members[f'a{i}'] = np.frombuffer(
         data, dtype, int(np.prod(shape, dtype=np.int64)), start + offset
       ).reshape(shape)
   except (OSError, ValueError) as error:
     raise errors.EnvironmentSetupError(
-      '%r, a file of another process, cannot be read (%s: %s).'
-      % (path, type(error).__name__, error)
+      f'{path!r}, a file of another process, cannot be read '
+      f'({type(error).__name__}: {error}).'
     ) from error
   return serialization.decode(index['value'], members)
 

@@ -90,7 +90,7 @@ class UserModel(object):
         % (
           self.name,
           name,
-          ' (it has %s)' % near[0] if near else '',
+          f' (it has {near[0]})' if near else '',
           signature,
           ', as a method or as a function of the module'
           if inspect.ismodule(self._target)
@@ -122,8 +122,8 @@ def load(name: str, sys_path: Sequence[str]) -> UserModel:
   for attribute in filter(None, attributes.split('.')):
     if not hasattr(target, attribute):
       raise errors.UsageError(
-        'model=%r: %s has no %s; it has %s.'
-        % (name, _title(target), attribute, _names_in(target))
+        f'model={name!r}: {_title(target)} has no {attribute}; it has '
+        f'{_names_in(target)}.'
       )
     target = getattr(target, attribute)
   if inspect.isclass(target):
@@ -147,26 +147,19 @@ def _import(module_name, name, sys_path):
     missing = getattr(error, 'name', None) or ''
     if (module_name + '.').startswith(missing + '.'):
       raise errors.UsageError(
-        'model=%r: the interpreter of the TF1 side (%s) finds no module %r. '
-        "Its folder must be in sys_path, which is [%s]%s; '.' is the current "
-        'folder, %s.'
-        % (
-          name,
-          sys.executable,
-          missing,
-          ', '.join(map(repr, sys_path)),
-          _where(missing, sys_path),
-          os.getcwd(),
-        )
+        f'model={name!r}: the interpreter of the TF1 side ({sys.executable}) '
+        f'finds no module {missing!r}. Its folder must be in sys_path, which '
+        f'is [{", ".join(map(repr, sys_path))}]{_where(missing, sys_path)}; '
+        f"'.' is the current folder, {os.getcwd()}."
       ) from error
     if missing and isinstance(error, ModuleNotFoundError):
       package = missing.partition('.')[0]
       if package != 'tensorflow':
         raise errors.EnvironmentSetupError(
-          'model=%r: %s needs the module %r, which the interpreter of the TF1 '
-          'side does not have. Install it there (%s -m pip install %s), or add '
-          'its folder to sys_path.'
-          % (name, module_name, missing, sys.executable, package)
+          f'model={name!r}: {module_name} needs the module {missing!r}, which '
+          'the interpreter of the TF1 side does not have. Install it there '
+          f'({sys.executable} -m pip install {package}), or add its folder to '
+          'sys_path.'
         ) from error
     raise
 
@@ -175,7 +168,7 @@ def _where(missing, sys_path):
   """Suggests the parent of a folder that is the module itself."""
   for folder in sys_path:
     if os.path.basename(os.path.normpath(folder)) == missing:
-      return ' (did you mean %r?)' % os.path.dirname(os.path.normpath(folder))
+      return f' (did you mean {os.path.dirname(os.path.normpath(folder))!r}?)'
   return ''
 
 
@@ -184,9 +177,9 @@ def _check_arguments(cls, name) -> None:
     inspect.signature(cls).bind()
   except TypeError as error:
     raise errors.UsageError(
-      'model=%r: the class is instantiated without arguments, but %s. Give '
-      'them defaults, or name a class or module that does the call.'
-      % (name, error)
+      f'model={name!r}: the class is instantiated without arguments, but '
+      f'{error}. Give them defaults, or name a class or module that does the '
+      'call.'
     ) from error
   except ValueError:  # It has no signature.
     pass
