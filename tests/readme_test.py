@@ -228,6 +228,10 @@ class PagesTest(parameterized.TestCase):
       name = os.path.relpath(page, _ROOT)
       self.assertIn('](%s)' % name, read(_README))
 
+  def test_the_api_reference_has_every_public_name(self):
+    names = re.findall(r'^::: tf_equiv\.(\w+)$', read('docs/api.md'), re.M)
+    self.assertCountEqual(names, tf_equiv.__all__)
+
   @parameterized.parameters(*pages())
   def test_links_lead_somewhere(self, page):
     links = re.findall(r'\]\(([^)]+)\)', prose(page))

@@ -2,8 +2,9 @@
 
 Links are written for readers of the repository, relative to the file that has
 them. On the site they lead to the page of that file, or to the file in the
-repository that setup.cfg names. A link to a file that does not exist, and a
-public name without documentation, are warnings, which `--strict` makes errors.
+repository that setup.cfg names. These are warnings, which `--strict` makes
+errors: a link to a file that does not exist, a path in backticks that does not,
+and a public name without documentation.
 """
 
 import configparser
@@ -31,6 +32,10 @@ _PAGES = {
   'benchmarks/README.md': 'benchmarks.md',
 }
 _LINK = re.compile(r'\[([^\]]*)\]\(([^)\s]+)\)')
+# Paths in backticks, from the top of the repository.
+_PATH = re.compile(
+  r'`((?:benchmarks|docs|examples|tests|tf_equiv|third_party|tools)/[\w./]*)`'
+)
 _FENCE = re.compile(r'^( *)```.*?^\1```$', re.M | re.S)
 _ENTRY = re.compile(r'^::: tf_equiv\.(\w+)$', re.M)
 _DOCUMENTED_FIELD = r'^\s+%s:'
@@ -58,6 +63,9 @@ def on_page_markdown(markdown: str, *, page: pages.Page, **kwargs: Any) -> str:
     text, link = match.groups()
     return _link(text, link, document, url)
 
+  for path in _PATH.findall(_FENCE.sub('', markdown)):
+    if not os.path.exists(os.path.join(_ROOT, path)):
+      _log.warning('%s names %s, which does not exist.', document, path)
   start, found = 0, []
   for fence in _FENCE.finditer(markdown):
     found.append(_LINK.sub(replaced, markdown[start : fence.start()]))
