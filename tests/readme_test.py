@@ -10,6 +10,7 @@ import tempfile
 import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
 import tensorflow as tf
+from absl import flags
 from absl.testing import absltest, parameterized
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tf_equiv.__file__)))
@@ -231,6 +232,17 @@ class PagesTest(parameterized.TestCase):
   def test_the_api_reference_has_every_public_name(self):
     names = re.findall(r'^::: tf_equiv\.(\w+)$', read('docs/api.md'), re.M)
     self.assertCountEqual(names, tf_equiv.__all__)
+
+  def test_the_api_reference_has_every_flag(self):
+    table = read('docs/api.md').partition('| flag | variable |')[2]
+    names = re.findall(r'`--(\w+)`', table)
+    own = [
+      flag.name
+      for module, found in flags.FLAGS.flags_by_module_dict().items()
+      if module.startswith('tf_equiv.')
+      for flag in found
+    ]
+    self.assertCountEqual(names, own)
 
   @parameterized.parameters(*pages())
   def test_links_lead_somewhere(self, page):
