@@ -87,7 +87,10 @@ def _link(text: str, link: str, document: str, url: str) -> str:
     return f'[{text}]({_PAGES[path]}{hash_}{anchor})'
   if path.startswith(_DOCS):
     return f'[{text}]({path.removeprefix(_DOCS)}{hash_}{anchor})'
-  return f'[{text}]({url}/blob/main/{path}{hash_}{anchor})' if url else text
+  if not url:
+    return text
+  kind = 'tree' if os.path.isdir(os.path.join(_ROOT, path)) else 'blob'
+  return f'[{text}]({url}/{kind}/main/{path}{hash_}{anchor})'
 
 
 def _repository() -> str:
