@@ -8,13 +8,13 @@ import collections
 import copy
 import inspect
 import types
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.core import errors, nest
-from tf_equiv.tf1 import tensors, training
+from tf_equiv.tf1 import tensors, training, walks
 from tf_equiv.tf1 import updates as updates_lib
 
 v1 = tf.compat.v1
@@ -349,22 +349,15 @@ def after_update(metric: Any, name: str) -> Any:
 def _read_again(value: Any, updates: List[Any]) -> Any:
   """Copies the ops that compute a value of variables, to run after updates."""
   value = tf.convert_to_tensor(value)
-  order, seen = [], set()  # type: List[Any], set
-  pending = [(value.op, False)]
-  while pending:
-    op, done = pending.pop()
-    if done:
-      order.append(op)
-    elif op.name not in seen:
-      seen.add(op.name)
-      pending.append((op, True))
-      pending.extend((t.op, False) for t in op.inputs)
+  order = sorted(walks.ancestors([value.op]), key=compat.op_position)
   if any(compat.is_in_control_flow(op) for op in order):
     first = updates[0]
     if tensors.is_tensor(first) and first.dtype == value.dtype:
       return tf.identity(first)  # The value after the update, by convention.
     return value
-  graph, copies, reading = value.graph, {}, set()  # type: Any, Dict, set
+  graph = value.graph
+  copies: Dict[str, Any] = {}
+  reading: Set[str] = set()
   with tf.control_dependencies(updates):
     for op in order:
       parents = [t.op.name for t in op.inputs]

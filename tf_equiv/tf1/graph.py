@@ -20,6 +20,7 @@ from tf_equiv.tf1 import (
   source_lines,
   tensors,
   user_code,
+  walks,
 )
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import program as program_lib
@@ -300,17 +301,12 @@ def _gradients(program, plan, outputs, inputs, built):
 
 def variables_behind(tensor) -> Tuple[str, ...]:
   """Names of the variables that a loss depends on, () if by activations."""
-  found, seen, pending = set(), set(), [tensor.op]
-  while pending:
-    op = pending.pop()
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    if len(seen) > _MAX_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
+  found = set()
+  for count, op in enumerate(walks.ancestors([tensor.op]), 1):
+    if count > _MAX_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
       return ()
     if op.type in _VARIABLE_OPS:
       found.add(op.name)
-    pending.extend(parent.op for parent in op.inputs)
   return tuple(sorted(found))
 
 
@@ -318,19 +314,13 @@ def is_stochastic_or_updates(outputs) -> bool:
   """Tells whether a training graph draws numbers or updates statistics."""
   if v1.get_collection(v1.GraphKeys.UPDATE_OPS):
     return True
-  seen = set()
-  pending = [
+  ops = [
     leaf.op for _, leaf in nest.flatten(outputs) if tensors.is_tensor(leaf)
   ]
-  while pending:
-    op = pending.pop()
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    if 'Random' in op.type or op.type in ('Multinomial', 'TruncatedNormal'):
-      return True
-    pending.extend(parent.op for parent in op.inputs)
-  return False
+  return any(
+    'Random' in op.type or op.type in ('Multinomial', 'TruncatedNormal')
+    for op in walks.ancestors(ops)
+  )
 
 
 def order_of(graph, outputs) -> Dict[str, int]:

@@ -26,6 +26,7 @@ from tf_equiv.tf1 import (
   source_lines,
   tensors,
   user_code,
+  walks,
 )
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import program as program_lib
@@ -385,18 +386,8 @@ def _operation_of(applied: Any):
 
 
 def _reaches(targets, operation) -> bool:
-  """Tells whether running the targets runs the operation."""
-  seen, pending = set(), list(targets)
-  while pending:
-    op = pending.pop()
-    if op is operation:
-      return True
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    pending.extend(op.control_inputs)
-    pending.extend(tensor.op for tensor in op.inputs)
-  return False
+  """Returns whether running the targets runs the operation."""
+  return any(op is operation for op in walks.ancestors(targets, control=True))
 
 
 def _fetch_updates(phase: _Phase) -> None:

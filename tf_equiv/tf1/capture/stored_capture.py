@@ -12,9 +12,12 @@ import tensorflow as tf
 from tf_equiv import compat
 from tf_equiv.core import errors
 from tf_equiv.core.source_line import SourceLine
+from tf_equiv.core.text import listed
 from tf_equiv.tf1.capture import capture
 
 v1 = tf.compat.v1
+
+_MAX_TYPES = 5  # of ops, in a message
 
 
 @dataclasses.dataclass
@@ -173,10 +176,10 @@ def _why_not(graph_def, error: Exception) -> str:
     t for t in types - functions if compat.op_definition(t) is None
   )
   if missing:
-    shown = 'the op(s) ' + ', '.join(missing[:5])
-    if len(missing) > 5:
-      shown += f' and {len(missing) - 5} more'
-    return f'TensorFlow {tf.__version__} lacks {shown}, which the graph uses'
+    return (
+      f'TensorFlow {tf.__version__} lacks the op(s) '
+      f'{listed(missing, _MAX_TYPES)}, which the graph uses'
+    )
   lines = str(error).strip().splitlines() or ['']
   return (
     f'TensorFlow {tf.__version__} cannot import the graph '
