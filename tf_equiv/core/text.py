@@ -2,6 +2,14 @@
 
 from typing import Iterable, List
 
+# What to do about variables that were created outside of the shim.
+UNDECORATED_ADVICE = (
+  'get_variable or a tf.compat.v1.layers layer ran outside of the shim, where '
+  'eager execution forgets its variables: put the code into a method of a '
+  'tf_keras layer or tf.Module that is decorated with '
+  '@tf_equiv.track_tf1_style_variables.'
+)
+
 
 def listed(names: Iterable[str], most: int) -> str:
   """Writes names one after another, e.g. 'a, b and 3 more'.

@@ -35,7 +35,7 @@ _WANTED = (
 )
 
 
-class Checkpoint(object):
+class Checkpoint:
   """An open checkpoint.
 
   Attributes:
@@ -50,7 +50,7 @@ class Checkpoint(object):
     self.prefix = prefix
     self.version = version
     self.shards = shards
-    self._reader = None  # type: Optional[Any]
+    self._reader: Optional[Any] = None
     shapes, dtypes = self._read(
       'its list of variables',
       lambda reader: (

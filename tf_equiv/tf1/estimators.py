@@ -25,7 +25,7 @@ _OPTIONAL = ('labels', 'mode', 'params', 'config')
 _VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
 
 
-class ModeKeys(object):
+class ModeKeys:
   """Stands for `tf.estimator.ModeKeys`."""
 
   TRAIN = TRAIN
@@ -79,7 +79,7 @@ class TPUEstimatorSpec(EstimatorSpec):
     return super().__new__(cls, mode, predictions, loss, train_op, metrics)
 
 
-class _Ignored(object):
+class _Ignored:
   """Stands for what an export holds; takes any arguments."""
 
   def __init__(self, *unused_arguments, **unused_others):
@@ -103,7 +103,7 @@ def package() -> Any:
   )
 
 
-class ModelFn(object):
+class ModelFn:
   """The TF1 side of a test case, made of a `model_fn`.
 
   Its `build_tf1` and `train_tf1` are those of `MigrationTestCase`, and serve
@@ -202,12 +202,12 @@ class ModelFn(object):
         "'labels': ...}."
       )
     v1.train.get_or_create_global_step()  # As an Estimator does.
-    given = {
+    given: Dict[str, Any] = {
       'labels': labels,
       'mode': mode,
       'params': copy.deepcopy(self.params),
       'config': self.config,
-    }  # type: Dict[str, Any]
+    }
     if labels is not None and 'labels' not in self._arguments:
       raise errors.UsageError(
         f'There are labels, but model_fn takes ({", ".join(self._arguments)}) '

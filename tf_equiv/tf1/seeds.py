@@ -46,15 +46,15 @@ class DeterministicSeeds:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
       raise errors.UsageError(f'seed must be an int, got {seed!r}.')
     self.seed = int(seed)
-    self._stack = None  # type: Optional[contextlib.ExitStack]
+    self._stack: Optional[contextlib.ExitStack] = None
     self._reset()
 
   def _reset(self) -> None:
     self._operation_seed = 0
     self._used = set()
-    self._draws = []  # type: List[Draw]
-    self._replayed = None  # type: Optional[List[Draw]]
-    self._traced = None  # type: Optional[_Trace]
+    self._draws: List[Draw] = []
+    self._replayed: Optional[List[Draw]] = None
+    self._traced: Optional[_Trace] = None
 
   @property
   def operation_seed(self) -> int:

@@ -156,7 +156,7 @@ def run(
     for i, batch in enumerate(plan.batches):
       _log.info('TF1: training step %d of %d', i + 1, len(plan.batches))
       feed = _feed(step.inputs, batch)
-      found = {}  # type: Dict[str, Any]
+      found: Dict[str, Any] = {}
       for phase in step.phases:
         before = values
         results, values = _run_phase(step, phase, feed, values)
@@ -191,7 +191,9 @@ def describe(step: Step):
 
 def _build(program, plan, graph) -> Step:
   inputs = graph_lib.placeholders(plan.inputs)
-  losses, depends, order = [], False, {}  # type: List[Any], bool, Dict
+  losses: List[Any] = []
+  depends = False
+  order: Dict[str, int] = {}
   with updates_lib.recorded() as recording:
     if program.train is None:
       outputs = graph_lib.build_outputs(program, inputs, plan, graph)
@@ -566,7 +568,7 @@ def _counted(counter: Any, by_name) -> Optional[int]:
 
 
 def _slots(step, by_name) -> Dict[str, Dict[str, np.ndarray]]:
-  found = {}  # type: Dict[str, Dict[str, np.ndarray]]
+  found: Dict[str, Dict[str, np.ndarray]] = {}
   for update in step.recording.updates:
     for variable in update.variables:
       slots = optimizers.slots_of(update.optimizer, variable)

@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import errors, observation
+from tf_equiv.core import errors
 from tf_equiv.core.source_line import SourceLine
+from tf_equiv.core.text import UNDECORATED_ADVICE
 from tf_equiv.tf1 import source_lines
 
 TF_VARIABLE = 'tf.Variable'
@@ -49,7 +50,7 @@ _ADVICE = {
     'get_variable was called with a name that it was not called with before: '
     'use the same name and variable_scope in each call.'
   ),
-  UNDECORATED: observation.UNDECORATED_ADVICE,
+  UNDECORATED: UNDECORATED_ADVICE,
 }
 
 
@@ -117,8 +118,8 @@ def record_created_variables(seeds: Any = None):
   Yields:
     The list.
   """
-  created = []  # type: List[CreatedVariable]
-  layers = {}  # type: dict[int, tuple[Any, source.SourceLine]]
+  created: list[CreatedVariable] = []
+  layers: dict[int, tuple[Any, SourceLine]] = {}
 
   def creator(next_creator, **kwargs):
     record = _describe(kwargs, layers)

@@ -34,7 +34,8 @@ class StoredCapture:
     layer_lines: line that made a Keras layer, by name of the layer.
     lines: the different lines of user code that made ops, with their text.
     line_of: index into `lines` by name of the op, where one is known.
-    has_lines: whether the lines were wanted.
+    has_lines: whether the lines were wanted. Golden files hold it, so it stays
+      although nothing reads it.
     assigned: see `Capture`.
     aliases: see `Capture`.
   """
@@ -98,7 +99,9 @@ def dump(captured: capture.Capture, with_lines: bool = True) -> StoredCapture:
 
 
 def _lines_of(captured, names):
-  lines, line_of, index = [], {}, {}  # type: List[Any], Dict, Dict
+  lines: List[SourceLine] = []
+  line_of: Dict[str, int] = {}
+  index: Dict[SourceLine, int] = {}
   for name in names:
     line = captured.line_that_made(name)
     if not line.filename:
