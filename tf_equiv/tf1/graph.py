@@ -88,6 +88,7 @@ class Built:
     }
 
 
+@source_lines.calls_user
 def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
   """Builds the forward pass of a plan in a fresh graph.
 
@@ -145,6 +146,7 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
   return with_gradients(built, program, plan) if plan.gradients else built
 
 
+@source_lines.calls_user
 def with_gradients(
   built: Built, program: program_lib.Program, plan: plan_lib.RunPlan
 ) -> Built:
@@ -212,6 +214,7 @@ def placeholders(inputs: Any) -> Any:
     return nest.map_leaves(placeholder, inputs)
 
 
+@source_lines.calls_user
 def build_outputs(program, inputs, plan, graph) -> Any:
   """Builds the user's model in the current graph, and checks what it returns.
 

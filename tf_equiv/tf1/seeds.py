@@ -17,7 +17,6 @@ of user code behind each, and restores every seed that it touches.
 import contextlib
 import dataclasses
 import random
-import sys
 from typing import Any, List, Optional, Sequence, Union
 
 import numpy as np
@@ -189,10 +188,10 @@ class DeterministicSeeds:
     """Stands in for TensorFlow's `get_seed`, whose callers want a pair."""
     if compat.in_keras_scratch_graph():
       return self.seed, _UNUSED
-    frame = sys._getframe(2)  # 1 is the patch itself.
+    frame = source_lines.calling_frame()
     op, shape = draws_lib.op_and_shape(frame)
     variable, layer = draws_lib.owner(frame)
-    line = source_lines.user_line(3)
+    line = source_lines.user_line()
     draw_key = (op, shape, variable, line)
     earlier = self._traced_before(draw_key)
     if earlier is not None:

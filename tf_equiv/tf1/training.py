@@ -102,6 +102,7 @@ class Step:
     return [graph_lib.spec_of(variable) for variable in self.model]
 
 
+@source_lines.calls_user
 def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Step:
   """Builds the training step of a plan in a fresh graph.
 
@@ -246,6 +247,7 @@ def _fetched(outputs, losses):
   }
 
 
+@source_lines.calls_user
 def _default_step(program, outputs, inputs, fetches):
   """Builds loss, gradients and their application, as TF1 code does."""
   _, loss = losses_lib.total_loss(program, outputs, inputs)
@@ -306,6 +308,7 @@ def check_clipped(clipped: Any, count: int, side: str) -> List[Any]:
   return list(clipped)
 
 
+@source_lines.calls_user
 def _own_step(program, inputs, updates, graph):
   """Builds the user's own training step; returns (phases, structure)."""
   with user_code.running('TF1', 'train_tf1'):
