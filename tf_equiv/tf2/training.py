@@ -16,8 +16,7 @@ from tf_equiv.core import errors, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import runner as tf1_runner
-from tf_equiv.tf1 import source_lines, tensors, user_code
-from tf_equiv.tf1 import training as tf1_training
+from tf_equiv.tf1 import source_lines, step_graph, tensors, user_code
 from tf_equiv.tf1 import updates as updates_lib
 from tf_equiv.tf2 import built_model, runner, variants
 from tf_equiv.tf2 import forward as forward_lib
@@ -273,7 +272,7 @@ class Trainer:
       )
     with user_code.running('TF2', 'clip_gradients'):
       clipped = program.clip_gradients([gradients[i] for i in connected])
-    clipped = tf1_training.check_clipped(clipped, len(connected), 'TF2')
+    clipped = step_graph.check_clipped(clipped, len(connected), 'TF2')
     for i, gradient in zip(connected, clipped, strict=True):
       gradients[i] = gradient
     optimizer.apply_gradients(list(zip(gradients, trainable, strict=True)))
@@ -389,7 +388,7 @@ class Trainer:
       self._specs, model_lib.backend_variables(self._variables), strict=True
     ):
       for shadow in self._recording.averages_of(backend):
-        of_kind = found.setdefault(tf1_training.MOVING_AVERAGE, {})
+        of_kind = found.setdefault(observation.MOVING_AVERAGE, {})
         of_kind[spec.name] = shadow.numpy()
     return found
 
@@ -417,7 +416,7 @@ class Trainer:
             optimizers_lib.set_slot(
               seen.optimizer, variable, meaning, values[name], rate
             )
-    averages = slots.get(tf1_training.MOVING_AVERAGE, {})
+    averages = slots.get(observation.MOVING_AVERAGE, {})
     for spec, backend in zip(
       self._specs, model_lib.backend_variables(self._variables), strict=True
     ):

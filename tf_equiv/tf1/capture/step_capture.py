@@ -9,7 +9,7 @@ from tf_equiv.core import nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import runner, training, walks
+from tf_equiv.tf1 import runner, step_graph, walks
 from tf_equiv.tf1.capture import capture as capture_lib
 
 v1 = tf.compat.v1
@@ -44,7 +44,7 @@ def capture(
   Raises:
     CannotCaptureError: if the step takes several runs of the session.
   """
-  step = training.build(program, plan)
+  step = step_graph.build(program, plan)
   if len(step.phases) != 1:
     raise CannotCaptureError('TF1 takes several runs for a step')
   (phase,) = step.phases

@@ -18,7 +18,13 @@ from typing import Any, Callable, Dict
 
 from tf_equiv.core import errors, nest
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.tf1 import runner, shared_graphs, source_lines, training
+from tf_equiv.tf1 import (
+  runner,
+  shared_graphs,
+  source_lines,
+  step_graph,
+  training,
+)
 from tf_equiv.tf1.capture import (
   capture,
   initializers,
@@ -171,7 +177,7 @@ class Service:
     signature = _signature(program, plan)
     if self._step[0] != signature:
       self._step = ('', None)  # Before the next takes as much memory.
-      self._step = signature, training.build(program, plan)
+      self._step = signature, step_graph.build(program, plan)
     return self._step[1]
 
   def _take(self, name: str) -> Any:
