@@ -1,17 +1,15 @@
 """What all assertions share: programs, plans, and how a verdict is raised."""
 
-import dataclasses
 import time
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tf_equiv import template
 from tf_equiv.assertions import reporting
-from tf_equiv.compare import judge, run_info, tolerances
-from tf_equiv.compare import variables as variables_lib
+from tf_equiv.compare import criteria as criteria_lib
+from tf_equiv.compare import judge, judge_steps, run_info
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
@@ -159,33 +157,14 @@ class AssertionBase(template.TemplateMethods):
 
   def _converted(self, tf1_name: str, value: Any, tf2_name: str) -> np.ndarray:
     with user_code.running('TF2', 'convert_variable'):
-      converted = self.convert_variable(tf1_name, value, tf2_name)
-    if converted is None:
-      raise errors.UsageError(
-        f'convert_variable({tf1_name!r}, <array of shape {np.shape(value)}>, '
-        f'{tf2_name!r}) returned None; return the value of the TF2 variable.'
-      )
-    return np.asarray(converted)
+      converted = pairing_lib.checked(self.convert_variable)
+      return converted(tf1_name, value, tf2_name)
 
-  def _match(self, tf1, tf2):
-    """Matches the variables of two observations."""
-
-    def converted_shape(first, second):
-      # Zeros stand in for the value: only the shape is asked for.
-      zeros = np.zeros(first.shape, _numpy_dtype(first.dtype))
-      return self._converted(first.name, zeros, second.name).shape
-
-    return variables_lib.match_variables(
-      tf1.variables,
-      tf2.variables,
-      rename=self.rename_variable,
-      converted_shape=converted_shape,
-      ignored=self.ignored_variables,
-      untracked=tf2.untracked,
-      others=tf1.optimizer_variables,
-      convert=self._converted,
-      flags=observation.TRAINABLE not in tf1.unknown,
-    )
+  def _match(self, tf1, tf2) -> pairing_lib.Pairing:
+    """Pairs the variables of two observations."""
+    return pairing_lib.VariableMapping(
+      self.rename_variable, self._converted, self.ignored_variables
+    ).pair(tf1, tf2)
 
   def _list_variables(self):
     """Returns the variables of both sides, for `suggest_renames`."""
@@ -204,77 +183,40 @@ class AssertionBase(template.TemplateMethods):
     self,
     assertion: str,
     plan: plan_lib.RunPlan,
-    tolerance: tolerances.Tolerance,
-    allow_empty: bool,
+    criteria: criteria_lib.Criteria,
     msg: str | None,
-    variants: Any = variants_lib.EAGER,
-    allow_vacuous: bool = False,
   ) -> verdict_lib.Verdict:
     """Runs a plan on both sides, judges, and raises or returns the verdict."""
-    judged = self._judged(assertion, plan, allow_empty, allow_vacuous)
-    verdict = self._run_and_judge(
-      assertion, plan, judged, tolerance, allow_empty, variants
-    )
-    return self._conclude(verdict, msg)
-
-  def _judged(self, assertion, plan, allow_empty, allow_vacuous=False):
-    """Returns the function that judges two observations of a forward pass."""
-
-    def judged(tf1, tf2, table, tolerance):
-      return judge.judge_run(
-        assertion,
-        plan,
-        tf1,
-        tf2,
-        table,
-        self._converted,
-        tolerance,
-        allow_empty,
-        allow_vacuous,
-      )
-
-    return judged
+    return self._conclude(self._run_and_judge(assertion, plan, criteria), msg)
 
   def _run_and_judge(
     self,
     assertion: str,
     plan: plan_lib.RunPlan,
-    judged: Callable[..., verdict_lib.Verdict],
-    tolerance: tolerances.Tolerance,
-    allow_empty: bool,
-    variants: Any = variants_lib.EAGER,
-    known: Sequence[str] = (),
+    criteria: criteria_lib.Criteria,
   ) -> verdict_lib.Verdict:
     """Runs a plan, TF1 once and TF2 in each variant, and judges.
 
     Args:
       assertion: name of the assertion.
       plan: what to run.
-      judged: judges `(tf1, tf2, table, tolerance)`.
-      tolerance: what may differ.
-      allow_empty: whether comparing nothing is a pass.
-      variants: how the TF2 side runs.
-      known: names that a pattern of `ignored_variables` may match besides those
-        of the variables.
+      criteria: what may differ, and what counts as a pass.
 
     Returns:
       The verdict of the first variant that fails, else of the first.
     """
     start = time.time()
-    variants = variants_lib.check_variants(variants)
     run, used = self._reference().run(self._tf1_program(), plan), []
     tf1 = run.later()
-    if known:
-      tf1.optimizer_variables += known
     verdicts = {
       variant: self._judge_variant(
-        assertion, plan, judged, tolerance, allow_empty, tf1, variant, used=used
+        assertion, plan, criteria, tf1, variant, used=used
       )
-      for variant in variants
+      for variant in criteria.variants
     }
     if _only_grappler_fails(verdicts):
       verdicts[variants_lib.GRAPPLER].culprit = self._grappler_pass(
-        assertion, plan, judged, tolerance, allow_empty, tf1
+        assertion, plan, criteria, tf1
       )
     verdict = judge.judge_variants(verdicts)
     if not any(each.passed for each in verdicts.values()):
@@ -282,7 +224,7 @@ class AssertionBase(template.TemplateMethods):
       locator = diagnoser.Locator(self, plan, run, used)
       locator.explain(verdict)
     verdict.seconds = time.time() - start
-    verdict.settings['variants'] = ', '.join(variants)
+    verdict.settings['variants'] = ', '.join(criteria.variants)
     return verdict
 
   def _grappler_pass(self, *arguments) -> str:
@@ -304,28 +246,24 @@ class AssertionBase(template.TemplateMethods):
     self,
     assertion,
     plan,
-    judged,
-    tolerance,
-    allow_empty,
+    criteria,
     tf1,
     variant,
     without=(),
-    tf2_program=None,
     used=None,
+    tf2_program=None,
   ):
     def weights_for(tf2):
-      table = self._match(tf1, tf2)
-      if table.blocks_values:
-        raise diagnoser.VariablesDifferError(table)
-      return self._weights_for(tf2.variables, table, tf1.weight_of())
+      pairing = self._match(tf1, tf2)
+      if pairing.blocks_values:
+        raise diagnoser.VariablesDifferError(pairing.table)
+      return self._weights_for(tf2.variables, pairing, tf1.weight_of())
 
     def state_for(tf2, step):
-      table = self._match(tf1, tf2)
-      if table.blocks_values:  # Which is judged when the steps are.
+      pairing = self._match(tf1, tf2)
+      if pairing.blocks_values:  # Which is judged when the steps are.
         return {}, {}
-      return variables_lib.carried_state(
-        table, self._converted, tf1.steps[step]
-      )
+      return pairing.carry_state(tf1.steps[step])
 
     program = tf2_program or self._tf2_program()
     arguments = program, plan, weights_for, tf1, variant, without
@@ -336,7 +274,9 @@ class AssertionBase(template.TemplateMethods):
       else:
         tf2 = tf2_runner.run(*arguments, used, self._models())
     except diagnoser.VariablesDifferError as error:
-      verdict = judge.judge_variables(error.table, assertion, allow_empty)
+      verdict = judge.judge_variables(
+        error.table, assertion, criteria.allow_empty
+      )
       verdict.headline += '; outputs were not compared'
       verdict.conditions = plan.describe()
       run_info.note_run(verdict, plan, tf1, here('TF2'))
@@ -345,16 +285,16 @@ class AssertionBase(template.TemplateMethods):
     problem = judge.explain_missing_training(plan, tf1, tf2)
     if problem:
       raise errors.UsageError(problem)
-    slack = variants_lib.SLACK.get(variant, 1.0)
-    tolerance = dataclasses.replace(tolerance, slack=tolerance.slack * slack)
-    verdict = judged(tf1, tf2, self._match(tf1, tf2), tolerance)
+    criteria = criteria.with_slack(variants_lib.SLACK.get(variant, 1.0))
+    judged = judge_steps.judge_training if plan.batches else judge.judge_forward
+    verdict = judged(assertion, plan, tf1, tf2, self._match(tf1, tf2), criteria)
     run_info.note_run(verdict, plan, tf1, tf2)
-    run_info.note_tolerance(verdict, tolerance)
+    run_info.note_tolerance(verdict, criteria.tolerance)
     return verdict
 
-  def _weights_for(self, tf2_specs, table, weight_of):
+  def _weights_for(self, tf2_specs, pairing, weight_of):
     """Values of the TF2 variables, None for those without a counterpart."""
-    carried = variables_lib.carried(table, self._converted, weight_of)
+    carried = pairing.carry(weight_of)
     return [carried.get(spec.name) for spec in tf2_specs]
 
   def _conclude(
@@ -384,7 +324,3 @@ def _only_grappler_fails(verdicts) -> bool:
 def here(side: str) -> observation.Observation:
   """Returns an observation that holds nothing but this environment."""
   return observation.Observation(side, environment=environment_lib.describe())
-
-
-def _numpy_dtype(name: str):
-  return tf.as_dtype(name).as_numpy_dtype

@@ -12,8 +12,8 @@ import tensorflow as tf
 from tf_equiv.assertions import base
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import judge
+from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import run_info, tolerances
-from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
@@ -79,12 +79,16 @@ class CheckpointAssertions(base.AssertionBase):
       ModelCodeError: if the model's code cannot run on one of the sides.
     """
     __tracebackhide__ = True
-    tolerance = tolerances.Tolerance(rtol, atol, equal_nan)
+    criteria = criteria_lib.Criteria(
+      tolerances.Tolerance(rtol, atol, equal_nan),
+      allow_empty=allow_empty,
+      allow_vacuous=True,
+    )
     start = time.time()
     checkpoint = checkpoint_lib.open_checkpoint(path)
     plan = self._make_plan(training, seed_mode=seed_mode)
     verdict = self._judge_checkpoint(
-      checkpoint, plan, moving_averages, tolerance, allow_empty
+      checkpoint, plan, moving_averages, criteria
     )
     verdict.assertion = 'assertCheckpointEquivalent'
     verdict.conditions = (
@@ -94,7 +98,7 @@ class CheckpointAssertions(base.AssertionBase):
     return self._conclude(verdict, msg)
 
   def _judge_checkpoint(
-    self, checkpoint, plan, moving_averages, tolerance, allow_empty
+    self, checkpoint, plan, moving_averages, criteria
   ) -> verdict_lib.Verdict:
     """Takes the steps one after another, up to the first that fails."""
     assertion = 'assertCheckpointEquivalent'
@@ -115,35 +119,23 @@ class CheckpointAssertions(base.AssertionBase):
       *tf1.optimizer_variables,
       *(name for name in checkpoint.entries if name not in tf1.weight_of()),
     ]
-    observed = {}
-
-    def judged(tf1, tf2, table, tolerance):
-      observed.update(tf2=tf2, table=table)
-      judge_forward = self._judged(
-        assertion, plan, allow_empty, allow_vacuous=True
-      )
-      return judge_forward(tf1, tf2, table, tolerance)
-
     kept = _Keeping(self._tf2_program())
+    used = []
     verdict = self._judge_variant(
       assertion,
       plan,
-      judged,
-      tolerance,
-      allow_empty,
+      criteria,
       tf1,
       variants_lib.EAGER,
+      used=used,
       tf2_program=kept.program,
     )
     if verdict.passed:
-      expected = variables_lib.carried(
-        observed['table'], self._converted, tf1.weight_of()
-      )
-      judge.judge_loaded(verdict, expected, observed['tf2'])
+      tf2 = used[0].observed
+      expected = self._match(tf1, tf2).carry(tf1.weight_of())
+      judge.judge_loaded(verdict, expected, tf2)
     if verdict.passed:
-      self._judge_round_trip(
-        verdict, kept, plan, tf1, observed['tf2'], tolerance
-      )
+      self._judge_round_trip(verdict, kept, plan, tf1, tf2, criteria.tolerance)
     left = contents.describe()
     if left:
       verdict.notes.append('also in the checkpoint: ' + left)

@@ -3,11 +3,13 @@
 from typing import Any
 
 from tf_equiv.assertions import base
-from tf_equiv.compare import judge_steps, tolerances
+from tf_equiv.compare import criteria as criteria_lib
+from tf_equiv.compare import tolerances
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import errors
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode
+from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
 
@@ -66,7 +68,12 @@ class ForwardAssertions(base.AssertionBase):
       ModelCodeError: if the model's code cannot run on one of the sides.
     """
     __tracebackhide__ = True
-    tolerance = tolerances.Tolerance(rtol, atol, equal_nan)
+    criteria = criteria_lib.Criteria(
+      tolerances.Tolerance(rtol, atol, equal_nan),
+      allow_empty=allow_empty,
+      allow_vacuous=allow_vacuous,
+      variants=variants_lib.check_variants(variants),
+    )
     seeded = seed_mode is not None
     plan = self._make_plan(
       training,
@@ -74,15 +81,7 @@ class ForwardAssertions(base.AssertionBase):
       seed_mode if seeded else SeedMode.CONSTANT,
       compare_updates=compare_updates,
     )
-    return self._compare_run(
-      'assertForwardEquivalent',
-      plan,
-      tolerance,
-      allow_empty,
-      msg,
-      variants,
-      allow_vacuous,
-    )
+    return self._compare_run('assertForwardEquivalent', plan, criteria, msg)
 
   def assertTrainingEquivalent(
     self,
@@ -158,7 +157,14 @@ class ForwardAssertions(base.AssertionBase):
       ModelCodeError: if the model's code cannot run on one of the sides.
     """
     __tracebackhide__ = True
-    tolerance = tolerances.Tolerance(rtol, atol, equal_nan)
+    criteria = criteria_lib.Criteria(
+      tolerances.Tolerance(rtol, atol, equal_nan),
+      allow_empty,
+      allow_vacuous,
+      compare_updates,
+      compare_hyperparameters,
+      variants_lib.check_variants(variants),
+    )
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
       raise errors.UsageError(
         f'steps must be an int that is not negative, got {steps!r}.'
@@ -168,36 +174,7 @@ class ForwardAssertions(base.AssertionBase):
     plan = self._make_plan(
       True, weights, seed_mode, compare_updates=compare_updates, steps=steps
     )
-    if not steps:
-      return self._compare_run(
-        'assertTrainingEquivalent',
-        plan,
-        tolerance,
-        allow_empty,
-        msg,
-        variants,
-        allow_vacuous,
-      )
-
-    def judged(tf1, tf2, table, tolerance):
-      return judge_steps.judge_training(
-        'assertTrainingEquivalent',
-        plan,
-        tf1,
-        tf2,
-        table,
-        self._converted,
-        tolerance,
-        compare_updates,
-        compare_hyperparameters,
-        allow_empty,
-        allow_vacuous,
-      )
-
-    verdict = self._run_and_judge(
-      'assertTrainingEquivalent', plan, judged, tolerance, allow_empty, variants
-    )
-    return self._conclude(verdict, msg)
+    return self._compare_run('assertTrainingEquivalent', plan, criteria, msg)
 
   def _check_own_steps(self) -> None:
     reference = self._reference()

@@ -113,7 +113,7 @@ class VariableAssertions(base.AssertionBase):
     start = time.time()
     plan = self._make_plan(training)
     tf1, tf2 = self._variables_of_both(plan)
-    table = self._match(tf1, tf2)
+    table = self._match(tf1, tf2).table
     verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
     verdict.notes += [*tf1.notes, *tf2.notes]
     run_info.note_run(verdict, plan, tf1, tf2)

@@ -8,6 +8,7 @@ import numpy as np
 from tf_equiv.assertions import reporting
 from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import divergence, vacuity
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import observation as tf1_observation
@@ -135,7 +136,7 @@ class Locator:
       if own or asked - set(GROUPS):
         raise
       return self._find_recorded(labels, groups, step, str(error))
-    names = labels_lib.tf1_name_of(table)
+    names = table.tf1_name()
     second.targets = {
       labels_lib.relabeled(label, names): t
       for label, t in second.targets.items()
@@ -147,7 +148,7 @@ class Locator:
     labels = [labels_lib.relabeled(label, names) for label in labels]
     for label in labels:
       if label[0] in labels_lib.ASSIGNED:
-        lines = labels_lib.lines_of(table, label[1])
+        lines = labels_lib.lines_of(table.table, label[1])
         found = assignments.one_sided((first, second), label, lines)
         if found is not None:
           found.group = label[0]
@@ -167,7 +168,7 @@ class Locator:
       second,
       wanted,
       names,
-      converted=self._converted(table),
+      converted=table.converted(self.tf1.weight_of()),
       floor=floor,
     )
     is_assigned = bool(labels) and labels[0][0] in labels_lib.ASSIGNED
@@ -207,7 +208,7 @@ class Locator:
       sketcher.sketch,
       self._used[0] if self._used and reusable else None,
     )
-    names = labels_lib.tf1_name_of(tables[0])
+    names = tables[0].tf1_name()
     recording.targets = {
       labels_lib.relabeled(label, names): t
       for label, t in recording.targets.items()
@@ -281,43 +282,25 @@ class Locator:
 
     def state_for(tf2):
       tables.append(self._matched(tf2))
-      return tuple(
-        variables_lib.carried(tables[0], self.case._converted, values)
-        for values in (weights, averages)
-      )
+      return tuple(tables[0].carry(values) for values in (weights, averages))
 
     second = tf2_step_capture.capture(
       self.case._tf2_program(), plan, step, state_for, self.tf1
     )
     return first, second, tables[0]
 
-  def _matched(self, tf2) -> variables_lib.VariableTable:
-    table = self.case._match(self.tf1, tf2)
-    if table.blocks_values:
-      raise VariablesDifferError(table)
-    return table
+  def _matched(self, tf2) -> pairing_lib.Pairing:
+    pairing = self.case._match(self.tf1, tf2)
+    if pairing.blocks_values:
+      raise VariablesDifferError(pairing.table)
+    return pairing
 
-  def _converted(self, table) -> set[str]:
-    """TF1 names of the variables that convert_variable changes."""
-    weights, found = self.tf1.weight_of(), set()
-    for first, second in table.pairs:
-      value = weights[first.name]
-      new = self.case._converted(first.name, value, second.name)
-      if not np.array_equal(new, value):
-        found.add(first.name)
-    return found
-
-  def _is_kept(self, label, table) -> bool:
-    """Tells whether a result has one layout on both sides."""
+  def _is_kept(self, label, pairing) -> bool:
+    """Returns whether a result has one layout on both sides."""
     group, name = label
     if group not in labels_lib.BY_VARIABLE:
       return True
-    pairs = [(a, b) for a, b in table.pairs if a.name == name]
-    if len(pairs) != 1 or len(table.tf1_names_of()[pairs[0][1].name]) != 1:
-      return False
-    value = self.tf1.weight_of()[name]
-    converted = self.case._converted(name, value, pairs[0][1].name)
-    return np.array_equal(converted, value)
+    return pairing.keeps_layout(name, self.tf1.weight_of())
 
   def _conditions(self, labels, groups, step):
     asked = {group for group, _ in labels} | set(groups)

@@ -43,7 +43,7 @@ def explain_loss(locator: Any, verdict: verdict_lib.Verdict, name: str) -> None:
   """
   label = (tf1_capture.LOSS, name)
   first, second, table = locator.captured([label])
-  names = table.tf1_names_of()
+  names = table.tf1_names()
   found = []
   for captured in (first, second):
     targets = {
@@ -69,7 +69,7 @@ def explain_weights(locator: Any, verdict: verdict_lib.Verdict) -> None:
   plan = dataclasses.replace(locator.plan, gradients=False, batches=())
   first = locator.run.capture_initializers(plan)
   second, tf2 = tf2_initializers.capture(case._tf2_program(), plan)
-  sources = case._match(locator.tf1, tf2).tf1_names_of()
+  sources = case._match(locator.tf1, tf2).tf1_names()
   values = locator.tf1.weight_of(), tf2.weight_of()
   for failed in verdict.failed(WEIGHTS):
     names = sources.get(failed.name, ())
