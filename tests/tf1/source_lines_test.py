@@ -97,7 +97,7 @@ class UserLineTest(absltest.TestCase):
 
     class Layer:
       def __init__(self):
-        found.append(source_lines.user_line(self))
+        found.append(source_lines.user_line(of=self))
 
     Layer()  # made here
     self.assertIn('# made here', found[0].code)
@@ -177,7 +177,7 @@ class CallingFrameTest(absltest.TestCase):
 
 
 class TracebackTest(absltest.TestCase):
-  def test_innermost_user_line(self):
+  def test_innermost_user_line(of=self):
     try:
       nest.map_leaves(lambda path, leaf: 1 / leaf, [0])  # divides
     except ZeroDivisionError:

@@ -64,7 +64,6 @@ from tf_equiv.compat.keras import (
 from tf_equiv.compat.seeds import (
   get_seed_is_patched,
   get_seed_patched,
-  get_seed_unpatched,
   global_seed_restored,
   legacy_stateful_keras_generators,
   set_global_seed,
@@ -94,7 +93,6 @@ __all__ = [
   'function_traceback',
   'get_seed_is_patched',
   'get_seed_patched',
-  'get_seed_unpatched',
   'get_static_value',
   'global_seed_restored',
   'gradients_replaced',

@@ -28,23 +28,12 @@ def get_seed_patched(get_seed):
     return get_seed(op_seed)
 
   original = _random_seed.get_seed
-  setattr(replacement, _PATCH_MARK, original)
+  setattr(replacement, _PATCH_MARK, True)
   _random_seed.get_seed = replacement
   try:
     yield
   finally:
     _random_seed.get_seed = original
-
-
-@contextlib.contextmanager
-def get_seed_unpatched():
-  """Takes the patch of `get_seed_patched` back while the context is active."""
-  patched = _random_seed.get_seed
-  _random_seed.get_seed = getattr(patched, _PATCH_MARK, patched)
-  try:
-    yield
-  finally:
-    _random_seed.get_seed = patched
 
 
 def set_global_seed(seed: int) -> None:

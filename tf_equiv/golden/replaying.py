@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tf_equiv.core import errors, nest
+from tf_equiv.core import capture_errors, errors, nest
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.text import capped, listed
@@ -20,8 +20,8 @@ _MAX_PLANS = 12
 _MAX_FILES = 4
 
 
-class NoGraphError(Exception):
-  """A recording cannot be looked into; the message says why."""
+class NoGraphError(capture_errors.CannotCaptureError):
+  """A recording has no graph that can be used here."""
 
 
 @dataclasses.dataclass

@@ -144,7 +144,7 @@ def record_created_variables(seeds: Any = None):
 
   def note(layer):
     # With the layer, for its id could be given again.
-    layers[id(layer)] = layer, source_lines.user_line(layer)
+    layers[id(layer)] = layer, source_lines.user_line(of=layer)
 
   with contextlib.ExitStack() as stack:
     stack.enter_context(compat.keras_layers_seen(note))
