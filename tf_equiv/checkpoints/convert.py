@@ -152,26 +152,21 @@ def convert_checkpoint(
       origin,
       model,
       variables,
-      optimizer,
+      slots_lib.Target(optimizer, optimizer_name, learning_rate, iterations),
       output,
       moving_averages,
-      optimizer_name,
-      learning_rate,
-      iterations,
     )
 
 
 def _convert(
-  origin,
-  model,
-  variables,
-  optimizer,
-  output,
-  moving_averages,
-  optimizer_name,
-  learning_rate,
-  iterations,
+  origin: slots_lib.Source,
+  model: Any,
+  variables: list[Any],
+  target: slots_lib.Target,
+  output: str,
+  moving_averages: bool,
 ) -> ConvertedCheckpoint:
+  optimizer = target.optimizer
   source, pairing = origin.checkpoint, origin.pairing
   taken = {first.name: first.name for first, _ in pairing.table.pairs}
   if moving_averages:
@@ -190,9 +185,7 @@ def _convert(
       if name in values:
         model_lib.assign(variable, values[name])
     if optimizer is not None:
-      state = slots_lib.carry(
-        origin, optimizer, trainable, optimizer_name, learning_rate, iterations
-      )
+      state = slots_lib.carry(origin, target, trainable)
     checkpoint_files.write(output, model, optimizer, changed)
   unused = set(source.entries) - set(taken.values()) - state.used
   return ConvertedCheckpoint(
