@@ -59,7 +59,7 @@ class LocateTest(absltest.TestCase):
 
   def test_trained_on_one_side(self):
     found = self._locate('gradients', 'b', [update('a')], [update('a', 'b')])
-    self.assertEqual(found.differences, ['TF1 does not train b'])
+    self.assertEqual([*map(str, found.differences)], ['TF1 does not train b'])
     self.assertIsNotNone(found.tf1)
 
   def test_order(self):
@@ -67,7 +67,8 @@ class LocateTest(absltest.TestCase):
     pairs = [(first[0], second[1]), (first[1], second[0])]
     found = self._locate('outputs', "outputs['loss']", first, second, pairs)
     self.assertEqual(
-      found.differences, ['order of updates: TF1 trains a first, TF2 b']
+      [*map(str, found.differences)],
+      ['order of updates: TF1 trains a first, TF2 b'],
     )
     self.assertIn('in another order', found.mistake)
     same = self._locate('outputs', "outputs['loss']", first, first)

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.compare import divergence
+from tf_equiv.compare import difference, divergence
+
+Difference, Kind = difference.Difference, difference.Kind
 
 _RTOL = 1e-4
 
@@ -23,34 +25,38 @@ def compare(
   Returns:
     The difference; None if they compute the same, so that their draws differ.
   """
-  lines = []
+  found = []
   if tf1.kind and tf2.kind:
     if tf1.kind != tf2.kind:
-      lines.append(f'initializer: TF1 {tf1.kind}, TF2 {tf2.kind}')
-    lines += [
-      f'{key}: TF1 {tf1.numbers[key]:.6g}, TF2 {tf2.numbers[key]:.6g}'
+      found.append(Difference(Kind.INITIALIZER, '', tf1.kind, tf2.kind))
+    found += [
+      Difference(
+        Kind.INITIALIZER_NUMBER, key, tf1.numbers[key], tf2.numbers[key]
+      )
       for key in sorted(set(tf1.numbers) & set(tf2.numbers))
       if not np.isclose(tf1.numbers[key], tf2.numbers[key], rtol=_RTOL, atol=0)
     ]
-  if not lines and tf1.kind and tf2.kind:
+  if not found and tf1.kind and tf2.kind:
     return None
-  lines.append(f'initial values of {name}: {_describe(*values)}')
+  mistake = _mistake(name, tf1, tf2, found)
+  moments = ((float(np.mean(x)), float(np.std(x))) for x in values)
+  found.append(Difference(Kind.INITIAL_VALUES, name, *moments))
   return divergence.Divergence(
     _place(tf1),
     _place(tf2),
-    differences=lines,
+    differences=found,
     variables=(name,),
-    mistake=_mistake(name, tf1, tf2, lines),
+    mistake=mistake,
   )
 
 
-def _mistake(name, tf1, tf2, lines) -> str:
+def _mistake(name, tf1, tf2, found) -> str:
   if not (tf1.kind and tf2.kind):
     return ''
   what = (
     f'draws {tf1.kind} in TF1 and {tf2.kind} in TF2'
     if tf1.kind != tf2.kind
-    else f'takes other numbers ({"; ".join(lines[:-1])})'
+    else f'takes other numbers ({"; ".join(map(str, found))})'
   )
   return (
     f'The initializer of {name} {what}: defaults differ between libraries, so '
@@ -64,11 +70,4 @@ def _place(initializer) -> divergence.Place:
     initializer.name,
     initializer.kind or 'tf.Variable',
     str(line) if line.filename else '',
-  )
-
-
-def _describe(first, second) -> str:
-  return ', '.join(
-    f'{side} mean {np.mean(x):.3g}, deviation {np.std(x):.3g}'
-    for side, x in (('TF1', first), ('TF2', second))
   )

@@ -161,7 +161,8 @@ def judge_comparable(
     verdict.headline = (
       'The structure of the outputs differs; no number was compared'
     )
-    verdict.evidence = different
+    verdict.structure = different
+    verdict.evidence = [str(each) for each in different]
     verdict.advice = [
       'Return the same nest of tensors from build_tf1 and from the TF2 '
       'model, or adapt it in call_tf2.'

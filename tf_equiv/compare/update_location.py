@@ -7,7 +7,7 @@ learning rate, slots and hyperparameters, which are compared in this order.
 
 from collections.abc import Sequence
 
-from tf_equiv.compare import divergence
+from tf_equiv.compare import difference, divergence
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.core import observation
 
@@ -49,21 +49,17 @@ def locate(
   second = next((u for u in steps[1].updates if name in u.gradients), None)
   if first is None and second is None:
     return _reordered(pairs, steps) if group in ('outputs', 'loss') else None
-  lines = []
-  for side, update, own, others in (
-    ('TF1', first, name, steps[0].updates),
-    ('TF2', second, name, steps[1].updates),
-  ):
-    if update is None:
-      lines.append(f'{side} does not train {own}')
-      if side == 'TF1':
-        first = next(iter(others), None)
-      else:
-        second = next(iter(others), None)
+  differences = [
+    difference.one_sided(difference.Kind.NOT_TRAINED, i, name)
+    for i, update in enumerate((first, second))
+    if update is None
+  ]
+  first = first or next(iter(steps[0].updates), None)
+  second = second or next(iter(steps[1].updates), None)
   return divergence.Divergence(
     None if first is None else _of_variable(group, first, sources[:1]),
     None if second is None else _of_variable(group, second, (name,)),
-    differences=lines,
+    differences=differences,
     variables=sources or (name,),
   )
 
@@ -80,8 +76,11 @@ def _reordered(pairs, steps) -> divergence.Divergence | None:
   return divergence.Divergence(
     *(_of_variable('gradients', update, ()) for update in firsts),
     differences=[
-      'order of updates: TF1 trains %s first, TF2 %s'
-      % tuple(min(update.gradients) for update in firsts)
+      difference.Difference(
+        difference.Kind.UPDATE_ORDER,
+        '',
+        *(min(update.gradients) for update in firsts),
+      )
     ],
     mistake=(
       'The optimizers run in another order, so that the later one sees other '

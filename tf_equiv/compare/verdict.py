@@ -2,9 +2,9 @@
 
 import dataclasses
 
+from tf_equiv.compare import difference, vacuity, values, variables
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws as ledgers
-from tf_equiv.compare import vacuity, values, variables
 from tf_equiv.core.draw import Draw
 
 
@@ -51,6 +51,7 @@ class Verdict:
       'regularization losses', 'loss', 'gradients'.
     compared: number of items by kind, for the summary.
     table: how the variables correspond, where they were matched.
+    structure: how the structure, shapes or dtypes of the outputs differ.
     evidence: further lines, in the order in which to read them.
     ledger: difference of the random draws, where it matters.
     notes: what a reader should know of a pass, too: what was not compared.
@@ -85,6 +86,9 @@ class Verdict:
   )
   compared: dict[str, int] = dataclasses.field(default_factory=dict)
   table: variables.VariableTable | None = None
+  structure: list[difference.Difference] = dataclasses.field(
+    default_factory=list
+  )
   evidence: list[str] = dataclasses.field(default_factory=list)
   ledger: ledgers.LedgerDifference | None = None
   notes: list[str] = dataclasses.field(default_factory=list)

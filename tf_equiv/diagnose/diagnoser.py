@@ -14,7 +14,7 @@ from tf_equiv.core import observation as tf1_observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import assignments, eager, search, sketches, structure
 from tf_equiv.diagnose import labels as labels_lib
-from tf_equiv.diagnose.rules import mistakes
+from tf_equiv.diagnose.rules import table as rules
 from tf_equiv.references import base as references
 from tf_equiv.report import text
 from tf_equiv.tf1.capture import capture as tf1_capture
@@ -151,7 +151,7 @@ class Locator:
         found = assignments.one_sided((first, second), label, lines)
         if found is not None:
           found.group = label[0]
-          found.mistake = mistakes.recognize(found)
+          found.mistake = rules.recognize(found)
           return search.Found(found, float('inf'), True, ({}, {}))
     both = [label for label in first.targets if label in second.targets]
     wanted = [
@@ -178,7 +178,7 @@ class Locator:
         found.divergence.differences[:0] = assignments.describe(
           (first, second), labels[0]
         )
-        found.divergence.mistake = mistakes.recognize(found.divergence)
+        found.divergence.mistake = rules.recognize(found.divergence)
     return found
 
   def _find_recorded(self, labels, groups, step, reason) -> search.Found:

@@ -6,10 +6,9 @@ takes the `locating.Locator` that captures both sides.
 """
 
 import dataclasses
-import re
 from typing import Any
 
-from tf_equiv.compare import divergence, initializers
+from tf_equiv.compare import difference, divergence, initializers
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import places, search, shapes
@@ -18,16 +17,13 @@ from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import initializers as tf2_initializers
 
 WEIGHTS = 'weights'
-# A difference of an output's shape or dtype.
-_OUTPUT = re.compile(r'^(outputs\S*): TF1 \w+\[')
 
 
 def explain_structure(locator: Any, verdict: verdict_lib.Verdict) -> None:
   """Says which ops make an output that has another shape or dtype."""
-  for line in verdict.evidence:
-    known = _OUTPUT.match(line)
-    if known:
-      label = (tf1_capture.OUTPUT, known.group(1))
+  for each in verdict.structure:
+    if each.kind is difference.Kind.OUTPUT:
+      label = (tf1_capture.OUTPUT, each.subject)
       captures = locator.captured([label])[:2]
       verdict.divergence = search.results(captures, label)
       return
@@ -54,11 +50,15 @@ def explain_loss(locator: Any, verdict: verdict_lib.Verdict, name: str) -> None:
     op = targets[name].op if name in targets else None
     found.append(op and places.place_of(captured, op.name, op.type))
   if any(found):
-    there = 'TF1' if found[0] else 'TF2'
+    i = 0 if found[0] else 1
     verdict.kind = divergence.REAL
     verdict.divergence = divergence.Divergence(
       *found,
-      differences=[f'only {there} regularizes {name}'],
+      differences=[
+        difference.one_sided(
+          difference.Kind.REGULARIZES, i, found[i].name, subject=name
+        )
+      ],
       variables=tuple(name.split(', ')),
     )
 

@@ -260,7 +260,7 @@ def _parting(found: divergence_lib.Divergence) -> Parting:
     _place(found.tf1),
     _place(found.tf2),
     None if found.comparison is None else tables.pair(found.comparison),
-    list(found.differences),
+    [str(each) for each in found.differences],
     [_place(place) for place in found.only_tf1],
     [_place(place) for place in found.only_tf2],
     list(found.variables),

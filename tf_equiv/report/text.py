@@ -98,7 +98,7 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
   for side, place in zip(_SIDES, (found.tf1, found.tf2), strict=True):
     if place is not None:
       lines.append(f'    {side} {place}{_of_line(place)}')
-  lines += ['    ' + line for line in found.differences[:_MAX_DIFFERENCES]]
+  lines += [f'    {each}' for each in found.differences[:_MAX_DIFFERENCES]]
   for side, lone in zip(_SIDES, (found.only_tf1, found.only_tf2), strict=True):
     lines += [
       f'    only {side} {place}{_of_line(place)}' for place in lone[-_MAX_LONE:]
