@@ -1,5 +1,6 @@
 """What all assertions share: programs, plans, and how a verdict is raised."""
 
+import dataclasses
 import time
 from typing import Any
 
@@ -8,15 +9,21 @@ import numpy as np
 from tf_equiv import template
 from tf_equiv.assertions import reporting
 from tf_equiv.compare import criteria as criteria_lib
-from tf_equiv.compare import judge, judge_steps, run_info
+from tf_equiv.compare import (
+  judge_forward,
+  judge_steps,
+  judge_variables,
+  run_info,
+)
+from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
-from tf_equiv.diagnose import diagnoser
+from tf_equiv.diagnose import advice, diagnoser, first_look
 from tf_equiv.references import base as references
-from tf_equiv.report import text
+from tf_equiv.report import telling, text
 from tf_equiv.tf1 import environment as environment_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import user_code, weights
@@ -32,6 +39,21 @@ __unittest = True
 
 
 _METHODS = tuple(n for n in vars(template.TemplateMethods) if n[0] != '_')
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+  """The outcome of one variant.
+
+  Attributes:
+    outcome: the outcome.
+    info: under what it was found.
+    ran: what was run; None where the variables do not correspond.
+  """
+
+  outcome: outcome_lib.Outcome
+  info: run_info.RunInfo
+  ran: first_look.Run | None = None
 
 
 class AssertionBase(template.TemplateMethods):
@@ -208,24 +230,35 @@ class AssertionBase(template.TemplateMethods):
     start = time.time()
     run, used = self._reference().run(self._tf1_program(), plan), []
     tf1 = run.later()
-    verdicts = {
+    found = {
       variant: self._judge_variant(
         assertion, plan, criteria, tf1, variant, used=used
       )
       for variant in criteria.variants
     }
-    if _only_grappler_fails(verdicts):
-      verdicts[variants_lib.GRAPPLER].culprit = self._grappler_pass(
-        assertion, plan, criteria, tf1
-      )
-    verdict = judge.judge_variants(verdicts)
-    if not any(each.passed for each in verdicts.values()):
+    outcomes = {variant: each.outcome for variant, each in found.items()}
+    culprit = ''
+    if _only_grappler_fails(outcomes):
+      culprit = self._grappler_pass(assertion, plan, criteria, tf1)
+    outcome = judge_forward.judge_variants(outcomes)
+    chosen = next((v for v, x in outcomes.items() if not x.passed), None)
+    judged = found[chosen or next(iter(found))]
+    diagnosis = first_look.with_variants(
+      first_look.diagnose(outcome, judged.ran), outcome, culprit
+    )
+    if not any(each.passed for each in outcomes.values()):
       self._models().clear()  # The model is about to be looked into.
       locator = diagnoser.Locator(self, plan, run, used)
-      locator.explain(verdict)
-    verdict.seconds = time.time() - start
-    verdict.settings['variants'] = ', '.join(criteria.variants)
-    return verdict
+      diagnosis = locator.explain(outcome, diagnosis)
+    info = dataclasses.replace(
+      judged.info,
+      seconds=time.time() - start,
+      settings={
+        **judged.info.settings,
+        'variants': ', '.join(criteria.variants),
+      },
+    )
+    return telling.tell(outcome, diagnosis, info)
 
   def _grappler_pass(self, *arguments) -> str:
     """Returns the pass of Grappler without which the sides agree, else ''.
@@ -235,10 +268,10 @@ class AssertionBase(template.TemplateMethods):
     names = variants_lib.GRAPPLER_PASSES
     several = [names[: i + 1] for i in range(1, len(names))]
     for without in [(name,) for name in names] + several:
-      verdict = self._judge_variant(
+      judged = self._judge_variant(
         *arguments, variants_lib.GRAPPLER, without=without
       )
-      if verdict.passed:
+      if judged.outcome.passed:
         return ' + '.join(without)
     return ''
 
@@ -274,23 +307,29 @@ class AssertionBase(template.TemplateMethods):
       else:
         tf2 = tf2_runner.run(*arguments, used, self._models())
     except diagnoser.VariablesDifferError as error:
-      verdict = judge.judge_variables(
-        error.table, assertion, criteria.allow_empty
+      outcome = judge_variables.judge_variables(
+        error.table, assertion, criteria.allow_empty, plan.describe()
       )
-      verdict.headline += '; outputs were not compared'
-      verdict.conditions = plan.describe()
-      run_info.note_run(verdict, plan, tf1, here('TF2'))
-      verdict.notes += tf1.notes
-      return verdict
-    problem = judge.explain_missing_training(plan, tf1, tf2)
+      outcome = dataclasses.replace(outcome, notes=tuple(tf1.notes))
+      info = run_info.describe_run(plan, tf1, here('TF2'), table=error.table)
+      return Judged(outcome, info)
+    problem = advice.explain_missing_training(plan, tf1, tf2)
     if problem:
       raise errors.UsageError(problem)
     criteria = criteria.with_slack(variants_lib.SLACK.get(variant, 1.0))
-    judged = judge_steps.judge_training if plan.batches else judge.judge_forward
-    verdict = judged(assertion, plan, tf1, tf2, self._match(tf1, tf2), criteria)
-    run_info.note_run(verdict, plan, tf1, tf2)
-    run_info.note_tolerance(verdict, criteria.tolerance)
-    return verdict
+    judge = (
+      judge_steps.judge_training
+      if plan.batches
+      else judge_forward.judge_forward
+    )
+    pairing = self._match(tf1, tf2)
+    return Judged(
+      judge(assertion, plan, tf1, tf2, pairing, criteria),
+      run_info.describe_run(
+        plan, tf1, tf2, table=pairing.table, tolerance=criteria.tolerance
+      ),
+      first_look.Run(plan, tf1, tf2, pairing),
+    )
 
   def _weights_for(self, tf2_specs, pairing, weight_of):
     """Values of the TF2 variables, None for those without a counterpart."""
@@ -300,8 +339,7 @@ class AssertionBase(template.TemplateMethods):
   def _conclude(
     self, verdict: verdict_lib.Verdict, msg: str | None
   ) -> verdict_lib.Verdict:
-    verdict.summary = text.summary(verdict)
-    report = self._report(verdict)
+    verdict, report = self._report(verdict)
     if verdict.passed:
       return verdict
     message = self._formatMessage(msg, text.failure(verdict))
@@ -309,14 +347,24 @@ class AssertionBase(template.TemplateMethods):
       '\n'.join([message, report]) if report else message
     )
 
-  def _report(self, verdict: verdict_lib.Verdict) -> str:
-    """Writes a report if one is wanted; returns a line that says where."""
-    reporting.note_test(self, verdict, self._ran)
-    return reporting.write(verdict)
+  def _report(
+    self, verdict: verdict_lib.Verdict
+  ) -> tuple[verdict_lib.Verdict, str]:
+    """Writes a report if one is wanted.
+
+    Args:
+      verdict: what to report.
+
+    Returns:
+      (the verdict, which then knows its test; a line that says where the report
+      is, '' if there is none).
+    """
+    verdict = reporting.with_test(self, verdict, self._ran)
+    return verdict, reporting.write(verdict)
 
 
-def _only_grappler_fails(verdicts) -> bool:
-  return [n for n, v in verdicts.items() if not v.passed] == [
+def _only_grappler_fails(outcomes) -> bool:
+  return [n for n, x in outcomes.items() if not x.passed] == [
     variants_lib.GRAPPLER
   ]
 

@@ -13,8 +13,11 @@ from tf_equiv.assertions import base
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import judge
 from tf_equiv.compare import criteria as criteria_lib
+from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import run_info, tolerances
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.diagnose import first_look
+from tf_equiv.report import telling
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import model as model_lib
@@ -23,6 +26,8 @@ from tf_equiv.tf2 import runner as tf2_runner
 from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
+
+_NAME = 'assertCheckpointEquivalent'
 
 
 class CheckpointAssertions(base.AssertionBase):
@@ -87,21 +92,36 @@ class CheckpointAssertions(base.AssertionBase):
     start = time.time()
     checkpoint = checkpoint_lib.open_checkpoint(path)
     plan = self._make_plan(training, seed_mode=seed_mode)
-    verdict = self._judge_checkpoint(
+    judged, advice = self._judge_checkpoint(
       checkpoint, plan, moving_averages, criteria
     )
-    verdict.assertion = 'assertCheckpointEquivalent'
-    verdict.conditions = (
-      f'{"training" if plan.training else "inference"}, weights of {checkpoint}'
+    outcome = dataclasses.replace(
+      judged.outcome,
+      conditions=(
+        f'{"training" if plan.training else "inference"}, weights of '
+        f'{checkpoint}'
+      ),
     )
-    verdict.seconds = time.time() - start
-    return self._conclude(verdict, msg)
+    diagnosis = first_look.diagnose(outcome, judged.ran)
+    if advice:
+      diagnosis = dataclasses.replace(diagnosis, advice=(advice,))
+    info = dataclasses.replace(judged.info, seconds=time.time() - start)
+    return self._conclude(telling.tell(outcome, diagnosis, info), msg)
 
   def _judge_checkpoint(
     self, checkpoint, plan, moving_averages, criteria
-  ) -> verdict_lib.Verdict:
-    """Takes the steps one after another, up to the first that fails."""
-    assertion = 'assertCheckpointEquivalent'
+  ) -> tuple[base.Judged, str]:
+    """Takes the steps one after another, up to the first that fails.
+
+    Args:
+      checkpoint: the checkpoint.
+      plan: what to run.
+      moving_averages: whether variables take the values of their averages.
+      criteria: what may differ, and what counts as a pass.
+
+    Returns:
+      (what was judged, advice that only the TF2 model can give).
+    """
     weights = _Weights(checkpoint, moving_averages, self.reset_weights)
     program = dataclasses.replace(self._tf1_program(), reset_weights=weights)
     tf1 = self._reference().run(program, plan).observation
@@ -111,18 +131,18 @@ class CheckpointAssertions(base.AssertionBase):
     fit = contents_lib.fit(
       tf1.variables, contents, checkpoint.entries, self.ignored_variables
     )
-    verdict = judge.judge_fit(assertion, checkpoint.prefix, fit)
-    if not verdict.passed:
-      run_info.note_run(verdict, plan, tf1, base.here('TF2'))
-      return verdict
+    outcome = judge.judge_fit(_NAME, checkpoint.prefix, fit)
+    if not outcome.passed:
+      info = run_info.describe_run(plan, tf1, base.here('TF2'))
+      return base.Judged(outcome, info), ''
     tf1.optimizer_variables = [
       *tf1.optimizer_variables,
       *(name for name in checkpoint.entries if name not in tf1.weight_of()),
     ]
     kept = _Keeping(self._tf2_program())
     used = []
-    verdict = self._judge_variant(
-      assertion,
+    judged = self._judge_variant(
+      _NAME,
       plan,
       criteria,
       tf1,
@@ -130,37 +150,38 @@ class CheckpointAssertions(base.AssertionBase):
       used=used,
       tf2_program=kept.program,
     )
-    if verdict.passed:
+    outcome, advice = judged.outcome, ''
+    if outcome.passed:
       tf2 = used[0].observed
       expected = self._match(tf1, tf2).carry(tf1.weight_of())
-      judge.judge_loaded(verdict, expected, tf2)
-    if verdict.passed:
-      self._judge_round_trip(verdict, kept, plan, tf1, tf2, criteria.tolerance)
+      outcome = judge.judge_loaded(outcome, expected, tf2)
+    if outcome.passed:
+      outcome, advice = self._judge_round_trip(
+        outcome, kept, judged.ran, criteria.tolerance
+      )
     left = contents.describe()
     if left:
-      verdict.notes.append('also in the checkpoint: ' + left)
-    return verdict
+      outcome = dataclasses.replace(
+        outcome, notes=(*outcome.notes, 'also in the checkpoint: ' + left)
+      )
+    return dataclasses.replace(judged, outcome=outcome), advice
 
-  def _judge_round_trip(self, verdict, first, plan, tf1, tf2, tolerance):
+  def _judge_round_trip(self, outcome, first, ran, tolerance):
     """Saves the TF2 model, and restores it into one that is built anew."""
-    verdict.headline = tf2_checkpoint.why_not_trackable(first.model)
-    if verdict.headline:
-      verdict.headline = 'The TF2 model cannot be saved: ' + verdict.headline
-      verdict.advice = [
-        'Derive it from tf.Module or a Keras layer, and keep its variables as '
-        'attributes of it.'
-      ]
-      return
+    obstacle = tf2_checkpoint.why_not_trackable(first.model)
+    if obstacle:
+      outcome = dataclasses.replace(
+        outcome, kind=outcome_lib.Kind.NOT_TRACKABLE, obstacle=obstacle
+      )
+      return outcome, ''
     variables = model_lib.variables_of(first.model, [])
-    judge.judge_unsaved(
-      verdict,
-      tf2_checkpoint.unreachable(first.model, variables),
-      tf2_checkpoint.advise_unreachable(first.model),
+    outcome = judge.judge_unsaved(
+      outcome, tf2_checkpoint.unreachable(first.model, variables)
     )
-    if not verdict.passed:
-      return
+    if not outcome.passed:
+      return outcome, tf2_checkpoint.advise_unreachable(first.model)
     # The observed pass may have updated statistics.
-    for variable, value in zip(variables, tf2.weights, strict=True):
+    for variable, value in zip(variables, ran.tf2.weights, strict=True):
       model_lib.assign(variable, value)
     second, unmatched = _Keeping(self._tf2_program()), []
 
@@ -174,8 +195,11 @@ class CheckpointAssertions(base.AssertionBase):
     with tempfile.TemporaryDirectory() as folder:
       prefix = os.path.join(folder, 'model')
       tf2_checkpoint.write(prefix, first.model)
-      restored = tf2_runner.run(second.program, plan, weights_for, tf1)
-    judge.judge_restored(verdict, tf1, tf2, restored, unmatched[0], tolerance)
+      restored = tf2_runner.run(second.program, ran.plan, weights_for, ran.tf1)
+    outcome = judge.judge_restored(
+      outcome, ran.tf1, ran.tf2, restored, unmatched[0], tolerance
+    )
+    return outcome, ''
 
 
 class _Keeping:

@@ -4,11 +4,13 @@ Two flags of absl say so, and where a flag is not given, or the test runner does
 not parse any, an environment variable of the same name in capitals.
 """
 
+import dataclasses
 import logging
 import os
 
 from absl import flags
 
+from tf_equiv.compare import run_info
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.report import rerun, writer
 
@@ -41,29 +43,35 @@ class BadModeError(Exception):
   """The environment asks for a mode that does not exist."""
 
 
-def note_test(case, verdict: verdict_lib.Verdict, ran: list) -> None:
-  """Notes in a verdict to which test it belongs, and what ran before.
+def with_test(
+  case, verdict: verdict_lib.Verdict, ran: list
+) -> verdict_lib.Verdict:
+  """Returns a verdict that knows its test, and what ran before.
 
   Args:
     case: the test case.
-    verdict: gets `test`, `earlier` and `rerun`.
+    verdict: the verdict.
     ran: the `Step`s that ran before in this test; gets that of the verdict.
   """
   cls, method = type(case), getattr(case, '_testMethodName', '')
   if not callable(getattr(case, method, None)):
     method = ''  # Made by hand, to be used outside of a test.
-  verdict.test = cls.__qualname__
+  test = cls.__qualname__
   if method:
-    verdict.test = f'{cls.__module__}.{verdict.test}.{method}'
-  verdict.rerun = rerun.commands(
-    rerun.source_file(cls.__module__), cls.__qualname__, method, os.environ
+    test = f'{cls.__module__}.{test}.{method}'
+  run = dataclasses.replace(
+    verdict.run,
+    test=test,
+    rerun=rerun.commands(
+      rerun.source_file(cls.__module__), cls.__qualname__, method, os.environ
+    ),
+    earlier=tuple(ran),
   )
-  verdict.earlier = list(ran)
   if not ran:
     # An instance can be run again.
     case.addCleanup(ran.clear)
   ran.append(
-    verdict_lib.Step(
+    run_info.Step(
       verdict.assertion,
       verdict.conditions,
       verdict.passed,
@@ -71,6 +79,7 @@ def note_test(case, verdict: verdict_lib.Verdict, ran: list) -> None:
       verdict.seconds,
     )
   )
+  return dataclasses.replace(verdict, run=run)
 
 
 def write(verdict: verdict_lib.Verdict) -> str:

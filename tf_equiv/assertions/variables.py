@@ -5,10 +5,11 @@ import dataclasses
 import time
 
 from tf_equiv.assertions import base
-from tf_equiv.compare import judge, run_info, tolerances, values
+from tf_equiv.compare import judge_variables, run_info, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import errors
-from tf_equiv.diagnose import diagnoser
+from tf_equiv.diagnose import diagnoser, first_look
+from tf_equiv.report import telling
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as tf2_program
 from tf_equiv.tf2 import runner as tf2_runner
@@ -73,11 +74,13 @@ class VariableAssertions(base.AssertionBase):
           watched,
         )
         changed = [_with_line(c, assigners) for c in changed]
-    verdict = judge.judge_creations(
+    outcome = judge_variables.judge_creations(
       'assertNoNewVariables', new, changed, len(calls), total, allow_empty
     )
-    run_info.note_run(verdict, plan, base.here('TF2'))
-    verdict.seconds = time.time() - start
+    info = dataclasses.replace(
+      run_info.describe_run(plan, base.here('TF2')), seconds=time.time() - start
+    )
+    verdict = telling.tell(outcome, first_look.diagnose(outcome), info)
     return self._conclude(verdict, msg)
 
   def assertVariablesMatch(
@@ -114,14 +117,19 @@ class VariableAssertions(base.AssertionBase):
     plan = self._make_plan(training)
     tf1, tf2 = self._variables_of_both(plan)
     table = self._match(tf1, tf2).table
-    verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
-    verdict.notes += [*tf1.notes, *tf2.notes]
-    run_info.note_run(verdict, plan, tf1, tf2)
-    verdict.draws = None  # It is not about values.
+    outcome = dataclasses.replace(
+      judge_variables.judge_variables(
+        table, 'assertVariablesMatch', allow_empty
+      ),
+      notes=(*tf1.notes, *tf2.notes),
+    )
+    diagnosis = first_look.diagnose(outcome)
     if table.shapes:
-      diagnoser.explain_shapes(self, plan, verdict)
-    verdict.seconds = time.time() - start
-    return self._conclude(verdict, msg)
+      diagnosis = diagnoser.explain_shapes(self, plan, outcome, diagnosis)
+    info = dataclasses.replace(
+      run_info.describe_run(plan, tf1, tf2), seconds=time.time() - start
+    )
+    return self._conclude(telling.tell(outcome, diagnosis, info), msg)
 
 
 def _watched(model, created):
@@ -138,7 +146,7 @@ def _watched(model, created):
 def _with_line(comparison, assigners):
   if comparison.name not in assigners:
     return comparison
-  note = 'assigned by ' + assigners[comparison.name]
+  note = values.Assigned(assigners[comparison.name])
   return dataclasses.replace(comparison, note=note)
 
 

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from tf_equiv.compare import criteria as criteria_lib
-from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import (
   difference,
   judge_variables,
@@ -12,6 +11,7 @@ from tf_equiv.compare import (
   structures,
   vacuity,
 )
+from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
@@ -204,9 +204,7 @@ def forward_draws(side: observation.Observation) -> list[tuple]:
   return [(draw.key, draw.seed) for draw in side.draws if not draw.variable]
 
 
-def preexisting(
-  outcome: Outcome, tf2: observation.Observation
-) -> list[str]:
+def preexisting(outcome: Outcome, tf2: observation.Observation) -> list[str]:
   """Returns the names of weights that differ and are older than the model."""
   failed = {c.name for c in outcome.failed(Key(Quantity.WEIGHTS))}
   return sorted(failed & set(tf2.preexisting))

@@ -115,7 +115,9 @@ def compare_specs(tf1: Any, tf2: Any) -> list[HyperparameterDifference]:
   ]
   if kinds[0] == 'adagrad' and _matters_for_adagrad(first, second):
     found.append(
-      HyperparameterDifference('epsilon', first.get('epsilon'), second['epsilon'])
+      HyperparameterDifference(
+        'epsilon', first.get('epsilon'), second['epsilon']
+      )
     )
   for name, off in _ADDED.items():
     value = second.get(name)

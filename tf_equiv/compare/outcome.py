@@ -5,7 +5,6 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import (
   difference,
   optimizers,
@@ -14,6 +13,7 @@ from tf_equiv.compare import (
   values,
   variables,
 )
+from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import quantity as quantity_lib
 from tf_equiv.compare import vacuity as vacuity_lib
 
@@ -193,13 +193,15 @@ class Outcome:
     return [each for each in self.evidence if isinstance(each, record)]
 
 
-_EMPTY = frozenset({
-  Kind.NO_VARIABLES,
-  Kind.NO_WATCHED_VARIABLES,
-  Kind.NO_OUTPUTS,
-  Kind.NO_GRADIENTS,
-  Kind.NO_UPDATES,
-})
+_EMPTY = frozenset(
+  {
+    Kind.NO_VARIABLES,
+    Kind.NO_WATCHED_VARIABLES,
+    Kind.NO_OUTPUTS,
+    Kind.NO_GRADIENTS,
+    Kind.NO_UPDATES,
+  }
+)
 
 
 def failing(comparisons: Comparisons) -> list[quantity_lib.Key]:

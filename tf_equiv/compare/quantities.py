@@ -54,28 +54,34 @@ def pairs_of_forward(
   found = []
   if plan.weights == plan_lib.SEEDED:
     found.append((Quantity.WEIGHTS, pairs_of_weights(tf1, tf2, pairing)))
-  found.append((
-    Quantity.OUTPUTS,
-    pairs_lib.of_outputs(tf1.outputs, tf2.outputs, tf1.output_order),
-  ))
+  found.append(
+    (
+      Quantity.OUTPUTS,
+      pairs_lib.of_outputs(tf1.outputs, tf2.outputs, tf1.output_order),
+    )
+  )
   if observation.LOSSES not in tf1.unknown:
-    found.append((
-      Quantity.REGULARIZATION_LOSSES,
-      losses_lib.pair_losses(tf1.losses, tf2.losses, pairing.tf1_names()),
-    ))
+    found.append(
+      (
+        Quantity.REGULARIZATION_LOSSES,
+        losses_lib.pair_losses(tf1.losses, tf2.losses, pairing.tf1_names()),
+      )
+    )
   if plan.updates:
     found.append((Quantity.UPDATED_VARIABLES, _updates(tf1, tf2, pairing)))
   if plan.gradients:
     found.append((Quantity.LOSS, _losses(tf1, tf2)))
     found.append((Quantity.GRADIENTS, _gradients(tf1, tf2, pairing)))
     if plan.input_gradients:
-      found.append((
-        Quantity.INPUT_GRADIENTS,
-        [
-          Pair('inputs' + path, gradient, tf2.input_gradients[path])
-          for path, gradient in tf1.input_gradients.items()
-        ],
-      ))
+      found.append(
+        (
+          Quantity.INPUT_GRADIENTS,
+          [
+            Pair('inputs' + path, gradient, tf2.input_gradients[path])
+            for path, gradient in tf1.input_gradients.items()
+          ],
+        )
+      )
   return found
 
 

@@ -42,22 +42,26 @@ class Quantity(enum.Enum):
     return self in _BEFORE_OPTIMIZERS
 
 
-_OF_VARIABLES = frozenset({
-  Quantity.WEIGHTS,
-  Quantity.UPDATED_VARIABLES,
-  Quantity.VARIABLES,
-  Quantity.UNTRAINED_VARIABLES,
-  Quantity.INFERENCE_CHANGES,
-  Quantity.LOADED,
-  Quantity.RESTORED,
-})
-_BEFORE_OPTIMIZERS = frozenset({
-  Quantity.OUTPUTS,
-  Quantity.REGULARIZATION_LOSSES,
-  Quantity.LOSS,
-  Quantity.GRADIENTS,
-  Quantity.UNTRAINED_VARIABLES,
-})
+_OF_VARIABLES = frozenset(
+  {
+    Quantity.WEIGHTS,
+    Quantity.UPDATED_VARIABLES,
+    Quantity.VARIABLES,
+    Quantity.UNTRAINED_VARIABLES,
+    Quantity.INFERENCE_CHANGES,
+    Quantity.LOADED,
+    Quantity.RESTORED,
+  }
+)
+_BEFORE_OPTIMIZERS = frozenset(
+  {
+    Quantity.OUTPUTS,
+    Quantity.REGULARIZATION_LOSSES,
+    Quantity.LOSS,
+    Quantity.GRADIENTS,
+    Quantity.UNTRAINED_VARIABLES,
+  }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,3 +88,6 @@ class Key:
   def title(self) -> str:
     """The name by which users find the group, e.g. 'step 2: gradients'."""
     return self.name if self.step is None else f'step {self.step}: {self.name}'
+
+  def __str__(self) -> str:
+    return self.title

@@ -139,9 +139,7 @@ def _describe(array: np.ndarray) -> str:
   return text
 
 
-def _note_on_draws(
-  plan: plan_lib.RunPlan, tf2: observation.Observation
-) -> str:
+def _note_on_draws(plan: plan_lib.RunPlan, tf2: observation.Observation) -> str:
   if tf2.injected:
     return 'TF2 computed with the random numbers of TF1'
   if plan.weights == plan_lib.FIXED:

@@ -59,9 +59,7 @@ def find_vacuity(
     if gradient is not None
   ]
   if gradients and not any(np.any(gradient) for gradient in gradients):
-    return vacuity.Vacuity(
-      vacuity.Reason.ZERO_GRADIENTS, count=len(tf1.steps)
-    )
+    return vacuity.Vacuity(vacuity.Reason.ZERO_GRADIENTS, count=len(tf1.steps))
   losses = [step.loss for step in tf1.steps]
   if len(losses) > 1 and losses[0] is not None:
     if all(np.array_equal(loss, losses[0]) for loss in losses):

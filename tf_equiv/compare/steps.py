@@ -145,9 +145,7 @@ class StepComparer:
       pairs += [Pair(name, a, b) for a, b in zip(of_tf1, of_tf2, strict=True)]
     return pairs
 
-  def _compare_optimizers(
-    self, pairs: Iterable[tuple[Update, Update]]
-  ) -> None:
+  def _compare_optimizers(self, pairs: Iterable[tuple[Update, Update]]) -> None:
     for first, second in pairs:
       for found in optimizers.compare_specs(first.optimizer, second.optimizer):
         self.hyperparameters.append(

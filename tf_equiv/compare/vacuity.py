@@ -217,9 +217,7 @@ def find_vacuity(
   return None
 
 
-def _constant(
-  outputs: Sequence[np.ndarray], batch_size: int
-) -> Vacuity | None:
+def _constant(outputs: Sequence[np.ndarray], batch_size: int) -> Vacuity | None:
   if not any(x.any() for x in outputs):
     return Vacuity(Reason.ZERO_OUTPUTS)
   if all(x.size > 1 and not np.ptp(x) for x in outputs):

@@ -129,8 +129,7 @@ class Verdict:
     'gradients', and of training steps 'step 2: gradients'.
     """
     return {
-      key.title: list(pairs)
-      for key, pairs in self.outcome.comparisons.items()
+      key.title: list(pairs) for key, pairs in self.outcome.comparisons.items()
     }
 
   @property

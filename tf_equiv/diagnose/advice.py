@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from tf_equiv.checkpoints import contents
 from tf_equiv.compare import draws, judge_forward, values, variables
 from tf_equiv.compare.outcome import Creation, Kind, Misfit, Outcome
 from tf_equiv.compare.quantity import Quantity
@@ -46,7 +45,7 @@ def for_outcome(outcome: Outcome) -> list[str]:
     found = texts.OF_CHECKPOINTS.get(outcome.failing()[0].quantity)
     return [found] if found else []
   if kind is Kind.MISFIT:
-    return contents.advise_misfit(outcome.evidence_of(Misfit)[0].table)
+    return _for_misfit(outcome.evidence_of(Misfit)[0].table)
   if kind is Kind.VACUOUS and outcome.steps:
     return [texts.VACUOUS_STEPS]
   return [texts.OF_KIND[kind]] if kind in texts.OF_KIND else []
@@ -59,9 +58,7 @@ def _for_creations(outcome: Outcome) -> list[str]:
   return list(dict.fromkeys(found))
 
 
-def for_draws(
-  outcome: Outcome, tf2: observation.Observation
-) -> list[str]:
+def for_draws(outcome: Outcome, tf2: observation.Observation) -> list[str]:
   """Returns advice on random draws, where they are the cause."""
   old = judge_forward.preexisting(outcome, tf2)
   if old:
@@ -124,7 +121,9 @@ def for_step(
   if key.quantity is Quantity.OUTPUTS and step:
     return [texts.LATER_OUTPUTS]
   if key.quantity in (Quantity.OUTPUTS, Quantity.REGULARIZATION_LOSSES):
-    unaware = [texts.UNAWARE] if plan.training and not tf2.takes_training else []
+    unaware = (
+      [texts.UNAWARE] if plan.training and not tf2.takes_training else []
+    )
     return unaware + _for_quantity(
       key.quantity, outcome.failed(key), plan, bool(tf2.losses)
     )
@@ -165,7 +164,9 @@ def for_variants(outcome: Outcome, culprit: str) -> list[str]:
   if 'eager' not in outcome.variants.passed:
     return []
   chosen = outcome.variants.failed[0]
-  return [texts.MIRRORED if chosen == 'mirrored' else texts.VARIANT.format(chosen)]
+  return [
+    texts.MIRRORED if chosen == 'mirrored' else texts.VARIANT.format(chosen)
+  ]
 
 
 def explain_missing_training(
@@ -266,6 +267,36 @@ def _for_order(ledger: draws.LedgerDifference) -> list[str]:
     "seed_mode='constant' does not depend on the order of draws: use it where "
     'the order may differ, or call the decorated layer directly.',
   ]
+
+
+def _for_misfit(table: variables.VariableTable) -> list[str]:
+  """Says what to do about a checkpoint that does not fit the TF1 model."""
+  advice = []
+  entries = {spec.name for spec in table.extra}
+  if any(
+    re.sub(r'/part_\d+$', '', spec.name) in entries for spec, _ in table.missing
+  ):
+    advice.append(
+      'TF1 partitions a variable that the checkpoint holds as a whole: build '
+      'the TF1 side without the partitioner (the values are the same).'
+    )
+  elif table.missing:
+    advice.append(
+      'build_tf1 must give the variables the names that they had when the '
+      'checkpoint was saved (scopes around the model, auto-numbered layers); '
+      'rename_variable leads from TF1 to TF2 and cannot help here.'
+    )
+  if table.shapes or table.dtypes:
+    advice.append(
+      'Build the TF1 model with the sizes and dtypes with which the checkpoint '
+      'was trained.'
+    )
+  if table.extra:
+    advice.append(
+      'What the model leaves out on purpose (a head that was only trained, '
+      'say) goes into ignored_variables.'
+    )
+  return advice
 
 
 def _both_nan(failed: Sequence[values.ValueComparison]) -> bool:

@@ -9,9 +9,9 @@ NOTHING_COMPARED = (
 )
 
 VARIANT = (
-  'The model agrees with TF1 eagerly, but not in the variant {!r}: look for what '
-  'Python does only while the function is traced (side effects, branches on '
-  'Python values, NumPy and its random numbers, variables or state kept in '
+  'The model agrees with TF1 eagerly, but not in the variant {!r}: look for '
+  'what Python does only while the function is traced (side effects, branches '
+  'on Python values, NumPy and its random numbers, variables or state kept in '
   'plain attributes).'
 )
 
@@ -22,10 +22,10 @@ MIRRORED = (
 )
 
 GRAPPLER = (
-  "TensorFlow's graph optimizer makes the difference, by its pass {!r}: without "
-  'it the sides agree. That is rounding, or a bug of the optimizer; the model '
-  'is not at fault. tf.config.optimizer.set_experimental_options switches it '
-  'off.'
+  "TensorFlow's graph optimizer makes the difference, by its pass {!r}: "
+  'without it the sides agree. That is rounding, or a bug of the optimizer; '
+  'the model is not at fault. '
+  'tf.config.optimizer.set_experimental_options switches it off.'
 )
 
 LOOK_INSIDE = (

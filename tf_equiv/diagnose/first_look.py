@@ -42,13 +42,18 @@ def diagnose(outcome: Outcome, run: Run | None = None) -> Diagnosis:
   if outcome.passed:
     return Diagnosis()
   if run is not None:
-    if outcome.kind is Kind.VALUES:
+    if outcome.kind is Kind.VALUES and not _is_of_checkpoint(outcome):
       return Diagnosis(advice=tuple(_advice_on_values(outcome, run)))
     if outcome.kind is Kind.STEPS:
       return _diagnose_step(outcome, run)
     if outcome.kind is Kind.HYPERPARAMETERS:
       return _diagnose_optimizers(outcome, run)
   return Diagnosis(advice=tuple(advice.for_outcome(outcome)))
+
+
+def _is_of_checkpoint(outcome: Outcome) -> bool:
+  quantities = Quantity.LOADED, Quantity.RESTORED_OUTPUTS
+  return outcome.failing()[0].quantity in quantities
 
 
 def with_variants(

@@ -25,7 +25,9 @@ _QUANTITIES = {
   ),
 }
 _FIXED = {
-  Kind.STRUCTURE: 'The structure of the outputs differs; no number was compared',
+  Kind.STRUCTURE: (
+    'The structure of the outputs differs; no number was compared'
+  ),
   Kind.OTHER_WEIGHTS: 'The fixed weights differ; nothing was compared',
   Kind.NO_VARIABLES: 'No variable was compared: neither side has any',
   Kind.NO_WATCHED_VARIABLES: 'No variable was watched: the model has none',

@@ -14,7 +14,7 @@ _MAX_NAMES = 3
 
 def tell(
   outcome: outcome_lib.Outcome,
-  diagnosis: Diagnosis = Diagnosis(),
+  diagnosis: Diagnosis | None = None,
   run: run_info.RunInfo | None = None,
   sides: wording.Sides = wording.SIDES,
 ) -> Verdict:
@@ -29,6 +29,7 @@ def tell(
   Returns:
     The verdict.
   """
+  diagnosis = diagnosis or Diagnosis()
   lines = [
     line for each in outcome.evidence for line in wording.evidence(each, sides)
   ]

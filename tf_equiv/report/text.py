@@ -110,7 +110,9 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
     if place is not None:
       lines.append(f'    {side} {place}{_of_line(place)}')
   lines += [f'    {each}' for each in found.differences[:_MAX_DIFFERENCES]]
-  for side, lone in zip(wording.SIDES, (found.only_tf1, found.only_tf2), strict=True):
+  for side, lone in zip(
+    wording.SIDES, (found.only_tf1, found.only_tf2), strict=True
+  ):
     lines += [
       f'    only {side} {place}{_of_line(place)}' for place in lone[-_MAX_LONE:]
     ]
@@ -186,9 +188,7 @@ def _group(
   return lines + _more(failed, most)
 
 
-def _comparison(
-  c: values.ValueComparison, sides: wording.Sides
-) -> list[str]:
+def _comparison(c: values.ValueComparison, sides: wording.Sides) -> list[str]:
   if c.problem:
     return [f'{c.name}: {wording.problem(c.problem, sides)}']
   lines = [
@@ -215,9 +215,7 @@ def _comparison(
   return lines + [line] + (['  ' + note] if note else [])
 
 
-def _table(
-  table: variables.VariableTable, sides: wording.Sides
-) -> list[str]:
+def _table(table: variables.VariableTable, sides: wording.Sides) -> list[str]:
   first_side, second_side = sides
   sections = []
   likely = table.suggestion.names
@@ -322,16 +320,17 @@ def _of_line(place: divergence_lib.Place) -> str:
   return '  at ' + place.line if place.line else ''
 
 
-def _ledger(
-  ledger: draws.LedgerDifference, sides: wording.Sides
-) -> list[str]:
+def _ledger(ledger: draws.LedgerDifference, sides: wording.Sides) -> list[str]:
   first_side, second_side = sides
   lines = [
     f'  random draws: {first_side} makes {ledger.tf1_count}, {second_side} '
     f'makes {ledger.tf2_count}; the first difference is draw {ledger.first()}'
   ]
   sections = (
-    ('same draw at another place', [_pair(*pair, sides) for pair in ledger.moved]),
+    (
+      'same draw at another place',
+      [_pair(*pair, sides) for pair in ledger.moved],
+    ),
     (
       'another draw for the variable',
       [_pair(*pair, sides) for pair in ledger.replaced],

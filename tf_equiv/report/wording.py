@@ -35,9 +35,7 @@ def problem(found: values.Problem | None, sides: Sides = SIDES) -> str:
   kind = found.kind
   has, lacks = sides if found.tf1 else sides[::-1]
   if kind is ProblemKind.SHAPE:
-    return (
-      f'shape: {first} {list(found.tf1)}, {second} {list(found.tf2)}'
-    )
+    return f'shape: {first} {list(found.tf1)}, {second} {list(found.tf2)}'
   if kind is ProblemKind.DTYPE:
     return f'dtype: {first} {found.tf1}, {second} {found.tf2}'
   if kind is ProblemKind.TIMES_TRAINED and found.tf1 and found.tf2:
@@ -182,8 +180,7 @@ def _line(found: Any, sides: Sides) -> str:
   if isinstance(found, optimizers.OptimizerDifference):
     each = found.difference
     line = (
-      f'{each.name}: {found.tf1} {each.tf1_value}, {found.tf2} '
-      f'{each.tf2_value}'
+      f'{each.name}: {found.tf1} {each.tf1_value}, {found.tf2} {each.tf2_value}'
     )
     consequence = hyperparameters.consequence(each)
     return f'{line}: {consequence}' if consequence else line
@@ -226,5 +223,3 @@ def structure(found: difference.Difference, sides: Sides = SIDES) -> str:
 def _keys(keys: Sequence[Any]) -> str:
   shown = ', '.join(repr(key) for key in keys[:_MAX_KEYS])
   return shown + (', ...' if len(keys) > _MAX_KEYS else '')
-
-

@@ -1,7 +1,8 @@
 """The table of known mistakes of a migration.
 
 A rule is a function of a record that returns a sentence, the mistake with its
-usual remedy, only where the evidence fits it, and '' otherwise.
+usual remedy, only where the evidence fits it, and '' otherwise. What a sentence
+states, the rule has checked.
 """
 
 import dataclasses
@@ -13,7 +14,11 @@ from tf_equiv.compare.optimizers import OptimizerDifference
 from tf_equiv.diagnose import facts
 from tf_equiv.diagnose.rules import (
   initializers,
-  mistakes,
+  layers,
+  losses,
+  optimizers,
+  recurrent,
+  statistics,
   updates,
   variances,
 )
@@ -31,6 +36,16 @@ class Rule:
   function: Callable[[Any], str]
   record: type
 
+  @property
+  def name(self) -> str:
+    """Name of the mistake."""
+    return self.function.__name__
+
+  @property
+  def domain(self) -> str:
+    """What it is about: the module that holds the rule."""
+    return self.function.__module__.rpartition('.')[2]
+
 
 def _rules(record: type, *functions: Callable[[Any], str]) -> tuple[Rule, ...]:
   return tuple(Rule(function, record) for function in functions)
@@ -42,7 +57,35 @@ RULES: tuple[Rule, ...] = (
     divergence.Divergence,
     initializers.other_initializer,
     updates.reordered_updates,
-    mistakes.recognize,
+    statistics.momentum,
+    statistics.decay,
+    statistics.not_updated_in_tf2,
+    statistics.not_updated_in_tf1,
+    statistics.epsilon,
+    statistics.training_flag,
+    layers.resizing,
+    layers.keep_prob,
+    layers.dropout_rate,
+    losses.doubled_regularizer,
+    losses.regularizer,
+    layers.leaky_slope,
+    losses.from_logits,
+    losses.label_smoothing,
+    recurrent.reset_after,
+    recurrent.gate_order,
+    recurrent.hard_sigmoid_gates,
+    recurrent.forget_bias,
+    layers.dilation,
+    layers.padding,
+    layers.gelu,
+    layers.hard_sigmoid_of_keras_3,
+    layers.hard_sigmoid,
+    optimizers.clipping,
+    optimizers.staircase,
+    layers.activation,
+    layers.stopped_gradient,
+    losses.reduction,
+    layers.operand_order,
   ),
   *_rules(
     OptimizerDifference,

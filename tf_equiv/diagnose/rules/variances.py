@@ -54,9 +54,7 @@ def uncorrected_variance(found: facts.MovingStatistics) -> str:
       return ''
     if np.shape(mine[0]) != np.shape(found.tf2[name]):
       return ''
-    counts.append(
-      corrected_count(found.before[name], mine[0], found.tf2[name])
-    )
+    counts.append(corrected_count(found.before[name], mine[0], found.tf2[name]))
   if not counts or None in counts:
     return ''
   return (
