@@ -4,11 +4,13 @@ import dataclasses
 import os
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv import session as session_lib
 from tf_equiv.assertions import base
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import judge
@@ -16,14 +18,13 @@ from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import run_info, tolerances
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import first_look
 from tf_equiv.report import telling
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
+from tf_equiv.tf2 import candidate
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import model as model_lib
-from tf_equiv.tf2 import program as tf2_program
-from tf_equiv.tf2 import runner as tf2_runner
-from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
 
@@ -91,26 +92,30 @@ class CheckpointAssertions(base.AssertionBase):
     )
     start = time.time()
     checkpoint = checkpoint_lib.open_checkpoint(path)
-    plan = self._make_plan(training, seed_mode=seed_mode)
-    judged, advice = self._judge_checkpoint(
+    plan = self._session.methods.make_plan(training, seed_mode=seed_mode)
+    trial, advice = self._judge_checkpoint(
       checkpoint, plan, moving_averages, criteria
     )
     outcome = dataclasses.replace(
-      judged.outcome,
+      trial.outcome,
       conditions=(
         f'{"training" if plan.training else "inference"}, weights of '
         f'{checkpoint}'
       ),
     )
-    diagnosis = first_look.diagnose(outcome, judged.ran)
+    diagnosis = first_look.diagnose(outcome, trial.ran)
     if advice:
       diagnosis = dataclasses.replace(diagnosis, advice=(advice,))
-    info = dataclasses.replace(judged.info, seconds=time.time() - start)
+    info = dataclasses.replace(trial.info, seconds=time.time() - start)
     return self._conclude(telling.tell(outcome, diagnosis, info), msg)
 
   def _judge_checkpoint(
-    self, checkpoint, plan, moving_averages, criteria
-  ) -> tuple[base.Judged, str]:
+    self,
+    checkpoint: checkpoint_lib.Checkpoint,
+    plan: plan_lib.RunPlan,
+    moving_averages: bool,
+    criteria: criteria_lib.Criteria,
+  ) -> tuple[session_lib.Judged, str]:
     """Takes the steps one after another, up to the first that fails.
 
     Args:
@@ -122,9 +127,10 @@ class CheckpointAssertions(base.AssertionBase):
     Returns:
       (what was judged, advice that only the TF2 model can give).
     """
-    weights = _Weights(checkpoint, moving_averages, self.reset_weights)
-    program = dataclasses.replace(self._tf1_program(), reset_weights=weights)
-    tf1 = self._reference().run(program, plan).observation
+    session, methods = self._session, self._session.methods
+    weights = _Weights(checkpoint, moving_averages, methods.reset_weights)
+    run = session.reference.submit(methods.tf1_program(weights), plan)
+    tf1 = run.result()
     contents = contents_lib.sort_entries(
       checkpoint.entries, [spec.name for spec in tf1.variables]
     )
@@ -133,31 +139,22 @@ class CheckpointAssertions(base.AssertionBase):
     )
     outcome = judge.judge_fit(_NAME, checkpoint.prefix, fit)
     if not outcome.passed:
-      info = run_info.describe_run(plan, tf1, base.here('TF2'))
-      return base.Judged(outcome, info), ''
-    tf1.optimizer_variables = [
-      *tf1.optimizer_variables,
-      *(name for name in checkpoint.entries if name not in tf1.weight_of()),
-    ]
-    kept = _Keeping(self._tf2_program())
-    used = []
-    judged = self._judge_variant(
-      _NAME,
-      plan,
-      criteria,
-      tf1,
-      variants_lib.EAGER,
-      used=used,
-      tf2_program=kept.program,
+      info = run_info.describe_run(plan, tf1, session_lib.here('TF2'))
+      return session_lib.Judged(outcome, info), ''
+    session.models.clear()  # The model is going to be saved.
+    first = candidate.prepare(methods.tf2_program(), plan)
+    others = [n for n in checkpoint.entries if n not in tf1.weight_of()]
+    pairing = methods.mapping().pair(tf1, first.variables, others)
+    judged = session_lib.try_candidate(
+      session_lib.Comparison(_NAME, plan, criteria, run), first, pairing
     )
-    outcome, advice = judged.outcome, ''
-    if outcome.passed:
-      tf2 = used[0].observed
-      expected = self._match(tf1, tf2).carry(tf1.weight_of())
-      outcome = judge.judge_loaded(outcome, expected, tf2)
-    if outcome.passed:
+    outcome, advice, ran = judged.outcome, '', judged.ran
+    if outcome.passed and ran is not None:
+      values = pairing.carry(tf1.weight_of())
+      outcome = judge.judge_loaded(outcome, values, ran.tf2)
+    if outcome.passed and ran is not None:
       outcome, advice = self._judge_round_trip(
-        outcome, kept, judged.ran, criteria.tolerance
+        outcome, first.model, ran, criteria.tolerance
       )
     left = contents.describe()
     if left:
@@ -166,58 +163,39 @@ class CheckpointAssertions(base.AssertionBase):
       )
     return dataclasses.replace(judged, outcome=outcome), advice
 
-  def _judge_round_trip(self, outcome, first, ran, tolerance):
+  def _judge_round_trip(
+    self,
+    outcome: outcome_lib.Outcome,
+    model: Any,
+    ran: first_look.Run,
+    tolerance: tolerances.Tolerance,
+  ) -> tuple[outcome_lib.Outcome, str]:
     """Saves the TF2 model, and restores it into one that is built anew."""
-    obstacle = tf2_checkpoint.why_not_trackable(first.model)
+    obstacle = tf2_checkpoint.why_not_trackable(model)
     if obstacle:
       outcome = dataclasses.replace(
         outcome, kind=outcome_lib.Kind.NOT_TRACKABLE, obstacle=obstacle
       )
       return outcome, ''
-    variables = model_lib.variables_of(first.model, [])
+    variables = model_lib.variables_of(model, [])
     outcome = judge.judge_unsaved(
-      outcome, tf2_checkpoint.unreachable(first.model, variables)
+      outcome, tf2_checkpoint.unreachable(model, variables)
     )
     if not outcome.passed:
-      return outcome, tf2_checkpoint.advise_unreachable(first.model)
+      return outcome, tf2_checkpoint.advise_unreachable(model)
     # The observed pass may have updated statistics.
     for variable, value in zip(variables, ran.tf2.weights, strict=True):
       model_lib.assign(variable, value)
-    second, unmatched = _Keeping(self._tf2_program()), []
-
-    def weights_for(unused_observed):
-      unmatched.append(tf2_checkpoint.restore(prefix, second.model))
-      return [
-        model_lib.value_of(variable)
-        for variable in model_lib.variables_of(second.model, [])
-      ]
-
     with tempfile.TemporaryDirectory() as folder:
       prefix = os.path.join(folder, 'model')
-      tf2_checkpoint.write(prefix, first.model)
-      restored = tf2_runner.run(second.program, ran.plan, weights_for, ran.tf1)
+      tf2_checkpoint.write(prefix, model)
+      second = candidate.prepare(self._session.methods.tf2_program(), ran.plan)
+      unmatched = tf2_checkpoint.restore(prefix, second.model)
+      restored = second.run(reference=ran.tf1)
     outcome = judge.judge_restored(
-      outcome, ran.tf1, ran.tf2, restored, unmatched[0], tolerance
+      outcome, ran.tf1, ran.tf2, restored, unmatched, tolerance
     )
     return outcome, ''
-
-
-class _Keeping:
-  """A TF2 program that keeps the model which it builds.
-
-  Attributes:
-    program: the program.
-    model: the model, once it is built.
-  """
-
-  def __init__(self, program: tf2_program.Program):
-    self.model = None
-
-    def build():
-      self.model = program.build()
-      return self.model
-
-    self.program = dataclasses.replace(program, build=build)
 
 
 class _Weights:
@@ -227,16 +205,23 @@ class _Weights:
   is allowed, `checkpoints.fit` tells.
   """
 
-  def __init__(self, checkpoint, moving_averages, otherwise):
+  def __init__(
+    self,
+    checkpoint: checkpoint_lib.Checkpoint,
+    moving_averages: bool,
+    otherwise: Callable[..., np.ndarray],
+  ):
     self._checkpoint = checkpoint
     self._otherwise = otherwise
-    self._averages = {}
+    self._averages: Mapping[str, str] = {}
     if moving_averages:
       self._averages = contents_lib.averages_of(
         checkpoint.entries, checkpoint.prefix
       )
 
-  def __call__(self, name, shape, dtype):
+  def __call__(
+    self, name: str, shape: tuple[int, ...], dtype: Any
+  ) -> np.ndarray:
     entry = self._checkpoint.entries.get(self._averages.get(name, name))
     if (
       entry is None

@@ -73,7 +73,7 @@ class GradientAssertions(base.AssertionBase):
       allow_vacuous=allow_vacuous,
       variants=variants_lib.check_variants(variants),
     )
-    plan = self._make_plan(
+    plan = self._session.methods.make_plan(
       training, weights, seed_mode, gradients=True, inputs=inputs
     )
-    return self._compare_run('assertGradientsClose', plan, criteria, msg)
+    return self._compare('assertGradientsClose', plan, criteria, msg)

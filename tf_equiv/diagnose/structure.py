@@ -2,7 +2,7 @@
 
 That is the shape or dtype of an output, a loss that one side alone has, an
 initializer, or the shape of a variable. Each function adds to a draft, and
-takes the `locating.Locator` that captures both sides.
+takes the `Diagnoser` that captures both sides.
 """
 
 import dataclasses
@@ -13,32 +13,34 @@ from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import draft as draft_lib
 from tf_equiv.diagnose import initializers, places, search, shapes
+from tf_equiv.references import base as references
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import initializers as tf2_initializers
+from tf_equiv.tf2 import program as tf2_program
 
 
-def explain_structure(locator: Any, draft: draft_lib.Draft) -> None:
+def explain_structure(diagnoser: Any, draft: draft_lib.Draft) -> None:
   """Says which ops make an output that has another shape or dtype."""
   for each in draft.outcome.evidence_of(difference.Difference):
     if each.kind is difference.Kind.OUTPUT:
       label = (tf1_capture.OUTPUT, each.subject)
-      captures = locator.captured([label])[:2]
+      captures = diagnoser.captured([label])
       draft.divergence = search.results(captures, label)
       return
 
 
-def explain_loss(locator: Any, draft: draft_lib.Draft, name: str) -> None:
+def explain_loss(diagnoser: Any, draft: draft_lib.Draft, name: str) -> None:
   """Says which op makes a regularization loss that one side alone has.
 
   Args:
-    locator: captures both sides.
+    diagnoser: captures both sides.
     draft: gets the place.
     name: names of the TF1 variables behind the loss.
   """
   label = (tf1_capture.LOSS, name)
-  first, second, table = locator.captured([label])
-  names = table.tf1_names()
+  first, second = diagnoser.captured([label])
+  names = diagnoser.subject.pairing.tf1_names()
   found = []
   for captured in (first, second):
     targets = {
@@ -62,14 +64,14 @@ def explain_loss(locator: Any, draft: draft_lib.Draft, name: str) -> None:
     )
 
 
-def explain_weights(locator: Any, draft: draft_lib.Draft) -> None:
+def explain_weights(diagnoser: Any, draft: draft_lib.Draft) -> None:
   """Says which initializer of TF2 differs from that of TF1."""
-  case = locator.case
-  plan = dataclasses.replace(locator.plan, gradients=False, batches=())
-  first = locator.run.capture_initializers(plan)
-  second, tf2 = tf2_initializers.capture(case._tf2_program(), plan)
-  sources = case._match(locator.tf1, tf2).tf1_names()
-  values = locator.tf1.weight_of(), tf2.weight_of()
+  subject = diagnoser.subject
+  plan = dataclasses.replace(subject.plan, gradients=False, batches=())
+  first = subject.run.capture_initializers(plan)
+  second, tf2 = tf2_initializers.capture(subject.program, plan)
+  sources = subject.pairing.tf1_names()
+  values = diagnoser.tf1.weight_of(), tf2.weight_of()
   for failed in draft.outcome.failed(Key(Quantity.WEIGHTS)):
     names = sources.get(failed.name, ())
     if len(names) != 1 or names[0] not in first or failed.name not in second:
@@ -88,16 +90,17 @@ def explain_weights(locator: Any, draft: draft_lib.Draft) -> None:
       return
 
 
-def explain_shapes(locator: Any, draft: draft_lib.Draft) -> None:
+def explain_shapes(
+  program: tf2_program.Program,
+  plan: plan_lib.RunPlan,
+  run: references.Run,
+  draft: draft_lib.Draft,
+) -> None:
   """Says which op before a variable of another shape is the first of one."""
-  plan = dataclasses.replace(locator.plan, weights=plan_lib.FIXED)
-  first = locator.run.capture(plan, {})
-  second = tf2_capture.capture(
-    locator.case._tf2_program(),
-    plan,
-    lambda tf2: [None] * len(tf2.variables),
-    locator.tf1,
-  )
+  plan = dataclasses.replace(plan, weights=plan_lib.FIXED)
+  first = run.capture(plan, {})
+  forward = tf2_capture.prepare(program, plan, run.result())
+  second = tf2_capture.capture(forward, plan, {})
   for mine, _, theirs in draft.outcome.table.shapes:
     draft.divergence = shapes.locate((first, second), (mine.name, theirs.name))
     if draft.divergence is not None:
