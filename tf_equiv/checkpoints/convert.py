@@ -9,12 +9,13 @@ import numpy as np
 from tf_equiv import compat
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import slots as slots_lib
-from tf_equiv.compare import judge
+from tf_equiv.compare import judge_variables
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.core import errors
 from tf_equiv.core.text import listed
-from tf_equiv.report import text
+from tf_equiv.diagnose import first_look
+from tf_equiv.report import telling, text
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import checkpoint_files, optimizers
@@ -239,10 +240,12 @@ def _paired(source, contents, variables, rename, convert, ignored):
     others=list(source.entries),
   )
   if table.blocks_values:
-    verdict = judge.judge_variables(table, 'convert_checkpoint', False)
-    verdict.headline = (
-      f'The checkpoint {source.prefix!r} does not fit the model. '
-      f'{verdict.headline}'
+    outcome = judge_variables.judge_variables(
+      table, 'convert_checkpoint', False
     )
-    raise errors.UsageError(text.failure(verdict))
+    verdict = telling.tell(outcome, first_look.diagnose(outcome))
+    raise errors.UsageError(
+      f'The checkpoint {source.prefix!r} does not fit the model. '
+      f'{text.failure(verdict)}'
+    )
   return pairing_lib.Pairing(table, convert)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_equiv.compare import values
+from tf_equiv.compare import difference, values
 
 REAL = 'real'
 NOISE = 'noise'
@@ -121,7 +121,9 @@ class Divergence:
   tf1: Place | None
   tf2: Place | None
   comparison: values.ValueComparison | None = None
-  differences: list[str] = dataclasses.field(default_factory=list)
+  differences: list[difference.Difference] = dataclasses.field(
+    default_factory=list
+  )
   only_tf1: list[Place] = dataclasses.field(default_factory=list)
   only_tf2: list[Place] = dataclasses.field(default_factory=list)
   variables: tuple[str, ...] = ()

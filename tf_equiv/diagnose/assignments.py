@@ -3,8 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.compare import divergence
+from tf_equiv.compare import difference, divergence
 from tf_equiv.tf1.capture import capture
+
+Difference, Kind = difference.Difference, difference.Kind
 
 _ARITHMETIC = {
   'Sub': np.subtract,
@@ -20,7 +22,7 @@ def one_sided(
   label: capture.Label,
   lines: tuple[str, str],
 ) -> divergence.Divergence | None:
-  """Says that only one side assigns a variable, None if both or neither do.
+  """Returns where one side alone assigns a variable; None if that is not so.
 
   Args:
     captures: both sides.
@@ -33,20 +35,16 @@ def one_sided(
   i, name = 0 if there[0] else 1, label[1]
   places: list[divergence.Place | None] = [None, None]
   places[i] = _place(captures[i], label)
-  sides = 'TF1', 'TF2'
-  found = divergence.Divergence(
-    *places,
-    differences=[
-      f'only {sides[i]} assigns {name}, by the op above',
-    ],
-    variables=(name,),
-  )
+  differences = [
+    difference.one_sided(Kind.ASSIGNS, i, places[i].name, subject=name)
+  ]
   if lines[1 - i]:
-    found.differences.append(
-      f'{sides[1 - i]} makes the variable at {lines[1 - i]}, and leaves it '
-      'alone'
+    differences.append(
+      difference.one_sided(Kind.LEAVES_ALONE, 1 - i, lines[1 - i], subject=name)
     )
-  return found
+  return divergence.Divergence(
+    *places, differences=differences, variables=(name,)
+  )
 
 
 def places(
@@ -56,16 +54,13 @@ def places(
   """Returns the ops that assign a variable on both sides."""
   return divergence.Divergence(
     *(_place(captured, label) for captured in captures),
-    differences=[
-      'from the state in which TF1 left the step before, both assign the '
-      f'same: what {label[1]} starts from differs'
-    ],
+    differences=[Difference(Kind.START, label[1])],
     variables=(label[1],),
     group=label[0],
   )
 
 
-def _place(captured, label) -> divergence.Place:
+def _place(captured: capture.Capture, label: capture.Label) -> divergence.Place:
   op_name, op_type = captured.assigned[label]
   line = captured.line_of(op_name)
   return divergence.Place(op_name, op_type, str(line) if line.filename else '')
@@ -74,22 +69,18 @@ def _place(captured, label) -> divergence.Place:
 def describe(
   captures: tuple[capture.Capture, capture.Capture],
   label: capture.Label,
-) -> list[str]:
-  """Says how both sides assign a variable: by which ops, with which decay."""
+) -> list[Difference]:
+  """Returns by which ops both sides assign a variable, with which decay."""
   if not all(label in captured.assigned for captured in captures):
     return []
-  lines = []
+  found = []
   if all(label in captured.targets for captured in captures):
     factors = [_factor(captured.targets[label]) for captured in captures]
     if None not in factors and abs(factors[0] - factors[1]) > 1e-6:
-      lines.append(
-        'decay: TF1 %.6g, TF2 %.6g' % tuple(1 - factor for factor in factors)
-      )
-  names = [captured.assigned[label][0] for captured in captures]
-  return [
-    *lines,
-    '%s is assigned by %s in TF1, by %s in TF2' % (label[1], *names),
-  ]
+      first, second = (1 - factor for factor in factors)
+      found.append(Difference(Kind.DECAY, tf1=first, tf2=second))
+  first, second = (captured.assigned[label][0] for captured in captures)
+  return [*found, Difference(Kind.ASSIGNED_BY, label[1], first, second)]
 
 
 def _factor(tensor) -> float | None:
@@ -100,7 +91,7 @@ def _factor(tensor) -> float | None:
   """
   op = _computing(tensor)
   if op.type.startswith('FusedBatchNorm'):
-    return float(f'{op.get_attr("exponential_avg_factor"):.6g}')
+    return difference.plain(op.get_attr('exponential_avg_factor'))
   if op.type in ('Sub', 'AssignSub'):
     change = _computing(op.inputs[1])
     if change.type == 'Mul':
@@ -124,7 +115,7 @@ def _computing(tensor):
 
 def _numbers(op) -> list[float]:
   found = [_number(x) for x in op.inputs]
-  return [float(f'{x:.6g}') for x in found if x is not None]
+  return [difference.plain(x) for x in found if x is not None]
 
 
 def _number(tensor) -> float | None:

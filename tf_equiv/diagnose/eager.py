@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tf_equiv import compat
+from tf_equiv.compare import difference
 from tf_equiv.core import random_value
 from tf_equiv.diagnose import alignment, graph, replay, sketches
 from tf_equiv.diagnose import search as search_lib
@@ -239,7 +240,7 @@ def _plain(record) -> dict[str, Any]:
     if isinstance(value, bytes):
       value = value.decode('utf-8', 'replace')
     elif kinds[key] == 'float':
-      value = float(f'{value:.8g}')
+      value = difference.plain(float(value))
     elif kinds[key] == 'bool':
       value = bool(value)
     elif isinstance(value, (list, tuple)):

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.compare import difference
 from tf_equiv.core import random_value
 from tf_equiv.diagnose.control_flow import v1_frames
 from tf_equiv.tf1.capture import capture
@@ -333,7 +334,7 @@ def _count(node_defs, body) -> None:
     if tf.as_dtype(tensor.dtype).is_floating:
       array = tf.make_ndarray(tensor)
       if array.size == 1:
-        body.numbers[f'{float(array.reshape(-1)[0]):.7g}'] += 1
+        body.numbers[difference.plain(array.reshape(-1)[0])] += 1
 
 
 def attributes_of(node_def) -> dict[str, Any]:
@@ -349,7 +350,7 @@ def attributes_of(node_def) -> dict[str, Any]:
       items = attr.list.i or attr.list.f
       found[key] = list(items) or [s.decode() for s in attr.list.s]
     elif kind == 'f':
-      found[key] = float(f'{attr.f:.8g}')
+      found[key] = difference.plain(attr.f)
     elif kind == 'shape':
       found[key] = str(tf.TensorShape(attr.shape))
     else:

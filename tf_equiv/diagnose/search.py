@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.compare import divergence, tolerances, values
+from tf_equiv.compare import difference, divergence, tolerances, values
 from tf_equiv.core import random_value
 from tf_equiv.diagnose import alignment as alignment_lib
-from tf_equiv.diagnose import constant_rounding, op_diff, replay
+from tf_equiv.diagnose import cells, constant_rounding, op_diff, replay
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import places as places_lib
 from tf_equiv.diagnose import rounding as noise
 from tf_equiv.diagnose import sketches as sketches_lib
 from tf_equiv.diagnose.control_flow import descent
-from tf_equiv.diagnose.rules import mistakes, recurrent
+from tf_equiv.diagnose.rules import table
 from tf_equiv.tf1.capture import capture
 
 # Distances (see `sketches.distance`) up to which values agree in float64.
@@ -221,8 +221,8 @@ def explain(found, sides, failing, tf1_name_of) -> None:
   places = frontier_lib.find(*found.graphs, found.alignment, failing)
   place = _explain(places, sides, found.alignment, failing)
   place.layers = _layers(found.alignment, sides, {})
-  place.differences += recurrent.describe(place, captures, tf1_name_of)
-  place.mistake = mistakes.recognize(place)
+  place.differences += cells.describe(place, captures, tf1_name_of)
+  place.mistake = table.recognize(place)
   found.divergence = place
   found.frontier = places[0] if places else None
 
@@ -309,19 +309,21 @@ def _explain(places, sides, alignment, failing):
   return first
 
 
-def _stopped(sides, alignment) -> list[str]:
-  """Says which gradients are stopped on one side only."""
-  lines = []
+def _stopped(sides, alignment) -> list[difference.Difference]:
+  """Returns which gradients one side alone stops."""
+  found = []
   for i, side in enumerate(sides):
     paired = alignment.pairs if i == 0 else alignment.inverse
     for read, name in side.graph.stopped.items():
       others = sides[1 - i].graph.stopped
       if not others or (read in paired and paired[read] not in others):
-        lines.append(
-          f'only {side.captured.side} stops the gradient of {read}: {name} at '
-          f'{side.captured.line_of(name)}'
+        line = str(side.captured.line_of(name))
+        found.append(
+          difference.one_sided(
+            difference.Kind.STOPS_GRADIENT, i, name, subject=read, detail=line
+          )
         )
-  return lines
+  return found
 
 
 def results(captures, label) -> divergence.Divergence:

@@ -8,7 +8,7 @@ side by side, from the ops that read the variable.
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.compare import divergence
+from tf_equiv.compare import difference, divergence
 from tf_equiv.diagnose import places
 from tf_equiv.tf1.capture import capture
 
@@ -36,15 +36,17 @@ def locate(
   a, b = _walk(*readers)
   if a is readers[0]:
     return None
-  lines = [f'shape: TF1 {_shape(a)}, TF2 {_shape(b)}']
-  lines += _constants(a, b)
+  differences = [
+    difference.Difference(difference.Kind.SHAPE, '', _shape(a), _shape(b)),
+    *_constants(a, b),
+  ]
   return divergence.Divergence(
     *(
       places.place_of(captured, op.name, op.type)
       for captured, op in zip(captures, (a, b), strict=True)
     ),
     None,
-    lines,
+    differences,
   )
 
 
@@ -92,22 +94,24 @@ def _is_same(first, second) -> bool:
   )
 
 
-def _shape(op) -> str:
+def _shape(op: tf.Operation) -> tuple | None:
   shape = op.outputs[0].shape
-  return str(shape.as_list()) if shape.rank is not None else 'unknown'
+  return None if shape.rank is None else tuple(shape.as_list())
 
 
-def _constants(a, b) -> list[str]:
-  lines = []
+def _constants(a: tf.Operation, b: tf.Operation) -> list[difference.Difference]:
+  found = []
   if a.type != b.type or len(a.inputs) != len(b.inputs):
-    return lines
+    return found
   for i, pair in enumerate(zip(a.inputs, b.inputs, strict=True)):
     values = [tf.get_static_value(x) for x in pair]
     if None in [x if x is None else 0 for x in values]:
       continue
     if not np.array_equal(*values):
-      lines.append(
-        'constant (operand %d): TF1 %s, TF2 %s'
-        % (i, *(np.asarray(x).tolist() for x in values))
+      first, second = map(difference.plain, values)
+      found.append(
+        difference.Difference(
+          difference.Kind.CONSTANT, '', first, second, operand=i
+        )
       )
-  return lines
+  return found

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.compare import divergence
+from tf_equiv.compare import difference, divergence
+from tf_equiv.diagnose import cells, replay
 from tf_equiv.diagnose import graph as graph_lib
-from tf_equiv.diagnose import replay
 from tf_equiv.diagnose.control_flow import (
   branches,
   functions,
@@ -23,7 +23,7 @@ from tf_equiv.diagnose.control_flow import (
   unrolling,
   v1_frames,
 )
-from tf_equiv.diagnose.rules import mistakes, recurrent
+from tf_equiv.diagnose.rules import table
 from tf_equiv.tf1.capture import capture
 
 _log = logging.getLogger('tf_equiv')
@@ -93,7 +93,7 @@ def look(found: Any, captures: Captures, search: Callable) -> Any:
   _let_lone_ops_speak(found)
   _clean(found.divergence)
   if texts:
-    found.divergence.differences.insert(0, ', '.join(reversed(texts)))
+    found.divergence.differences.insert(0, _within(', '.join(texts[::-1])))
   _keep_evidence(found.divergence, outer.divergence)
   return dataclasses.replace(
     outer, divergence=found.divergence, frontier=found.frontier
@@ -122,10 +122,16 @@ def _name_step(found, captures) -> None:
     apart = gaps > alignment.tolerance * max(np.abs(mine).max(), 1e-300)
     found.divergence.differences.insert(
       0,
-      'the outputs of the loop first differ at step '
-      f'{int(np.argmax(apart)) + 1} of {len(mine)}',
+      _within(
+        'the outputs of the loop first differ at step '
+        f'{int(np.argmax(apart)) + 1} of {len(mine)}'
+      ),
     )
     return
+
+
+def _within(text: str) -> difference.Difference:
+  return difference.Difference(difference.Kind.WITHIN, detail=text)
 
 
 def _region(found, captures, side: int) -> list[graph_lib.Node]:
@@ -280,7 +286,7 @@ def _into_both(found, captures, loops, search) -> _Step | None:
       break
   if None not in counts and counts[0] != counts[1]:
     found.divergence.differences.insert(
-      0, 'iterations of the loop: TF1 %d, TF2 %d' % tuple(counts)
+      0, difference.Difference(difference.Kind.ITERATIONS, '', *counts)
     )
   return None
 
@@ -361,8 +367,8 @@ def _clean(found: divergence.Divergence) -> None:
     each.tf1, each.tf2 = _renamed(each.tf1), _renamed(each.tf2)
     each.only_tf1 = [_renamed(place) for place in each.only_tf1]
     each.only_tf2 = [_renamed(place) for place in each.only_tf2]
-    lines = [inlining.original_name(line) for line in each.differences]
-    each.differences = list(dict.fromkeys(lines))
+    renamed = [d.renamed(inlining.original_name) for d in each.differences]
+    each.differences = list(dict.fromkeys(renamed))
     if each.comparison is not None:
       each.comparison = dataclasses.replace(
         each.comparison, name=inlining.original_name(each.comparison.name)
@@ -389,12 +395,12 @@ def _with_turn(name: str) -> str:
 def _keep_evidence(found, outer) -> None:
   """Keeps what is known of the loop as a whole, and looks for the mistake."""
   kept = [
-    line
-    for line in outer.differences
-    if recurrent.is_evidence(line) and line not in found.differences
+    each
+    for each in outer.differences
+    if each.kind in cells.EVIDENCE and each not in found.differences
   ]
   found.differences[1:1] = kept  # After what was looked into.
   whole = dataclasses.replace(
     found, variables=tuple(sorted({*found.variables, *outer.variables}))
   )
-  found.mistake = mistakes.recognize(whole)
+  found.mistake = table.recognize(whole)
