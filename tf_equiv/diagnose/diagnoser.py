@@ -111,7 +111,7 @@ class Locator:
 
   def find(
     self, labels=(), step=None, groups=(), floor: bool = True
-  ) -> search.Found:
+  ) -> search.Result:
     """Captures both sides and finds where they part.
 
     Args:
@@ -152,7 +152,7 @@ class Locator:
         if found is not None:
           found.group = label[0]
           found.mistake = rules.recognize(found)
-          return search.Found(found, float('inf'), True, ({}, {}))
+          return search.Result(found, float('inf'), ({}, {}))
     both = [label for label in first.targets if label in second.targets]
     wanted = [
       label
@@ -173,7 +173,7 @@ class Locator:
     is_assigned = bool(labels) and labels[0][0] in labels_lib.ASSIGNED
     if is_assigned and labels[0] in second.assigned:
       if found.divergence is None:
-        found.assigned = assignments.places((first, second), labels[0])
+        found.assigned = assignments.of_both((first, second), labels[0])
       else:
         found.divergence.differences[:0] = assignments.describe(
           (first, second), labels[0]
@@ -181,7 +181,7 @@ class Locator:
         found.divergence.mistake = rules.recognize(found.divergence)
     return found
 
-  def _find_recorded(self, labels, groups, step, reason) -> search.Found:
+  def _find_recorded(self, labels, groups, step, reason) -> search.Result:
     """Finds where a TF2 side that cannot be traced parts from TF1.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any
 from tf_equiv.compare import difference, divergence, initializers
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import places, search, shapes
+from tf_equiv.diagnose import description, shapes
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import initializers as tf2_initializers
@@ -25,7 +25,7 @@ def explain_structure(locator: Any, verdict: verdict_lib.Verdict) -> None:
     if each.kind is difference.Kind.OUTPUT:
       label = (tf1_capture.OUTPUT, each.subject)
       captures = locator.captured([label])[:2]
-      verdict.divergence = search.results(captures, label)
+      verdict.divergence = description.of_results(captures, label)
       return
 
 
@@ -48,7 +48,7 @@ def explain_loss(locator: Any, verdict: verdict_lib.Verdict, name: str) -> None:
       if group == tf1_capture.LOSS
     }
     op = targets[name].op if name in targets else None
-    found.append(op and places.place_of(captured, op.name, op.type))
+    found.append(op and description.place_of(captured, op.name, op.type))
   if any(found):
     i = 0 if found[0] else 1
     verdict.kind = divergence.REAL
