@@ -233,9 +233,9 @@ class _Reader:
     return Graph(nodes, results, list(draws), draws, stopped)
 
   def _ancestors(self, roots: Iterable[tf.Operation]) -> list[tf.Operation]:
-    def before(op):
+    def before(op: tf.Operation) -> list[tf.Operation]:
       if op.outputs and op.outputs[0].name in self._captured.inputs:
-        return ()
+        return []
       return [tensor.op for tensor in op.inputs]
 
     found = walks.ancestors(roots, before, lambda op: op.name)

@@ -100,7 +100,7 @@ def _needed(
 ) -> list[tf.Operation]:
   """Returns the ops that have to run, in the order of the graph."""
 
-  def before(op):
+  def before(op: tf.Operation) -> list[tf.Operation]:
     read = [t.op for t in op.inputs if t.name not in given]
     return [*read, *op.control_inputs]
 

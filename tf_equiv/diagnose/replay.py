@@ -267,7 +267,7 @@ def _pruned(graph_def: v1.GraphDef, roots: Sequence[str]) -> v1.GraphDef:
   """Returns the subgraph that some ops depend on."""
   nodes = {node.name: node for node in graph_def.node}
 
-  def before(name):
+  def before(name: str) -> list[str]:
     return [ref.lstrip('^').split(':')[0] for ref in nodes[name].input]
 
   kept_names = set(walks.ancestors(roots, before))

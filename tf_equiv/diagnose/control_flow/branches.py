@@ -114,7 +114,7 @@ def _is_dead(ref: str, dead: set[str]) -> bool:
 def _topological(graph_def: v1.GraphDef) -> list[v1.NodeDef]:
   nodes = {node.name: node for node in graph_def.node}
 
-  def before(name):
+  def before(name: str) -> list[str]:
     read = [functions.name_of(ref) for ref in nodes[name].input]
     return [other for other in read if nodes[other].op != 'NextIteration']
 

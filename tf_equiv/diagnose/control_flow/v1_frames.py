@@ -44,7 +44,7 @@ def _frames(
   """
   found: dict[str, tuple[str, ...]] = {}
 
-  def before(name):
+  def before(name: str) -> list[str]:
     node = nodes[name]
     # A Merge is in the frame of its Enter, so that there is no cycle.
     refs = node.input[:1] if node.op.endswith('Merge') else node.input
@@ -182,7 +182,7 @@ def nested(ops: Sequence[tf.Operation]) -> set[str]:
     return set()
   stacks: dict[str, tuple[str, ...]] = {}
 
-  def before(op):
+  def before(op: tf.Operation) -> list[tf.Operation]:
     read = [tensor.op for tensor in op.inputs] + list(op.control_inputs)
     return [other for other in read if not other.type.endswith('NextIteration')]
 
