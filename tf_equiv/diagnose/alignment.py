@@ -83,7 +83,7 @@ class Alignment:
   def distance(self, first: str) -> float | None:
     """Returns how far a TF1 node is from its counterpart, None if unknown.
 
-    It is not known where numbers agree, but not all that a node gives are.
+    It is not known where numbers agree, but not all outputs are numbers.
     """
     distance = self._distance_of_numbers(first)
     if distance is not None and distance <= self.tolerance:
@@ -100,7 +100,7 @@ class Alignment:
     return {self.pairs[name] for name in names} if side else names
 
   def has_equals(self, side: int, names: list[str]) -> bool:
-    """Returns whether all arrays that nodes give are there on the other side.
+    """Returns whether the other side has all outputs of some nodes.
 
     Args:
       side: 0 for nodes of TF1, 1 for those of TF2.

@@ -105,7 +105,7 @@ def _factor(tensor: tf.Tensor) -> float | None:
 
 
 def _computing(tensor: tf.Tensor) -> tf.Operation:
-  """Returns the op that computes a tensor, behind all that hand it on."""
+  """Returns the op that computes a tensor, not one that passes it through."""
   op = tensor.op
   while op.type in ('Identity', 'Cast', 'Squeeze') and op.inputs:
     op = op.inputs[0].op

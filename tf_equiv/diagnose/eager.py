@@ -181,7 +181,7 @@ class _Reader:
         self._operands[record.outputs[0]] = graph.Operand(
           graph.RANDOM, tensor, 0, tensor
         )
-      elif record.op_type in graph.HANDING_ON and operands:
+      elif record.op_type in graph.PASS_THROUGH and operands:
         for i, identity in enumerate(record.outputs):
           self._operands[identity] = operands[i % len(operands)]
       elif record.op_type not in graph.OF_SHAPES and any(
@@ -226,7 +226,7 @@ class _Reader:
     """Returns where a tensor comes from, by its value if that is not known.
 
     Kernels read variables without an op that could be seen, and Python code
-    hands on values that way, too.
+    passes values that way, too.
     """
     if identity not in self._operands:
       self._operands[identity] = self._by_value(identity)

@@ -3,7 +3,7 @@
 The formulas are those of S. Ioffe and C. Szegedy, "Batch Normalization:
 Accelerating Deep Network Training by Reducing Internal Covariate Shift"
 (https://arxiv.org/abs/1502.03167), section 3; the batch variance that the op
-hands on is that times n/(n-1), with n values per channel
+outputs is that times n/(n-1), with n values per channel
 (https://www.tensorflow.org/api_docs/python/tf/raw_ops/FusedBatchNormV3).
 """
 

@@ -1,7 +1,7 @@
 """A captured graph as plain data: the ops that compute, and their operands.
 
-Ops that only hand values on are left out; what an op reads is either another
-node, an input, a variable, a random draw or a constant.
+Ops that only pass values through are left out; what an op reads is either
+another node, an input, a variable, a random draw or a constant.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ NODE, INPUT, VARIABLE, RANDOM, CONSTANT = (
   'constant',
 )
 
-HANDING_ON = (
+PASS_THROUGH = (
   'Identity',
   'StopGradient',
   'PreventGradient',
@@ -81,7 +81,8 @@ class Body:
   """What is inside of a loop or branch.
 
   Attributes:
-    types: how many ops there are of each type, without those that hand on.
+    types: how many ops there are of each type, without those that only pass
+      values through.
     numbers: how often each floating-point constant is there.
   """
 
@@ -260,13 +261,13 @@ class _Reader:
     return (
       self._depends[op.name]
       and not self._is_source(op)
-      and op.type not in HANDING_ON
+      and op.type not in PASS_THROUGH
       and bool(op.outputs)
     )
 
   def _operand(self, tensor: tf.Tensor) -> Operand:
     first, op = tensor, tensor.op
-    while op.type in HANDING_ON and not self._is_source(op) and op.inputs:
+    while op.type in PASS_THROUGH and not self._is_source(op) and op.inputs:
       index = tensor.value_index if op.type == 'IdentityN' else 0
       tensor = op.inputs[index]
       op = tensor.op
@@ -347,7 +348,7 @@ def _is_list(tensor: tf.Tensor) -> bool:
 def _count(node_defs: Iterable[tf.compat.v1.NodeDef], body: Body) -> None:
   for node in node_defs:
     if node.op != 'Const':
-      if node.op == 'StopGradient' or node.op not in (*HANDING_ON, 'NoOp'):
+      if node.op == 'StopGradient' or node.op not in (*PASS_THROUGH, 'NoOp'):
         body.types[_VERSION.sub('', node.op)] += 1
       continue
     tensor = node.attr['value'].tensor

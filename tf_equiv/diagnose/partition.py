@@ -13,7 +13,7 @@ import tensorflow as tf
 from tf_equiv.diagnose import walks
 
 VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
-# What they give is not handed on, because it is there at no cost.
+# Their values are not kept for later parts, because they cost nothing.
 _SOURCES = ('Const', 'Placeholder', *VARIABLES)
 _READS = ('ReadVariableOp', 'Identity', 'Cast')
 
@@ -48,9 +48,9 @@ def divide(
     wanted: names of the tensors.
     given: names of the tensors that are fed.
     is_nested: returns whether an op, given by name, is inside a loop or branch
-      of TF1, out of which nothing can be handed on.
+      of TF1, out of which nothing can be kept.
     most: bytes of wanted tensors and of variables after which a part ends.
-    most_kept: bytes that may be handed on from one part to the next; what is
+    most_kept: bytes that may be kept from one part to the next; what is
       more is computed again.
 
   Returns:

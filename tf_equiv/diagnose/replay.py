@@ -1,4 +1,4 @@
-"""Runs a captured graph again, and returns whatever tensors are asked for."""
+"""Runs a captured graph again, and returns the tensors that are asked for."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType

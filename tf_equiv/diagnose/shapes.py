@@ -12,8 +12,8 @@ from tf_equiv.compare import difference, divergence
 from tf_equiv.diagnose import description
 from tf_equiv.tf1.capture import capture
 
-_HANDING_ON = ('Identity', 'ReadVariableOp', 'Cast', 'EnsureShape')
-_NO_READERS = (*_HANDING_ON, 'VarIsInitializedOp', 'Assign', 'VariableShape')
+_PASS_THROUGH = ('Identity', 'ReadVariableOp', 'Cast', 'EnsureShape')
+_NO_READERS = (*_PASS_THROUGH, 'VarIsInitializedOp', 'Assign', 'VariableShape')
 _MAX_OPS = 10000
 
 
@@ -63,7 +63,7 @@ def _reader(captured: capture.Capture, name: str) -> tf.Operation | None:
 
 def _source(tensor: tf.Tensor) -> tf.Operation:
   op = tensor.op
-  while op.type in _HANDING_ON and op.inputs:
+  while op.type in _PASS_THROUGH and op.inputs:
     op = op.inputs[0].op
   return op
 

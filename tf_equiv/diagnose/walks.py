@@ -23,7 +23,7 @@ def ancestors(
   Args:
     start: the first items; they are yielded, too.
     before: returns what an item is computed from.
-    key: returns what tells items apart.
+    key: returns what identifies an item.
     stop: keys of items that are neither yielded nor passed.
   """
   pending, seen = list(start), set()
@@ -44,7 +44,7 @@ def in_order(
   Args:
     start: the last items.
     before: returns what an item is computed from; there are no cycles.
-    key: returns what tells items apart.
+    key: returns what identifies an item.
   """
   done = set()
   for first in start:

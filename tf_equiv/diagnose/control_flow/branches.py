@@ -70,7 +70,7 @@ def pruned(
     values: the predicate of each Switch, by its name.
 
   Returns:
-    The graph, in which those Switch and Merge ops hand on what is taken.
+    The graph, in which those Switch and Merge ops pass through what is taken.
   """
   writer = inlining.Writer(captured)
   dead: set[str] = set()

@@ -26,7 +26,7 @@ from tf_equiv.tf1.capture import capture
 _log = logging.getLogger('tf_equiv')
 # So deep are control structures looked into.
 _MAX_DEPTH = 8
-# Ops that put the outputs of the iterations of a loop together.
+# Ops that stack the outputs of the iterations of a loop.
 _STACKS = ('TensorListStack', 'TensorArrayGatherV3')
 
 

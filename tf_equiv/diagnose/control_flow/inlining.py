@@ -17,7 +17,7 @@ from tf_equiv.tf1.capture import capture as capture_lib
 
 v1 = tf.compat.v1
 
-# Are put before the names of what is inlined.
+# Prefixes of the names of inlined ops.
 ITERATION = 'tf_equiv_iteration_%d/'
 CONDITION = 'tf_equiv_condition_%d/'
 TAKEN = 'tf_equiv_taken/'
@@ -113,13 +113,13 @@ class Writer:
 
     Args:
       function: what to add.
-      prefix: is put before all names.
-      scope: is put before the names of the nodes, except those of a v1 loop.
+      prefix: prefix of all names.
+      scope: further prefix of the names of nodes that are not of a v1 loop.
       actual: reference to the value of each argument.
       controls: control inputs of what has no other input.
 
     Returns:
-      A function that returns what a reference in the function has become.
+      A function that translates references in the inlined function.
     """
     now = dict(zip(function.arguments, actual, strict=True))
     inner = {
@@ -160,7 +160,7 @@ class Writer:
     return added
 
   def identity(self, name: str, ref: str, data_type: int) -> str:
-    """Adds an op that hands on; returns a reference to it."""
+    """Adds an Identity; returns a reference to it."""
     node = v1.NodeDef(op='Identity', input=[ref])
     node.attr['T'].type = data_type
     self._add(node, name)
@@ -169,7 +169,7 @@ class Writer:
   def replace(
     self, name: str, refs: Sequence[str], types: Sequence[int]
   ) -> None:
-    """Replaces a node by one that hands on values."""
+    """Replaces a node by one that passes values through."""
     node = self._nodes[name]
     controls = [ref for ref in node.input if ref.startswith('^')]
     new = v1.NodeDef(name=name, op='IdentityN' if refs else 'NoOp')

@@ -104,7 +104,7 @@ def _into_both(
 
 
 def _is_in_iteration(result: Result, iteration: int, loops: Loops) -> bool:
-  """Returns whether a divergence is in an iteration, and not behind it."""
+  """Returns whether a divergence is in an iteration, and not after it."""
   front = result.frontier
   nodes = [front.tf1, front.tf2]
   if not _is_gradient(loops[0]):  # Their ops are written in many ways.

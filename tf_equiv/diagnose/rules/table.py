@@ -52,6 +52,7 @@ RULES: tuple[Rule, ...] = (
     divergence.Divergence,
     statistics.momentum,
     statistics.decay,
+    statistics.average_not_applied,
     statistics.not_updated_in_tf2,
     statistics.not_updated_in_tf1,
     statistics.epsilon,
