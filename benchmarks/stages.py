@@ -38,7 +38,7 @@ STAGES = (
   (program, 'call_model', 'TF2: further calls'),
   (forward.Forward, 'prepare', 'TF2: set weights'),
   (forward.Forward, 'observe', 'TF2: read results'),
-  (judge, 'judge_run', 'compare'),
+  (judge, 'judge_forward', 'compare'),
 )
 
 

@@ -5,7 +5,14 @@ import dataclasses
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tf_equiv.compare import judge, tolerances, values, variables
+from tf_equiv.compare import (
+  criteria,
+  judge,
+  pairing,
+  tolerances,
+  values,
+  variables,
+)
 from tf_equiv.core import nest
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import (
@@ -55,15 +62,14 @@ def _observe(side, outputs=None, **kwargs):
 
 
 def _judge(tf1, tf2, plan=_FULL, table=None, convert=None, **kwargs):
-  return judge.judge_run(
+  table = table or variables.match_variables(tf1.variables, tf2.variables)
+  return judge.judge_forward(
     'assertSomething',
     plan,
     tf1,
     tf2,
-    table or variables.match_variables(tf1.variables, tf2.variables),
-    convert or (lambda tf1_name, value, tf2_name: value),
-    tolerances.Tolerance(),
-    **kwargs,
+    pairing.Pairing(table, convert or pairing.unchanged),
+    criteria.Criteria(**kwargs),
   )
 
 

@@ -21,6 +21,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest
 
+from tf_equiv import session
+
 v1 = tf.compat.v1
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -447,7 +449,7 @@ class LifeTest(FaultTest):
     case = case_of(interpreter('Good'))
     case.assertVariablesMatch()
     self._worker()
-    type(case)._opened_references = []
+    session.shared_of(type(case)).references = []
     type(case).tf1_reference = None
     del case
     import gc

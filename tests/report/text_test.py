@@ -229,7 +229,7 @@ class TableTest(absltest.TestCase):
     message = _table_message(
       [_spec('v', (4, 5))],
       [_spec('v', (6,))],
-      converted_shape=lambda first, second: (20,),
+      convert=lambda tf1_name, value, tf2_name: value.reshape(-1),
     )
     self.assertIn('v: TF1 [20], TF2 [6]', message)
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tf_equiv.compare import judge, tolerances, variables
+from tf_equiv.compare import criteria, judge, pairing, tolerances, variables
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import runner, serialization
@@ -79,8 +79,13 @@ class StorageTest(parameterized.TestCase):
     self.assertEqual(dict(loaded.outputs)["['half']"].dtype, ml_dtypes.bfloat16)
     table = variables.match_variables(original.variables, loaded.variables)
     exact = tolerances.Tolerance(rtol=0, atol=0)
-    verdict = judge.judge_run(
-      'a', plan, original, loaded, table, lambda n, v, m: v, exact
+    verdict = judge.judge_forward(
+      'a',
+      plan,
+      original,
+      loaded,
+      pairing.Pairing(table),
+      criteria.Criteria(exact),
     )
     self.assertTrue(verdict.passed, verdict.headline)
     self.assertEqual(verdict.compared['outputs'], 3)

@@ -1,28 +1,31 @@
 """Steps 3b and 4b of the guide: the weights of a trained TF1 checkpoint."""
 
-import dataclasses
 import os
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv import session as session_lib
 from tf_equiv.assertions import base
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import judge
+from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import run_info, tolerances
-from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import observation
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
+from tf_equiv.tf2 import candidate
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import model as model_lib
-from tf_equiv.tf2 import program as tf2_program
-from tf_equiv.tf2 import runner as tf2_runner
-from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
+
+_NAME = 'assertCheckpointEquivalent'
 
 
 class CheckpointAssertions(base.AssertionBase):
@@ -79,14 +82,18 @@ class CheckpointAssertions(base.AssertionBase):
       ModelCodeError: if the model's code cannot run on one of the sides.
     """
     __tracebackhide__ = True
-    tolerance = tolerances.Tolerance(rtol, atol, equal_nan)
+    criteria = criteria_lib.Criteria(
+      tolerances.Tolerance(rtol, atol, equal_nan),
+      allow_empty=allow_empty,
+      allow_vacuous=True,
+    )
     start = time.time()
     checkpoint = checkpoint_lib.open_checkpoint(path)
-    plan = self._make_plan(training, seed_mode=seed_mode)
+    plan = self._session.methods.make_plan(training, seed_mode=seed_mode)
     verdict = self._judge_checkpoint(
-      checkpoint, plan, moving_averages, tolerance, allow_empty
+      checkpoint, plan, moving_averages, criteria
     )
-    verdict.assertion = 'assertCheckpointEquivalent'
+    verdict.assertion = _NAME
     verdict.conditions = (
       f'{"training" if plan.training else "inference"}, weights of {checkpoint}'
     )
@@ -94,64 +101,54 @@ class CheckpointAssertions(base.AssertionBase):
     return self._conclude(verdict, msg)
 
   def _judge_checkpoint(
-    self, checkpoint, plan, moving_averages, tolerance, allow_empty
+    self,
+    checkpoint: checkpoint_lib.Checkpoint,
+    plan: plan_lib.RunPlan,
+    moving_averages: bool,
+    criteria: criteria_lib.Criteria,
   ) -> verdict_lib.Verdict:
     """Takes the steps one after another, up to the first that fails."""
-    assertion = 'assertCheckpointEquivalent'
-    weights = _Weights(checkpoint, moving_averages, self.reset_weights)
-    program = dataclasses.replace(self._tf1_program(), reset_weights=weights)
-    tf1 = self._reference().run(program, plan).observation
+    session, methods = self._session, self._session.methods
+    weights = _Weights(checkpoint, moving_averages, methods.reset_weights)
+    run = session.reference.submit(methods.tf1_program(weights), plan)
+    tf1 = run.result()
     contents = contents_lib.sort_entries(
       checkpoint.entries, [spec.name for spec in tf1.variables]
     )
     fit = contents_lib.fit(
       tf1.variables, contents, checkpoint.entries, self.ignored_variables
     )
-    verdict = judge.judge_fit(assertion, checkpoint.prefix, fit)
+    verdict = judge.judge_fit(_NAME, checkpoint.prefix, fit)
     if not verdict.passed:
-      run_info.note_run(verdict, plan, tf1, base.here('TF2'))
+      run_info.note_run(verdict, plan, tf1, session_lib.here('TF2'))
       return verdict
-    tf1.optimizer_variables = [
-      *tf1.optimizer_variables,
-      *(name for name in checkpoint.entries if name not in tf1.weight_of()),
-    ]
-    observed = {}
-
-    def judged(tf1, tf2, table, tolerance):
-      observed.update(tf2=tf2, table=table)
-      judge_forward = self._judged(
-        assertion, plan, allow_empty, allow_vacuous=True
-      )
-      return judge_forward(tf1, tf2, table, tolerance)
-
-    kept = _Keeping(self._tf2_program())
-    verdict = self._judge_variant(
-      assertion,
-      plan,
-      judged,
-      tolerance,
-      allow_empty,
-      tf1,
-      variants_lib.EAGER,
-      tf2_program=kept.program,
+    session.models.clear()  # The model is going to be saved.
+    first = candidate.prepare(methods.tf2_program(), plan)
+    others = [n for n in checkpoint.entries if n not in tf1.weight_of()]
+    pairing = methods.mapping().pair(tf1, first.variables, others)
+    trial = session_lib.try_candidate(
+      session_lib.Comparison(_NAME, plan, criteria, run), first, pairing
     )
-    if verdict.passed:
-      expected = variables_lib.carried(
-        observed['table'], self._converted, tf1.weight_of()
-      )
-      judge.judge_loaded(verdict, expected, observed['tf2'])
-    if verdict.passed:
-      self._judge_round_trip(
-        verdict, kept, plan, tf1, observed['tf2'], tolerance
-      )
+    verdict, tf2 = trial.verdict, trial.tf2
+    if verdict.passed and tf2 is not None:
+      judge.judge_loaded(verdict, pairing.carry(tf1.weight_of()), tf2)
+    if verdict.passed and tf2 is not None:
+      self._judge_round_trip(trial, plan, tf1, criteria.tolerance)
     left = contents.describe()
     if left:
       verdict.notes.append('also in the checkpoint: ' + left)
     return verdict
 
-  def _judge_round_trip(self, verdict, first, plan, tf1, tf2, tolerance):
+  def _judge_round_trip(
+    self,
+    trial: session_lib.Trial,
+    plan: plan_lib.RunPlan,
+    tf1: observation.Observation,
+    tolerance: tolerances.Tolerance,
+  ) -> None:
     """Saves the TF2 model, and restores it into one that is built anew."""
-    verdict.headline = tf2_checkpoint.why_not_trackable(first.model)
+    verdict, tf2, model = trial.verdict, trial.tf2, trial.candidate.model
+    verdict.headline = tf2_checkpoint.why_not_trackable(model)
     if verdict.headline:
       verdict.headline = 'The TF2 model cannot be saved: ' + verdict.headline
       verdict.advice = [
@@ -159,49 +156,24 @@ class CheckpointAssertions(base.AssertionBase):
         'attributes of it.'
       ]
       return
-    variables = model_lib.variables_of(first.model, [])
+    variables = model_lib.variables_of(model, [])
     judge.judge_unsaved(
       verdict,
-      tf2_checkpoint.unreachable(first.model, variables),
-      tf2_checkpoint.advise_unreachable(first.model),
+      tf2_checkpoint.unreachable(model, variables),
+      tf2_checkpoint.advise_unreachable(model),
     )
     if not verdict.passed:
       return
     # The observed pass may have updated statistics.
     for variable, value in zip(variables, tf2.weights, strict=True):
       model_lib.assign(variable, value)
-    second, unmatched = _Keeping(self._tf2_program()), []
-
-    def weights_for(unused_observed):
-      unmatched.append(tf2_checkpoint.restore(prefix, second.model))
-      return [
-        model_lib.value_of(variable)
-        for variable in model_lib.variables_of(second.model, [])
-      ]
-
     with tempfile.TemporaryDirectory() as folder:
       prefix = os.path.join(folder, 'model')
-      tf2_checkpoint.write(prefix, first.model)
-      restored = tf2_runner.run(second.program, plan, weights_for, tf1)
-    judge.judge_restored(verdict, tf1, tf2, restored, unmatched[0], tolerance)
-
-
-class _Keeping:
-  """A TF2 program that keeps the model which it builds.
-
-  Attributes:
-    program: the program.
-    model: the model, once it is built.
-  """
-
-  def __init__(self, program: tf2_program.Program):
-    self.model = None
-
-    def build():
-      self.model = program.build()
-      return self.model
-
-    self.program = dataclasses.replace(program, build=build)
+      tf2_checkpoint.write(prefix, model)
+      second = candidate.prepare(self._session.methods.tf2_program(), plan)
+      unmatched = tf2_checkpoint.restore(prefix, second.model)
+      restored = second.run(reference=tf1)
+    judge.judge_restored(verdict, tf1, tf2, restored, unmatched, tolerance)
 
 
 class _Weights:
@@ -211,16 +183,23 @@ class _Weights:
   is allowed, `checkpoints.fit` tells.
   """
 
-  def __init__(self, checkpoint, moving_averages, otherwise):
+  def __init__(
+    self,
+    checkpoint: checkpoint_lib.Checkpoint,
+    moving_averages: bool,
+    otherwise: Callable[..., np.ndarray],
+  ):
     self._checkpoint = checkpoint
     self._otherwise = otherwise
-    self._averages = {}
+    self._averages: Mapping[str, str] = {}
     if moving_averages:
       self._averages = contents_lib.averages_of(
         checkpoint.entries, checkpoint.prefix
       )
 
-  def __call__(self, name, shape, dtype):
+  def __call__(
+    self, name: str, shape: tuple[int, ...], dtype: Any
+  ) -> np.ndarray:
     entry = self._checkpoint.entries.get(self._averages.get(name, name))
     if (
       entry is None

@@ -3,15 +3,14 @@
 import time
 from typing import Any
 
+from tf_equiv import session
 from tf_equiv.assertions import base
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import judge, run_info
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.core import errors
+from tf_equiv.core import capture_errors, errors
 from tf_equiv.diagnose import diagnoser
-from tf_equiv.references import base as references
 from tf_equiv.report import text
-from tf_equiv.tf2 import capture as tf2_capture
 
 __unittest = True
 
@@ -54,31 +53,33 @@ class DivergenceMethods(base.AssertionBase):
       ModelCodeError: if the model's code cannot run on one of the sides.
     """
     start = time.time()
-    plan = self._make_plan(training, weights, seed_mode, gradients=gradients)
-    run = self._reference().run(self._tf1_program(), plan)
+    plan = self._session.methods.make_plan(
+      training, weights, seed_mode, gradients=gradients
+    )
     verdict = verdict_lib.Verdict('locateDivergence', plan.describe())
-    try:
-      found = diagnoser.Locator(self, plan, run).find(
-        groups=diagnoser.GROUPS if gradients else diagnoser.GROUPS[:2]
-      )
-    except diagnoser.VariablesDifferError as error:
-      table = judge.judge_variables(error.table, verdict.assertion, True)
+    groups = diagnoser.GROUPS if gradients else diagnoser.GROUPS[:2]
+    subject = self._session.open_subject(plan)
+    table = subject.pairing.table
+    if table.blocks_values:
+      judged = judge.judge_variables(table, verdict.assertion, True)
       raise errors.UsageError(
-        f'locateDivergence needs variables that correspond. {table.headline}. '
+        f'locateDivergence needs variables that correspond. {judged.headline}. '
         'assertVariablesMatch lists them; give their names to rename_variable.'
-      ) from error
-    except references.CannotCaptureError as error:
+      )
+    try:
+      found = diagnoser.Diagnoser(subject).find(groups=groups)
+    except capture_errors.CannotCaptureError as error:
       raise errors.UsageError(
         f'locateDivergence needs the graph of the TF1 side: {error}'
       ) from error
-    except tf2_capture.CannotTraceError as error:
+    except capture_errors.CannotTraceError as error:
       raise errors.UsageError(
         f'locateDivergence cannot look at this: {error}'
       ) from error
     verdict.seconds = time.time() - start
     verdict.divergence = found.divergence
     verdict.compared['results'] = len(found.results[0])
-    run_info.note_run(verdict, plan, run.observation, base.here('TF2'))
+    run_info.note_run(verdict, plan, subject.run.result(), session.here('TF2'))
     verdict.summary = f'locateDivergence ({verdict.conditions}):'
     if found.divergence is None:
       verdict.noise = found.noise

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import slots as slots_lib
 from tf_equiv.compare import judge
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.core import errors
 from tf_equiv.report import text
@@ -138,15 +138,14 @@ def convert_checkpoint(
     origin = slots_lib.Source(
       source,
       contents,
-      _match(
+      _paired(
         source,
         contents,
         variables,
-        rename_variable or (lambda name: name),
-        _checked(convert_variable),
+        rename_variable or str,
+        pairing_lib.checked(convert_variable or pairing_lib.unchanged),
         ignored_variables,
       ),
-      _checked(convert_variable),
     )
     return _convert(
       origin,
@@ -172,14 +171,12 @@ def _convert(
   learning_rate,
   iterations,
 ) -> ConvertedCheckpoint:
-  source, table = origin.checkpoint, origin.table
-  taken = {first.name: first.name for first, _ in table.pairs}
+  source, pairing = origin.checkpoint, origin.pairing
+  taken = {first.name: first.name for first, _ in pairing.table.pairs}
   if moving_averages:
     averages = contents_lib.averages_of(source.entries, source.prefix)
     taken.update((n, averages[n]) for n in taken if n in averages)
-  values = variables_lib.carried(
-    table, origin.convert, {n: source.value(e) for n, e in taken.items()}
-  )
+  values = pairing.carry({n: source.value(e) for n, e in taken.items()})
   changed, trainable = list(variables), model_lib.trainable_of(model, variables)
   if optimizer is not None:
     optimizers.check_optimizer(optimizer, 'The argument optimizer')
@@ -233,40 +230,19 @@ def _variables_of(model: Any) -> list[Any]:
   return variables
 
 
-def _checked(convert):
-  """Returns `convert_variable`, with a check of what it returns."""
-
-  def checked(tf1_name, value, tf2_name):
-    converted = convert(tf1_name, value, tf2_name)
-    if converted is None:
-      raise errors.UsageError(
-        f'convert_variable({tf1_name!r}, <array of shape {np.shape(value)}>, '
-        f'{tf2_name!r}) returned None; return the value of the TF2 variable.'
-      )
-    return np.asarray(converted)
-
-  return checked if convert else lambda tf1_name, value, tf2_name: value
-
-
-def _match(source, contents, variables, rename, convert, ignored):
+def _paired(source, contents, variables, rename, convert, ignored):
   tf2 = [
     # Whether TF1 trained a variable is not in the checkpoint.
     dataclasses.replace(spec, trainable=True)
     for spec in model_lib.specs_of(None, variables, [])
   ]
-
-  def converted_shape(first, second):
-    dtype = tf.as_dtype(first.dtype).as_numpy_dtype
-    return convert(first.name, np.zeros(first.shape, dtype), second.name).shape
-
   table = variables_lib.match_variables(
     contents.variables,
     tf2,
     rename,
-    converted_shape,
+    convert,
     ignored,
     others=list(source.entries),
-    convert=convert,
   )
   if table.blocks_values:
     verdict = judge.judge_variables(table, 'convert_checkpoint', False)
@@ -275,4 +251,4 @@ def _match(source, contents, variables, rename, convert, ignored):
       f'{verdict.headline}'
     )
     raise errors.UsageError(text.failure(verdict))
-  return table
+  return pairing_lib.Pairing(table, convert)

@@ -6,13 +6,12 @@ which tensorflow/python/training/*.py creates them.
 
 import dataclasses
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tf_equiv.checkpoints import contents as contents_lib
-from tf_equiv.compare import variables as variables_lib
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.core import errors
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf1 import optimizers as tf1_optimizers
@@ -44,14 +43,12 @@ class Source:
   Attributes:
     checkpoint: the checkpoint.
     contents: its entries, sorted.
-    table: which variable became which.
-    convert: `convert_variable`.
+    pairing: which variable became which.
   """
 
   checkpoint: checkpoint_lib.Checkpoint
   contents: contents_lib.Contents
-  table: variables_lib.VariableTable
-  convert: Callable[[str, np.ndarray, str], np.ndarray]
+  pairing: pairing_lib.Pairing
 
   @property
   def path(self) -> str:
@@ -119,12 +116,8 @@ def carry(
   for index, meaning in enumerate(meanings):
     if not meaning:
       continue
-    values = variables_lib.carried_linearly(
-      source.table,
-      source.convert,
-      {
-        n: source.checkpoint.value(slots[index]) for n, slots in entries.items()
-      },
+    values = source.pairing.carry_linear(
+      {n: source.checkpoint.value(slots[index]) for n, slots in entries.items()}
     )
     for variable in variables:
       value = values.get(model_lib.name_of(variable))
@@ -145,7 +138,7 @@ def _slots_of_family(source, spec, name) -> dict[str, list[str]]:
   """Returns the slots of one optimizer: {TF1 variable: entries in order}."""
   default, meanings = _SLOTS.get(spec.kind, (spec.name, None))
   families = {}
-  for owner in sorted({first.name for first, _ in source.table.pairs}):
+  for owner in sorted({first.name for first, _ in source.pairing.table.pairs}):
     slots = source.contents.slots.get(owner, {})
     for part in slots:
       base = re.sub(r'_\d+$', '', part)
@@ -242,7 +235,7 @@ def _check_conversion(source, entries) -> None:
     name: np.ones(source.checkpoint.entries[name].shape, np.float32)
     for name in entries
   }
-  carried = variables_lib.carried_linearly(source.table, source.convert, ones)
+  carried = source.pairing.carry_linear(ones)
   scaled = sorted(n for n, v in carried.items() if not np.isin(v, (0, 1)).all())
   if scaled:
     raise errors.UsageError(
@@ -308,10 +301,8 @@ def _carry_averages(source, optimizer, variables, state) -> None:
   if not kept:
     return
   averages = source.contents.averages
-  values = variables_lib.carried(
-    source.table,
-    source.convert,
-    {n: source.checkpoint.value(e) for n, e in averages.items()},
+  values = source.pairing.carry(
+    {n: source.checkpoint.value(e) for n, e in averages.items()}
   )
   for variable, slot in kept:
     name = model_lib.name_of(variable)
@@ -319,5 +310,5 @@ def _carry_averages(source, optimizer, variables, state) -> None:
     model_lib.assign(slot, values.get(name, model_lib.value_of(variable)))
     if name in values:
       state.count += 1
-      sources = source.table.tf1_names_of()[name]
+      sources = source.pairing.tf1_names()[name]
       state.used.update(averages[n] for n in sources if n in averages)

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from tf_equiv.cli import show
-from tf_equiv.compare import (
-  judge,
-  judge_steps,
-  tolerances,
-)
+from tf_equiv.compare import criteria as criteria_lib
+from tf_equiv.compare import judge, judge_steps, tolerances
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import errors
@@ -55,7 +53,11 @@ def add_to(commands) -> None:
 def run(arguments) -> int:
   """Prints the comparison; returns the exit code."""
   sides = [_Side(p, archive.read_index(p)) for p in (arguments.a, arguments.b)]
-  tolerance = tolerances.Tolerance(arguments.rtol, arguments.atol)
+  criteria = criteria_lib.Criteria(
+    tolerances.Tolerance(arguments.rtol, arguments.atol),
+    allow_empty=True,
+    allow_vacuous=True,
+  )
   for name, side in zip(_SIDES, sides, strict=True):
     print(f'{name}: {side.path}')
     for made_by in side.index['manifests'].values():
@@ -74,7 +76,7 @@ def run(arguments) -> int:
       name = _SIDES[0] if entries[0] is not None else _SIDES[1]
       print(f'  only {name} has {plans.title(present[0]["plan"])}')
       continue
-    verdict = _compare(sides, entries, tolerance)
+    verdict = _compare(sides, entries, criteria)
     different += not verdict.passed
     print('\n'.join('  ' + line for line in _lines(verdict, entries[0])))
   if different:
@@ -105,7 +107,7 @@ def _pairs(first, second):
   return pairs + [(None, entry) for entry in left]
 
 
-def _compare(sides, entries, tolerance) -> verdict_lib.Verdict:
+def _compare(sides, entries, criteria) -> verdict_lib.Verdict:
   plan = plans.plan_of(entries[0]['plan'])
   title = plans.title(entries[0]['plan'])
   observed = [
@@ -127,24 +129,13 @@ def _compare(sides, entries, tolerance) -> verdict_lib.Verdict:
   for side, entry, each in zip(sides, entries, observed, strict=True):
     each.weights, note = _weights(side, entry, each, fixed)
     notes += [note] if note else []
-  if plan.batches:
-    verdict = _judge_steps(title, plan, *observed, table, tolerance)
-  else:
-    verdict = judge.judge_run(
-      title,
-      plan,
-      *observed,
-      table,
-      _same,
-      tolerance,
-      allow_empty=True,
-      allow_vacuous=True,
-    )
+  judged = _judge_steps if plan.batches else judge.judge_forward
+  verdict = judged(title, plan, *observed, pairing_lib.Pairing(table), criteria)
   verdict.notes += sorted(set(notes))
   return verdict
 
 
-def _judge_steps(title, plan, first, second, table, tolerance):
+def _judge_steps(title, plan, first, second, pairing, criteria):
   """Judges training steps that each file took from its own state.
 
   Differences below the tolerance add up, and Adam makes full steps of gradients
@@ -158,10 +149,8 @@ def _judge_steps(title, plan, first, second, table, tolerance):
       dataclasses.replace(plan, batches=plan.batches[:steps]),
       first,
       second,
-      table,
-      _same,
-      tolerance,
-      allow_empty=True,
+      pairing,
+      criteria,
     )
 
   verdict = judged(len(plan.batches))
@@ -175,10 +164,6 @@ def _judge_steps(title, plan, first, second, table, tolerance):
       f'{verdict.headline[0].lower()}{verdict.headline[1:]}'
     )
   return beginning if beginning.passed else verdict
-
-
-def _same(unused_name, value, unused_other):
-  return value
 
 
 def _weights(side, entry, observed, fixed) -> tuple[Sequence[np.ndarray], str]:

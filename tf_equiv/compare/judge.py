@@ -1,27 +1,22 @@
 """Judges two observations: earlier steps first, later ones only on them."""
 
-from collections.abc import Callable
-
-import numpy as np
-
 from tf_equiv.compare import advice as advice_lib
+from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import (
   divergence,
   draws,
   moving_statistics,
   quantities,
   structures,
-  tolerances,
   vacuity,
 )
 from tf_equiv.compare import losses as losses_lib
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode
-
-Convert = Callable[[str, np.ndarray, str], np.ndarray]
 
 
 def judge_variables(
@@ -50,16 +45,13 @@ def judge_variables(
   return verdict
 
 
-def judge_run(
+def judge_forward(
   assertion: str,
   plan: plan_lib.RunPlan,
   tf1: observation.Observation,
   tf2: observation.Observation,
-  table: variables_lib.VariableTable,
-  convert: Convert,
-  tolerance: tolerances.Tolerance,
-  allow_empty: bool = False,
-  allow_vacuous: bool = False,
+  pairing: pairing_lib.Pairing,
+  criteria: criteria_lib.Criteria,
 ) -> verdict_lib.Verdict:
   """Judges a forward pass, and the gradients where the plan asks for them.
 
@@ -72,39 +64,37 @@ def judge_run(
     plan: what was run.
     tf1: the reference.
     tf2: the candidate.
-    table: how the variables correspond.
-    convert: `convert_variable`.
-    tolerance: what may differ.
-    allow_empty: whether comparing nothing is a pass.
-    allow_vacuous: whether agreement is a pass though it proves nothing.
+    pairing: how the variables correspond.
+    criteria: what may differ, and what counts as a pass.
 
   Returns:
     The verdict.
   """
-  verdict = judge_comparable(assertion, plan, tf1, tf2, table, allow_empty)
+  verdict = judge_comparable(assertion, plan, tf1, tf2, pairing, criteria)
   if not verdict.passed:
     return verdict
+  tolerance = criteria.tolerance
   if plan.weights == plan_lib.SEEDED:
     verdict.comparisons['weights'] = quantities.compare_weights(
-      tf1, tf2, table, convert, tolerance
+      tf1, tf2, pairing, tolerance
     )
   verdict.comparisons['outputs'] = quantities.compare_outputs(
     tf1, tf2, tolerance
   )
   if observation.LOSSES not in tf1.unknown:
     verdict.comparisons['regularization losses'] = losses_lib.compare_losses(
-      tf1.losses, tf2.losses, table.tf1_names_of(), tolerance
+      tf1.losses, tf2.losses, pairing.tf1_names(), tolerance
     )
   if plan.updates:
     verdict.comparisons['updated variables'] = quantities.compare_updates(
-      tf1, tf2, table, convert, tolerance
+      tf1, tf2, pairing, tolerance
     )
   if plan.gradients:
     verdict.comparisons['loss'] = quantities.compare_user_losses(
       tf1, tf2, tolerance
     )
     verdict.comparisons['gradients'] = quantities.compare_gradients(
-      tf1, tf2, table, convert, tolerance
+      tf1, tf2, pairing, tolerance
     )
     if plan.input_gradients:
       verdict.comparisons['gradients of inputs'] = (
@@ -114,7 +104,7 @@ def judge_run(
     verdict.compared[group] = len(pairs)
   if tf1.losses and tf2.losses:
     verdict.compared['regularization losses'] -= 1  # the total
-  conclude(verdict, plan, tf1, tf2, tolerance, allow_empty, allow_vacuous)
+  conclude(verdict, plan, tf1, tf2, criteria)
   return verdict
 
 
@@ -123,8 +113,8 @@ def judge_comparable(
   plan: plan_lib.RunPlan,
   tf1: observation.Observation,
   tf2: observation.Observation,
-  table: variables_lib.VariableTable,
-  allow_empty: bool = False,
+  pairing: pairing_lib.Pairing,
+  criteria: criteria_lib.Criteria,
 ) -> verdict_lib.Verdict:
   """Judges whether there is anything to compare number by number.
 
@@ -133,16 +123,16 @@ def judge_comparable(
     plan: what was run.
     tf1: the reference.
     tf2: the candidate.
-    table: how the variables correspond.
-    allow_empty: whether comparing nothing is a pass.
+    pairing: how the variables correspond.
+    criteria: what counts as a pass.
 
   Returns:
     A verdict, failed if the variables do not correspond, are created anew in
     each call, or if the outputs have another structure.
   """
-  conditions = plan.describe()
-  if table.blocks_values:
-    verdict = judge_variables(table, assertion, allow_empty)
+  conditions, table = plan.describe(), pairing.table
+  if pairing.blocks_values:
+    verdict = judge_variables(table, assertion, criteria.allow_empty)
     verdict.conditions = conditions
     verdict.headline += '; outputs were not compared'
     return verdict
@@ -184,13 +174,17 @@ def _forgotten(verdict, specs) -> verdict_lib.Verdict:
 
 
 def conclude(
-  verdict, plan, tf1, tf2, tolerance, allow_empty, allow_vacuous=True
+  verdict: verdict_lib.Verdict,
+  plan: plan_lib.RunPlan,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
+  criteria: criteria_lib.Criteria,
 ) -> None:
   """Sets headline, evidence and advice from the comparisons."""
   failed = [g for g in verdict.comparisons if verdict.failed(g)]
   if not failed:
-    _require_something(verdict, plan, allow_empty)
-    _require_meaning(verdict, plan, tf1, tf2, allow_vacuous)
+    _require_something(verdict, plan, criteria.allow_empty)
+    _require_meaning(verdict, plan, tf1, tf2, criteria.allow_vacuous)
     return
   group = failed[0]
   verdict.headline = _headline(verdict, group, failed[1:])
@@ -204,7 +198,7 @@ def conclude(
       verdict.comparisons['outputs'],
       dict(tf1.outputs),
       dict(tf2.outputs),
-      tolerance,
+      criteria.tolerance,
     )
 
 

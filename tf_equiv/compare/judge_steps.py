@@ -1,6 +1,7 @@
 """Judges training steps: says at which step and in what the sides part."""
 
 from tf_equiv.compare import advice as advice_lib
+from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import (
   divergence,
   judge,
@@ -8,11 +9,10 @@ from tf_equiv.compare import (
   quantities,
   step_vacuity,
   steps,
-  tolerances,
   update_location,
   update_mistakes,
 )
-from tf_equiv.compare import variables as variables_lib
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import observation
 from tf_equiv.core import plan as plan_lib
@@ -33,13 +33,8 @@ def judge_training(
   plan: plan_lib.RunPlan,
   tf1: observation.Observation,
   tf2: observation.Observation,
-  table: variables_lib.VariableTable,
-  convert: judge.Convert,
-  tolerance: tolerances.Tolerance,
-  compare_updates: bool = True,
-  compare_hyperparameters: bool = True,
-  allow_empty: bool = False,
-  allow_vacuous: bool = True,
+  pairing: pairing_lib.Pairing,
+  criteria: criteria_lib.Criteria,
 ) -> verdict_lib.Verdict:
   """Judges the training steps of two observations.
 
@@ -54,35 +49,25 @@ def judge_training(
     plan: what was run.
     tf1: the reference.
     tf2: the candidate.
-    table: how the variables correspond.
-    convert: `convert_variable`.
-    tolerance: what may differ.
-    compare_updates: whether variables that are not trained are compared.
-    compare_hyperparameters: whether other hyperparameters are a difference
-      even if all steps agree.
-    allow_empty: whether comparing nothing is a pass.
-    allow_vacuous: whether agreement is a pass though it proves nothing.
+    pairing: how the variables correspond.
+    criteria: what may differ, what is compared, and what counts as a pass.
 
   Returns:
     The verdict.
   """
-  verdict = judge.judge_comparable(
-    assertion, plan, tf1, tf2, table, allow_empty
-  )
+  verdict = judge.judge_comparable(assertion, plan, tf1, tf2, pairing, criteria)
   if not verdict.passed:
     return verdict
   if plan.weights == plan_lib.SEEDED:
     verdict.comparisons['weights'] = quantities.compare_weights(
-      tf1, tf2, table, convert, tolerance
+      tf1, tf2, pairing, criteria.tolerance
     )
     verdict.compared['weights'] = len(verdict.comparisons['weights'])
     if verdict.failed('weights'):
-      judge.conclude(verdict, plan, tf1, tf2, tolerance, allow_empty)
+      judge.conclude(verdict, plan, tf1, tf2, criteria)
       verdict.headline += '; no training step was compared'
       return verdict
-  comparer = steps.StepComparer(
-    tf1, tf2, table, convert, tolerance, compare_updates
-  )
+  comparer = steps.StepComparer(tf1, tf2, pairing, criteria)
   found = [comparer.compare(i) for i in range(len(plan.batches))]
   _count(verdict, found)
   verdict.steps = [step.groups for step in found]
@@ -95,7 +80,7 @@ def judge_training(
       verdict.failed(f'step {parted + 1}: {group}')[0].name,
       comparer.paired(parted),
       (tf1.steps[parted], tf2.steps[parted]),
-      table,
+      pairing.table,
     )
     if verdict.divergence is not None and verdict.divergence.mistake:
       verdict.advice.insert(0, verdict.divergence.mistake)
@@ -105,7 +90,7 @@ def judge_training(
     if comparer.hyperparameters and group not in _BEFORE_OPTIMIZERS:
       verdict.advice = _of_hyperparameters(comparer)
       verdict.kind = divergence.REAL
-  elif comparer.hyperparameters and compare_hyperparameters:
+  elif comparer.hyperparameters and criteria.compare_hyperparameters:
     verdict.divergence = _where_made(comparer)
     verdict.kind = divergence.REAL
     verdict.headline = (
@@ -114,10 +99,10 @@ def judge_training(
       'the same'
     )
     verdict.advice = _of_hyperparameters(comparer)
-  elif not allow_empty:
+  elif not criteria.allow_empty:
     _require_something(verdict, found, comparer)
   if not verdict.headline:
-    _require_meaning(verdict, plan, tf1, tf2, allow_vacuous)
+    _require_meaning(verdict, plan, tf1, tf2, criteria.allow_vacuous)
   if verdict.headline:
     verdict.evidence += _evidence(comparer)
   if comparer.noise and sum(comparer.noise.values()):

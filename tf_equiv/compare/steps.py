@@ -15,14 +15,14 @@ and counted.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import losses as losses_lib
-from tf_equiv.compare import optimizers, quantities, tolerances, values
-from tf_equiv.compare import variables as variables_lib
+from tf_equiv.compare import optimizers, tolerances, values
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.core import observation
 
 # Uncertainty of a gradient, in terms of the largest of all: what a gradient
@@ -68,20 +68,19 @@ class StepComparer:
     self,
     tf1: observation.Observation,
     tf2: observation.Observation,
-    table: variables_lib.VariableTable,
-    convert: Callable[[str, np.ndarray, str], np.ndarray],
-    tolerance: tolerances.Tolerance,
-    compare_updates: bool = True,
+    pairing: pairing_lib.Pairing,
+    criteria: criteria_lib.Criteria,
   ):
     self.hyperparameters: list[tuple[str, str, Any]] = []
     self.noise: dict[str, int] = {}
     self.changed = False
     self.one_sided: list[str] = []
-    self._tf1, self._tf2, self._table = tf1, tf2, table
-    self._convert, self._tolerance = convert, tolerance
-    self._compare_updates = compare_updates
-    self._before = self.carried(tf1.weight_of())
-    self._trainable = {b.name for a, b in table.pairs if a.trainable}
+    self._tf1, self._tf2, self._pairing = tf1, tf2, pairing
+    self._pairs = pairing.table.pairs
+    self._tolerance = criteria.tolerance
+    self._compare_updates = criteria.compare_updates
+    self._before = pairing.carry(tf1.weight_of())
+    self._trainable = {b.name for a, b in self._pairs if a.trainable}
     self._largest_gradient = 0.0
     self._peak = {}
     self._touched = {}
@@ -109,14 +108,14 @@ class StepComparer:
       key=lambda c: c.order,
     )
     groups['regularization losses'] = losses_lib.compare_losses(
-      first.losses, second.losses, self._table.tf1_names_of(), tolerance
+      first.losses, second.losses, self._pairing.tf1_names(), tolerance
     )
     if first.loss is not None and second.loss is not None:
       groups['loss'] = [
         values.compare_arrays('loss', first.loss, second.loss, tolerance)
       ]
     gradients = [self._gradients(first), _by_variable(second.updates)]
-    unknown = {b.name for a, b in self._table.pairs if a.name in first.unknown}
+    unknown = {b.name for a, b in self._pairs if a.name in first.unknown}
     groups['gradients'] = _compare_gradients(
       *[
         {name: found for name, found in side.items() if name not in unknown}
@@ -168,11 +167,7 @@ class StepComparer:
 
   def carried(self, by_name):
     """Values of TF1 variables in the names and layouts of TF2."""
-    return variables_lib.carried(self._table, self._convert, by_name)
-
-  def _linear(self, by_name):
-    """The same for what has no offset: gradients, and slots made of them."""
-    return variables_lib.carried_linearly(self._table, self._convert, by_name)
+    return self._pairing.carry(by_name)
 
   def _gradients(self, step):
     """Gradients of TF1 in the names and layouts of TF2: {name: [gradient]}."""
@@ -184,17 +179,14 @@ class StepComparer:
         for name, gradients in by_name.items()
         if len(gradients) > i
       }
-      carried = quantities.carried_gradients(
-        self._table, self._convert, present
-      )
-      for name, gradient in carried.items():
+      for name, gradient in self._pairing.carry_gradients(present).items():
         found.setdefault(name, []).append(gradient)
     return found
 
   def _paired_updates(self, first, second):
     """Pairs the updates that have most variables in common."""
     names = {}
-    for a, b in self._table.pairs:
+    for a, b in self._pairs:
       names.setdefault(a.name, set()).add(b.name)
     free, pairs = list(second), []
     for update in first:
@@ -223,7 +215,7 @@ class StepComparer:
       if meaning == observation.MOVING_AVERAGE:
         yield meaning, self._compare_averages(first.slots[meaning], of_tf2)
         continue
-      of_tf1 = self._linear(first.slots[meaning])
+      of_tf1 = self._pairing.carry_linear(first.slots[meaning])
       common = [name for name in of_tf1 if name in of_tf2]
       yield (
         meaning,

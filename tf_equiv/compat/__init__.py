@@ -249,17 +249,6 @@ def get_seed_patched(get_seed):
     _random_seed.get_seed = original
 
 
-@contextlib.contextmanager
-def get_seed_unpatched():
-  """Takes the patch of `get_seed_patched` back while the context is active."""
-  patched = _random_seed.get_seed
-  _random_seed.get_seed = getattr(patched, _PATCH_MARK, patched)
-  try:
-    yield
-  finally:
-    _random_seed.get_seed = patched
-
-
 def set_global_seed(seed: int) -> None:
   """Sets the eager global seed, which also clears the cached kernels."""
   _context.context()._set_global_seed(seed)

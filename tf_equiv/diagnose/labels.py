@@ -1,6 +1,5 @@
 """How results of the comparison are called in the captured graphs."""
 
-from tf_equiv.compare import variables as variables_lib
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf1.capture import step_capture as tf1_step_capture
 
@@ -23,13 +22,6 @@ OF_STEPS = {
 ASSIGNED = (tf1_capture.UPDATED, tf1_step_capture.AVERAGE)
 # Groups whose results go by the names of variables.
 BY_VARIABLE = (tf1_capture.GRADIENT, *ASSIGNED)
-
-
-def tf1_name_of(table: variables_lib.VariableTable) -> dict[str, str]:
-  """Returns the name of the (first) TF1 variable by that in TF2."""
-  return {
-    second: names[0] for second, names in table.tf1_names_of().items() if names
-  }
 
 
 def lines_of(table, name: str) -> tuple[str, str]:

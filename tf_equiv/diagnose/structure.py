@@ -2,7 +2,7 @@
 
 That is the shape or dtype of an output, a loss that one side alone has, an
 initializer, or the shape of a variable. Each function adds to a verdict, and
-takes the `locating.Locator` that captures both sides.
+takes the `Diagnoser` that captures both sides.
 """
 
 import dataclasses
@@ -12,34 +12,38 @@ from tf_equiv.compare import difference, divergence, initializers
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import description, shapes
+from tf_equiv.references import base as references
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import initializers as tf2_initializers
+from tf_equiv.tf2 import program as tf2_program
 
 WEIGHTS = 'weights'
 
 
-def explain_structure(locator: Any, verdict: verdict_lib.Verdict) -> None:
+def explain_structure(diagnoser: Any, verdict: verdict_lib.Verdict) -> None:
   """Says which ops make an output that has another shape or dtype."""
   for each in verdict.structure:
     if each.kind is difference.Kind.OUTPUT:
       label = (tf1_capture.OUTPUT, each.subject)
-      captures = locator.captured([label])[:2]
+      captures = diagnoser.captured([label])
       verdict.divergence = description.of_results(captures, label)
       return
 
 
-def explain_loss(locator: Any, verdict: verdict_lib.Verdict, name: str) -> None:
+def explain_loss(
+  diagnoser: Any, verdict: verdict_lib.Verdict, name: str
+) -> None:
   """Says which op makes a regularization loss that one side alone has.
 
   Args:
-    locator: captures both sides.
+    diagnoser: captures both sides.
     verdict: gets the place.
     name: names of the TF1 variables behind the loss.
   """
   label = (tf1_capture.LOSS, name)
-  first, second, table = locator.captured([label])
-  names = table.tf1_names_of()
+  first, second = diagnoser.captured([label])
+  names = diagnoser.subject.pairing.tf1_names()
   found = []
   for captured in (first, second):
     targets = {
@@ -63,14 +67,14 @@ def explain_loss(locator: Any, verdict: verdict_lib.Verdict, name: str) -> None:
     )
 
 
-def explain_weights(locator: Any, verdict: verdict_lib.Verdict) -> None:
+def explain_weights(diagnoser: Any, verdict: verdict_lib.Verdict) -> None:
   """Says which initializer of TF2 differs from that of TF1."""
-  case = locator.case
-  plan = dataclasses.replace(locator.plan, gradients=False, batches=())
-  first = locator.run.capture_initializers(plan)
-  second, tf2 = tf2_initializers.capture(case._tf2_program(), plan)
-  sources = case._match(locator.tf1, tf2).tf1_names_of()
-  values = locator.tf1.weight_of(), tf2.weight_of()
+  subject = diagnoser.subject
+  plan = dataclasses.replace(subject.plan, gradients=False, batches=())
+  first = subject.run.capture_initializers(plan)
+  second, tf2 = tf2_initializers.capture(subject.program, plan)
+  sources = subject.pairing.tf1_names()
+  values = diagnoser.tf1.weight_of(), tf2.weight_of()
   for failed in verdict.failed(WEIGHTS):
     names = sources.get(failed.name, ())
     if len(names) != 1 or names[0] not in first or failed.name not in second:
@@ -89,16 +93,17 @@ def explain_weights(locator: Any, verdict: verdict_lib.Verdict) -> None:
       return
 
 
-def explain_shapes(locator: Any, verdict: verdict_lib.Verdict) -> None:
+def explain_shapes(
+  program: tf2_program.Program,
+  plan: plan_lib.RunPlan,
+  run: references.Run,
+  verdict: verdict_lib.Verdict,
+) -> None:
   """Says which op before a variable of another shape is the first of one."""
-  plan = dataclasses.replace(locator.plan, weights=plan_lib.FIXED)
-  first = locator.run.capture(plan, {})
-  second = tf2_capture.capture(
-    locator.case._tf2_program(),
-    plan,
-    lambda tf2: [None] * len(tf2.variables),
-    locator.tf1,
-  )
+  plan = dataclasses.replace(plan, weights=plan_lib.FIXED)
+  first = run.capture(plan, {})
+  forward = tf2_capture.prepare(program, plan, run.result())
+  second = tf2_capture.capture(forward, plan, {})
   for mine, _, theirs in verdict.table.shapes:
     verdict.divergence = shapes.locate(
       (first, second), (mine.name, theirs.name)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tf_equiv.core import errors, nest
+from tf_equiv.core import capture_errors, errors, nest
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.golden import archive, manifest, plans, recorders, reinitialize
@@ -17,8 +17,8 @@ from tf_equiv.tf1.capture import stored_capture
 _MAX_NAMES = 8
 
 
-class NoGraphError(Exception):
-  """A recording cannot be looked into; the message says why."""
+class NoGraphError(capture_errors.CannotCaptureError):
+  """A recording has no graph that can be used here."""
 
 
 @dataclasses.dataclass

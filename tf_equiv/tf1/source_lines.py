@@ -37,8 +37,7 @@ _CALLERS = tuple(
     'tf1/training.py',
     'tf2/forward.py',
     'tf2/program.py',
-    'tf2/runner.py',
-    'tf2/training.py',
+    'tf2/trainer.py',
   )
 )
 _STANDARD_FOLDER = os.path.dirname(os.path.abspath(os.__file__))

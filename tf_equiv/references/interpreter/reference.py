@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from tf_equiv import compat
-from tf_equiv.core import errors
+from tf_equiv.core import capture_errors, errors
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.source_line import SourceLine
-from tf_equiv.references import awaited, base
+from tf_equiv.references import base
 from tf_equiv.references.interpreter import process as process_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import runner
-from tf_equiv.tf1.capture import step_capture, stored_capture
+from tf_equiv.tf1.capture import capture as capture_lib
+from tf_equiv.tf1.capture import initializers, stored_capture
 
 _log = logging.getLogger('tf_equiv')
 
@@ -183,11 +183,13 @@ class Tf1Interpreter(base.Reference):
     """Builds the graph of a plan, without waiting; see `Reference`."""
     self._prepared = plan, _Call(self, program, plan, 'describe')
 
-  def run(self, program, plan):
-    """Runs a plan; see `Reference`."""
+  def submit(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> 'InterpreterRun':
+    """Sends a plan, without waiting; see `Reference`."""
     # The values of fixed weights are up to the test case, once it knows names.
     fixed = plan.weights == plan_lib.FIXED
-    return _AwaitedRun(
+    return InterpreterRun(
       _Call(self, program, plan, 'describe' if fixed else 'run')
     )
 
@@ -294,9 +296,7 @@ class _Call:
     if self._plan.weights != plan_lib.FIXED:
       return first
     specs = first.variables
-    # This may happen amid the seeded run of TF2.
-    with compat.get_seed_unpatched():
-      values = runner.fixed_weights(self._program.reset_weights, specs)
+    values = runner.fixed_weights(self._program.reset_weights, specs)
     names = [spec.name for spec in specs]
     given = dict(zip(names, values, strict=True))
     observed = self._read(
@@ -305,21 +305,16 @@ class _Call:
     observed.weights = values
     return observed
 
-  def captured(self, plan, weights: Mapping[str, np.ndarray]):
-    """Returns the graph of a forward pass."""
-    return self._captured('capture', plan, weights=dict(weights))
-
-  def captured_step(self, plan, weights, state):
-    """Returns the graph of a training step."""
-    return self._captured(
-      'capture_step', plan, weights=dict(weights), state=dict(state)
-    )
-
-  def captured_initializers(self, plan):
+  def read_initializers(
+    self, plan: plan_lib.RunPlan
+  ) -> Mapping[str, initializers.Initializer]:
     """Returns what makes the initial values, by name of the variable."""
     return self._read(self._send('capture_initializers', plan))
 
-  def _captured(self, do, plan, **values):
+  def captured(
+    self, do: str, plan: plan_lib.RunPlan, **values: dict[str, np.ndarray]
+  ) -> capture_lib.Capture:
+    """Returns the graph that a command captures."""
     files = {name: process_lib.File(v) for name, v in values.items()}
     sent = self._send(do, plan, **files)
     stored = self._read(sent)
@@ -333,7 +328,7 @@ class _Call:
     try:
       return stored_capture.load(stored, line_of)
     except errors.EnvironmentSetupError as error:
-      raise base.CannotCaptureError(
+      raise capture_errors.CannotCaptureError(
         f'the graph of {self._reference} cannot be looked into here: {error}'
       ) from error
 
@@ -410,19 +405,16 @@ class _Sent:
   arguments: dict[str, Any]
 
 
-class _AwaitedRun(base.Run):
-  """A run that is still going on."""
+class InterpreterRun(base.Run):
+  """A run in the other process."""
 
   def __init__(self, call: _Call):
+    """Takes the call, which has been sent."""
     self._call = call
-    self._outcome: Any = None
-    self.capture = call.captured
-    self.capture_step = call.captured_step
-    self.capture_initializers = call.captured_initializers
+    self._outcome: observation_lib.Observation | Exception | None = None
 
-  @property
-  def observation(self) -> observation_lib.Observation:
-    """What the run left behind; waits for it."""
+  def result(self) -> observation_lib.Observation:
+    """Returns what the run left behind; waits for it the first time."""
     if self._outcome is None:
       try:
         self._outcome = self._call.observed()
@@ -432,9 +424,25 @@ class _AwaitedRun(base.Run):
       raise self._outcome
     return self._outcome
 
-  def later(self) -> observation_lib.Observation:
-    """See `Run`."""
-    return awaited.AwaitedObservation(lambda: self.observation)
+  def capture(
+    self, plan: plan_lib.RunPlan, weights: base.Values
+  ) -> capture_lib.Capture:
+    """Captures the forward pass; see `Run`."""
+    return self._call.captured('capture', plan, weights=dict(weights))
+
+  def capture_step(
+    self, plan: plan_lib.RunPlan, weights: base.Values, state: base.Values
+  ) -> capture_lib.Capture:
+    """Captures a training step; see `Run`."""
+    return self._call.captured(
+      'capture_step', plan, weights=dict(weights), state=dict(state)
+    )
+
+  def capture_initializers(
+    self, plan: plan_lib.RunPlan
+  ) -> Mapping[str, initializers.Initializer]:
+    """Describes the initializers; see `Run`."""
+    return self._call.read_initializers(plan)
 
 
 def python_of(given: str | None = None) -> str | None:
@@ -505,7 +513,7 @@ def _local(error: process_lib.RemoteError, reference, process) -> Exception:
   if error.kind in _FAILURES:
     return _FAILURES[error.kind](error.message)
   if error.kind == 'cannot capture':
-    return step_capture.CannotCaptureError(error.message)
+    return capture_errors.NotOneGraphError(error.message)
   if error.kind == 'SkipTest':
     return unittest.SkipTest(error.message)
   if error.kind == 'unsuitable':

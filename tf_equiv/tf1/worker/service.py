@@ -16,7 +16,7 @@ import traceback
 import unittest
 from typing import Any, Callable, Dict
 
-from tf_equiv.core import errors, nest
+from tf_equiv.core import capture_errors, errors, nest
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import runner, shared_graphs, source_lines, training
 from tf_equiv.tf1.capture import (
@@ -240,7 +240,7 @@ def describe(error: BaseException) -> Dict[str, Any]:
   elif isinstance(error, (AssertionError, unittest.SkipTest)):
     kind = 'SkipTest' if isinstance(error, unittest.SkipTest) else 'assertion'
     message = str(error)
-  elif isinstance(error, step_capture.CannotCaptureError):
+  elif isinstance(error, capture_errors.NotOneGraphError):
     kind, message = 'cannot capture', str(error)
   elif isinstance(error, OSError) and error.errno in _DISK_ERRORS:
     kind = 'disk' if not frames else 'other'

@@ -4,8 +4,11 @@ Two flags of absl say so, and where a flag is not given, or the test runner does
 not parse any, an environment variable of the same name in capitals.
 """
 
+import dataclasses
 import logging
 import os
+import unittest
+from typing import Any
 
 from absl import flags
 
@@ -41,27 +44,46 @@ class BadModeError(Exception):
   """The environment asks for a mode that does not exist."""
 
 
-def note_test(case, verdict: verdict_lib.Verdict, ran: list) -> None:
+@dataclasses.dataclass(frozen=True)
+class Test:
+  """The test that an assertion belongs to.
+
+  Attributes:
+    owner: its class.
+    method: its name; '' for a test case that was made by hand, to be used
+      outside of a test.
+  """
+
+  owner: type
+  method: str = ''
+
+  @classmethod
+  def of(cls, case: unittest.TestCase) -> 'Test':
+    """Returns the test that a test case runs."""
+    method = getattr(case, '_testMethodName', '')
+    if not callable(getattr(case, method, None)):
+      method = ''
+    return cls(type(case), method)
+
+
+def note_test(
+  verdict: verdict_lib.Verdict, test: Test, ran: list[verdict_lib.Step]
+) -> None:
   """Notes in a verdict to which test it belongs, and what ran before.
 
   Args:
-    case: the test case.
     verdict: gets `test`, `earlier` and `rerun`.
-    ran: the `Step`s that ran before in this test; gets that of the verdict.
+    test: the test.
+    ran: the assertions that ran before in this test; gets that of the verdict.
   """
-  cls, method = type(case), getattr(case, '_testMethodName', '')
-  if not callable(getattr(case, method, None)):
-    method = ''  # Made by hand, to be used outside of a test.
-  verdict.test = cls.__qualname__
+  owner, method = test.owner, test.method
+  verdict.test = owner.__qualname__
   if method:
-    verdict.test = f'{cls.__module__}.{verdict.test}.{method}'
+    verdict.test = f'{owner.__module__}.{verdict.test}.{method}'
   verdict.rerun = rerun.commands(
-    rerun.source_file(cls.__module__), cls.__qualname__, method, os.environ
+    rerun.source_file(owner.__module__), owner.__qualname__, method, os.environ
   )
   verdict.earlier = list(ran)
-  if not ran:
-    # An instance can be run again.
-    case.addCleanup(ran.clear)
   ran.append(
     verdict_lib.Step(
       verdict.assertion,
@@ -100,14 +122,14 @@ def write(verdict: verdict_lib.Verdict) -> str:
 
 
 def reports_failures() -> bool:
-  """Tells whether failures are reported; a wrong mode is told of by `write`."""
+  """Returns whether failures are reported; `write` names a wrong mode."""
   try:
     return bool(_directory()) and _mode() in (ALWAYS, FAILURES)
   except BadModeError:
     return False
 
 
-def _is_wanted(verdict) -> bool:
+def _is_wanted(verdict: verdict_lib.Verdict) -> bool:
   mode = _mode()
   return mode == ALWAYS or (mode == FAILURES and not verdict.passed)
 
@@ -132,7 +154,7 @@ def _directory() -> str:
   )
 
 
-def _flag(name: str):
+def _flag(name: str) -> Any:
   """Returns the value of a flag, None if it was not given."""
   try:
     return getattr(flags.FLAGS, name)
