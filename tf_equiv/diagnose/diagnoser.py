@@ -140,7 +140,7 @@ class Diagnoser:
     step: int | None = None,
     groups: Sequence[str] = (),
     floor: bool | None = None,
-  ) -> search.Found:
+  ) -> search.Result:
     """Captures both sides and finds where they part.
 
     Args:
@@ -182,7 +182,7 @@ class Diagnoser:
         if found is not None:
           found.group = label[0]
           found.mistake = rules.recognize(found)
-          return search.Found(found, float('inf'), True, ({}, {}))
+          return search.Result(found, float('inf'), ({}, {}))
     both = [label for label in first.targets if label in second.targets]
     wanted = [
       label
@@ -204,7 +204,7 @@ class Diagnoser:
     is_assigned = bool(labels) and labels[0][0] in labels_lib.ASSIGNED
     if is_assigned and labels[0] in second.assigned:
       if found.divergence is None:
-        found.assigned = assignments.places((first, second), labels[0])
+        found.assigned = assignments.of_both((first, second), labels[0])
       else:
         found.divergence.differences[:0] = assignments.describe(
           (first, second), labels[0]
@@ -212,7 +212,7 @@ class Diagnoser:
         found.divergence.mistake = rules.recognize(found.divergence)
     return found
 
-  def _find_recorded(self, labels, groups, step, reason) -> search.Found:
+  def _find_recorded(self, labels, groups, step, reason) -> search.Result:
     """Finds where a TF2 side that cannot be traced parts from TF1.
 
     Args:
