@@ -177,7 +177,7 @@ class CallingFrameTest(absltest.TestCase):
 
 
 class TracebackTest(absltest.TestCase):
-  def test_innermost_user_line(of=self):
+  def test_innermost_user_line(self):
     try:
       nest.map_leaves(lambda path, leaf: 1 / leaf, [0])  # divides
     except ZeroDivisionError:
