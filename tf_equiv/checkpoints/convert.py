@@ -150,29 +150,38 @@ def convert_checkpoint(
     )
     return _convert(
       origin,
-      model,
-      variables,
-      optimizer,
-      output,
+      _Target(output, model, variables, optimizer),
+      slots_lib.Options(optimizer_name, learning_rate, iterations),
       moving_averages,
-      optimizer_name,
-      learning_rate,
-      iterations,
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class _Target:
+  """What gets the values.
+
+  Attributes:
+    output: prefix of the checkpoint to write.
+    model: the migrated model.
+    variables: its variables.
+    optimizer: the optimizer, None for none.
+  """
+
+  output: str
+  model: Any
+  variables: list[Any]
+  optimizer: Any
+
+
 def _convert(
-  origin,
-  model,
-  variables,
-  optimizer,
-  output,
-  moving_averages,
-  optimizer_name,
-  learning_rate,
-  iterations,
+  origin: slots_lib.Source,
+  target: _Target,
+  options: slots_lib.Options,
+  moving_averages: bool,
 ) -> ConvertedCheckpoint:
   source, pairing = origin.checkpoint, origin.pairing
+  model, variables = target.model, target.variables
+  optimizer = target.optimizer
   taken = {first.name: first.name for first, _ in pairing.table.pairs}
   if moving_averages:
     averages = contents_lib.averages_of(source.entries, source.prefix)
@@ -190,13 +199,11 @@ def _convert(
       if name in values:
         model_lib.assign(variable, values[name])
     if optimizer is not None:
-      state = slots_lib.carry(
-        origin, optimizer, trainable, optimizer_name, learning_rate, iterations
-      )
-    checkpoint_files.write(output, model, optimizer, changed)
+      state = slots_lib.carry(origin, optimizer, trainable, options)
+    checkpoint_files.write(target.output, model, optimizer, changed)
   unused = set(source.entries) - set(taken.values()) - state.used
   return ConvertedCheckpoint(
-    path=output,
+    path=target.output,
     variables=len(variables),
     slots=state.count,
     step=slots_lib.step_of(source, origin.contents),

@@ -56,6 +56,21 @@ class Source:
     return self.checkpoint.prefix
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What the user says of the optimizer that TF1 used.
+
+  Attributes:
+    name: name that it was given; None for that of its class.
+    learning_rate: the learning rate in force; None for that of the new one.
+    iterations: the step counter; None for that of the checkpoint.
+  """
+
+  name: str | None = None
+  learning_rate: float | None = None
+  iterations: int | None = None
+
+
 @dataclasses.dataclass
 class CarriedState:
   """What an optimizer was given.
@@ -75,9 +90,7 @@ def carry(
   source: Source,
   optimizer: Any,
   variables: list[Any],
-  name: str | None = None,
-  learning_rate: float | None = None,
-  iterations: int | None = None,
+  options: Options,
 ) -> CarriedState:
   """Fills an optimizer with the state of the one that TF1 used.
 
@@ -85,9 +98,7 @@ def carry(
     source: where it comes from.
     optimizer: the optimizer; its slots exist.
     variables: the trainable variables of the model, which have their values.
-    name: name that the TF1 optimizer was given; None for that of its class.
-    learning_rate: the learning rate in force; None for that of the optimizer.
-    iterations: the step counter; None for that of the checkpoint.
+    options: what the user says of it.
 
   Returns:
     What was carried.
@@ -100,9 +111,10 @@ def carry(
     model_lib.name_of(variable): optimizers.slots_of(optimizer, variable)
     for variable in variables
   }
-  entries = _slots_of_family(source, spec, name)
+  entries = _slots_of_family(source, spec, options.name)
   meanings = _meanings(source, spec, entries)
   _check_slots(spec, meanings, existing)
+  iterations, learning_rate = options.iterations, options.learning_rate
   if iterations is None:
     iterations = _iterations(source, spec)
   if iterations is not None:
