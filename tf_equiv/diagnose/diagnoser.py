@@ -14,11 +14,11 @@ from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import capture_errors
 from tf_equiv.core import observation as tf1_observation
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.text import rounded_up
 from tf_equiv.diagnose import assignments, eager, search, sketches, structure
 from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose.rules import mistakes
 from tf_equiv.references import base as references
-from tf_equiv.report import text
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import eager_capture
@@ -391,7 +391,7 @@ class Diagnoser:
     advice = 'Both sides compute the same but for rounding: '
     if noise is not None:
       noise.tolerance = max(noise.tolerance, _MARGIN * gap)
-      advice += f'pass atol={text.rounded_up(noise.tolerance)}, or order'
+      advice += f'pass atol={rounded_up(noise.tolerance)}, or order'
     else:
       advice += 'order'
     verdict.advice = [advice + ' the operations as TF1 does.']
