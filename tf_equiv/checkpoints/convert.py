@@ -9,12 +9,13 @@ import numpy as np
 from tf_equiv import compat
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import slots as slots_lib
-from tf_equiv.compare import judge
+from tf_equiv.compare import judge_variables
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.core import errors
 from tf_equiv.core.text import listed
-from tf_equiv.report import text
+from tf_equiv.diagnose import first_look
+from tf_equiv.report import telling, text
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import checkpoint_files, optimizers
@@ -150,38 +151,24 @@ def convert_checkpoint(
     )
     return _convert(
       origin,
-      _Target(output, model, variables, optimizer),
-      slots_lib.Options(optimizer_name, learning_rate, iterations),
+      model,
+      variables,
+      slots_lib.Target(optimizer, optimizer_name, learning_rate, iterations),
+      output,
       moving_averages,
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Target:
-  """What gets the values.
-
-  Attributes:
-    output: prefix of the checkpoint to write.
-    model: the migrated model.
-    variables: its variables.
-    optimizer: the optimizer, None for none.
-  """
-
-  output: str
-  model: Any
-  variables: list[Any]
-  optimizer: Any
-
-
 def _convert(
   origin: slots_lib.Source,
-  target: _Target,
-  options: slots_lib.Options,
+  model: Any,
+  variables: list[Any],
+  target: slots_lib.Target,
+  output: str,
   moving_averages: bool,
 ) -> ConvertedCheckpoint:
-  source, pairing = origin.checkpoint, origin.pairing
-  model, variables = target.model, target.variables
   optimizer = target.optimizer
+  source, pairing = origin.checkpoint, origin.pairing
   taken = {first.name: first.name for first, _ in pairing.table.pairs}
   if moving_averages:
     averages = contents_lib.averages_of(source.entries, source.prefix)
@@ -199,11 +186,11 @@ def _convert(
       if name in values:
         model_lib.assign(variable, values[name])
     if optimizer is not None:
-      state = slots_lib.carry(origin, optimizer, trainable, options)
-    checkpoint_files.write(target.output, model, optimizer, changed)
+      state = slots_lib.carry(origin, target, trainable)
+    checkpoint_files.write(output, model, optimizer, changed)
   unused = set(source.entries) - set(taken.values()) - state.used
   return ConvertedCheckpoint(
-    path=target.output,
+    path=output,
     variables=len(variables),
     slots=state.count,
     step=slots_lib.step_of(source, origin.contents),
@@ -253,10 +240,12 @@ def _paired(source, contents, variables, rename, convert, ignored):
     others=list(source.entries),
   )
   if table.blocks_values:
-    verdict = judge.judge_variables(table, 'convert_checkpoint', False)
-    verdict.headline = (
-      f'The checkpoint {source.prefix!r} does not fit the model. '
-      f'{verdict.headline}'
+    outcome = judge_variables.judge_variables(
+      table, 'convert_checkpoint', False
     )
-    raise errors.UsageError(text.failure(verdict))
+    verdict = telling.tell(outcome, first_look.diagnose(outcome))
+    raise errors.UsageError(
+      f'The checkpoint {source.prefix!r} does not fit the model. '
+      f'{text.failure(verdict)}'
+    )
   return pairing_lib.Pairing(table, convert)

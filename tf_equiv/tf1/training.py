@@ -124,21 +124,16 @@ def _run_phase(step, phase, feed, values):
 
 def _jitter(step, phase, feed, values, results) -> Dict[str, float]:
   """Tells how far inputs that are one unit away move outputs and loss."""
-  fetches = {'outputs': dict(phase.fetches['outputs'])}
-  known = {'outputs': dict(results['outputs'])}
+  fetches, known = dict(phase.fetches['outputs']), dict(results['outputs'])
   if phase.fetches.get('loss') is not None:
-    fetches['outputs'][observation.LOSS] = phase.fetches['loss']
-    known['outputs'][observation.LOSS] = results['loss']
+    fetches[observation.LOSS] = phase.fetches['loss']
+    known[observation.LOSS] = results['loss']
   draws = dict(zip(phase.fetches['draws'], results['draws']))
   with v1.Session(graph=step.graph, config=runner.session_config()) as session:
     runner.assign(session, step.variables, values)
     session.run(step.others)
     return jitter.measure(
-      session,
-      fetches,
-      known,
-      feed,
-      draws,
+      jitter.Ran(session, fetches, known, feed, draws),
       values,
       lambda moved: runner.assign(session, step.variables, moved),
       repeatable=False,
