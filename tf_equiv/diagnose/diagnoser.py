@@ -15,6 +15,7 @@ from tf_equiv.compare.quantity import Quantity
 from tf_equiv.core import capture_errors
 from tf_equiv.core import observation as tf1_observation
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.text import rounded_up
 from tf_equiv.diagnose import (
   advice_texts,
   assignments,
@@ -28,7 +29,6 @@ from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose import result as result_lib
 from tf_equiv.diagnose.rules import table as rules
 from tf_equiv.references import base as references
-from tf_equiv.report import text
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import eager_capture
@@ -412,7 +412,7 @@ class Diagnoser:
     advice = 'Both sides compute the same but for rounding: '
     if noise is not None:
       noise.tolerance = max(noise.tolerance, _MARGIN * gap)
-      advice += f'pass atol={text.rounded_up(noise.tolerance)}, or order'
+      advice += f'pass atol={rounded_up(noise.tolerance)}, or order'
     else:
       advice += 'order'
     draft.advice = [advice + ' the operations as TF1 does.']

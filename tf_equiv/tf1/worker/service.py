@@ -34,8 +34,6 @@ from tf_equiv.tf1.capture import (
 from tf_equiv.tf1.worker import shared_file, user_model
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Where this signal arrives, all threads write where they are.
-STACKS_SIGNAL = signal.SIGUSR1
 
 
 def serve(
@@ -53,7 +51,8 @@ def serve(
   # A file of its own, because user code may close or redirect stderr.
   trace = os.fdopen(os.dup(2), 'w')
   faulthandler.enable(trace)
-  faulthandler.register(STACKS_SIGNAL, trace, all_threads=True)
+  # Where this signal arrives, all threads write where they are.
+  faulthandler.register(signal.SIGUSR1, trace, all_threads=True)
   log = logging.getLogger('tf_equiv')
   log.setLevel(logging.INFO)
   log.propagate = False
