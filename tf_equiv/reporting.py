@@ -155,7 +155,7 @@ def _mode() -> str:
 
 
 def _directory() -> str:
-  return (
+  return str(
     os.environ.get(_BAZEL_DIRECTORY)
     or _flag(_DIRECTORY)
     or os.environ.get(_DIRECTORY.upper())

@@ -92,7 +92,7 @@ class Pairing:
         parts = [
           self.convert(source, by_name[source], name) for source in sources
         ]
-        found[name] = parts[0] if len(parts) == 1 else sum(parts)
+        found[name] = sum(parts[1:], parts[0])
     return found
 
   def carry_linear(self, by_name: Values) -> dict[str, np.ndarray]:
@@ -135,7 +135,8 @@ class Pairing:
       if any(source in present for source in sources):
         for source in sources:
           if source not in present:
-            present[source] = np.zeros(specs[source].shape, specs[source].dtype)
+            shape = [n or 0 for n in specs[source].shape]
+            present[source] = np.zeros(shape, specs[source].dtype)
       elif any(source in by_name for source in sources):
         found[name] = None
     return {**found, **self.carry_linear(present)}
