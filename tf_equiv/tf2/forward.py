@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from tf_equiv.core import errors, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.core.source_line import SourceLine
-from tf_equiv.tf1 import garbage, user_code
+from tf_equiv.tf1 import garbage, source_lines, user_code
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf2 import built_model, mirrored, sensitivity
 from tf_equiv.tf2 import model as model_lib
@@ -30,10 +30,24 @@ class Forward:
     measures: whether the next eager call measures the effect of the variables.
   """
 
-  def __init__(self, program, plan, observed, built):
+  def __init__(
+    self,
+    program: program_lib.Program,
+    plan: plan_lib.RunPlan,
+    observed: observation.Observation,
+    built: built_model.Built,
+  ):
+    """Takes a model.
+
+    Args:
+      program: the user's TF2 code.
+      plan: what to run.
+      observed: the observation that is to be made.
+      built: the model.
+    """
     self.built = built
     self.inputs = program_lib.input_tensors(plan.inputs)
-    self.restart = lambda: None
+    self.restart: Callable[[], None] = lambda: None
     self.autograph = True
     self.measures = False
     self._program, self._plan = program, plan
@@ -66,11 +80,11 @@ class Forward:
     """The observation that is being made."""
     return self._observed
 
-  def set(self, values) -> None:
+  def set(self, values: Sequence[np.ndarray | None]) -> None:
     """Sets the variables; what has no value goes back to its initial one."""
     built_model.set_weights(self.variables, values, self.built.created)
 
-  def prepare(self, values) -> None:
+  def prepare(self, values: Sequence[np.ndarray | None]) -> None:
     """Sets the variables, and notes their values."""
     self.set(values)
     self._observed.weights = [model_lib.value_of(v) for v in self.variables]
@@ -85,6 +99,7 @@ class Forward:
       if id(record.variable) not in known
     ]
 
+  @source_lines.calls_user
   def __call__(self, inputs: Any) -> dict[str, Any]:
     """Calls the model; what is returned are tensors only."""
     program, plan = self._program, self._plan
@@ -184,7 +199,12 @@ class Forward:
 class MirroredForward(Forward):
   """The forward pass on two replicas, each with its part of the batch."""
 
-  def __init__(self, program, plan, observed):
+  def __init__(
+    self,
+    program: program_lib.Program,
+    plan: plan_lib.RunPlan,
+    observed: observation.Observation,
+  ):
     """Builds the model, and creates its variables on all replicas."""
     self._strategy = mirrored.make_strategy()
     with self._strategy.scope():
@@ -209,6 +229,7 @@ class MirroredForward(Forward):
         if value is not None:
           variable.assign(value)
 
+  @source_lines.calls_user
   def __call__(self, inputs: Any) -> dict[str, Any]:
     """Calls the model on each replica; see `Forward`."""
     with self._strategy.scope():
@@ -228,6 +249,7 @@ def _tape(plan, measures):
   return contextlib.nullcontext()
 
 
+@source_lines.calls_user
 def create(
   program: program_lib.Program,
   plan: plan_lib.RunPlan,
@@ -288,6 +310,7 @@ def plan_of_creation(plan: plan_lib.RunPlan) -> plan_lib.RunPlan:
   )
 
 
+@source_lines.calls_user
 def user_losses(program, outputs, inputs) -> dict[str, tf.Tensor]:
   """Returns the user's losses by path, '' if there is one only."""
   with user_code.running('TF2', 'compute_loss'):

@@ -4,13 +4,15 @@ import abc
 import dataclasses
 import logging
 
-from tf_equiv.core import errors, nest, observation
+from tf_equiv.core import capture_errors, errors, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base, in_process
 from tf_equiv.references.exported import files, nodes
 from tf_equiv.references.exported import graph as graph_lib
 from tf_equiv.references.exported import training as training_lib
 from tf_equiv.tf1 import graph, runner, source_lines, weights
+from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1.capture import capture as capture_lib
 
 _log = logging.getLogger('tf_equiv')
 _INTERPRETER = (
@@ -37,7 +39,9 @@ class Exported(base.Reference):
     """Forgets the export; a later run reads it again."""
     self._loaded = None
 
-  def list_variables(self, program, plan):
+  def list_variables(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> observation.Observation:
     """Describes the variables; see `Reference`."""
     adapter = self._adapter(program, plan)
     built = graph.build(adapter.program, plan)
@@ -45,23 +49,15 @@ class Exported(base.Reference):
     adapter.annotate(observed)
     return observed
 
-  def run(self, program, plan):
+  def submit(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> 'ExportedRun':
     """Runs a plan; see `Reference`."""
     adapter = self._adapter(program, plan)
-    found = in_process.InProcess(share_graphs=False).run(adapter.program, plan)
-    adapter.annotate(found.observation)
-
-    def captured(wanted, values):
-      result = found.capture(wanted, values)
-      if adapter.imported.hidden:
-        raise base.CannotCaptureError(
-          f'{adapter.loaded.export.title} has loops or conditionals of TF1 '
-          'without the collections that tell what is inside of them'
-        )
-      result.known_lines = _known_lines(result.graph)
-      return result
-
-    return base.Run(found.observation, captured)
+    reference = in_process.InProcess(share_graphs=False)
+    run = reference.submit(adapter.program, plan)
+    adapter.annotate(run.result())
+    return ExportedRun(adapter, run)
 
   def _adapter(self, program, plan) -> '_Adapter':
     if self._loaded is None:
@@ -69,6 +65,31 @@ class Exported(base.Reference):
       _log.info('TF1: %s', export.title)
       self._loaded = graph_lib.load(export, getattr(self, 'variables', ()))
     return _Adapter(self, self._loaded, program, plan)
+
+
+class ExportedRun(base.Run):
+  """A run of an exported graph, which is over."""
+
+  def __init__(self, adapter: '_Adapter', run: base.Run):
+    """Takes the run in this process of what an adapter made of the export."""
+    self._adapter, self._run = adapter, run
+
+  def result(self) -> observation.Observation:
+    """Returns what the run left behind."""
+    return self._run.result()
+
+  def capture(
+    self, plan: plan_lib.RunPlan, weights: base.Values
+  ) -> capture_lib.Capture:
+    """Captures the forward pass; see `Run`."""
+    captured = self._run.capture(plan, weights)
+    if self._adapter.imported.hidden:
+      raise capture_errors.CannotCaptureError(
+        f'{self._adapter.loaded.export.title} has loops or conditionals of TF1 '
+        'without the collections that tell what is inside of them'
+      )
+    captured.known_lines = _known_lines(captured.graph)
+    return captured
 
 
 def _known_lines(imported):
