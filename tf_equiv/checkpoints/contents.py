@@ -24,7 +24,7 @@ _SLOT = re.compile(f'(?:{_OPTIMIZERS})(?:_\\d+)?')
 _COUNTER = re.compile(r'(?:^|/)(?:global_step|beta[12]_power)(?:_\d+)?$')
 # Where the average of a variable is corrected for its start at zero.
 _AVERAGE_PARTS = ('biased', 'local_step')
-_MAX_ROWS = 10
+MAX_ROWS = 10  # of each list in a message
 
 
 @dataclasses.dataclass
@@ -209,9 +209,3 @@ def fit(
     spec for spec in filter(kept, contents.variables) if spec.name not in names
   ]
   return variables_lib.match_variables(wanted, found)
-
-
-def capped(rows: Sequence[str], most: int = _MAX_ROWS) -> list[str]:
-  """Returns the first rows, and how many more there are."""
-  more = len(rows) - most
-  return [*rows[:most], *([f'... and {more} more'] if more > 0 else [])]

@@ -149,7 +149,7 @@ def plain(value: Any) -> Any:
   if isinstance(value, float):
     with np.errstate(over='ignore'):
       narrow = np.float32(value)
-    return float(str(narrow)) if narrow == value else value
+    return float(str(narrow)) if float(narrow) == value else value
   return value
 
 

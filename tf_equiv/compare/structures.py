@@ -45,7 +45,9 @@ def structure_differences(
   return found
 
 
-def _key_differences(tf1, tf2, path) -> list[Difference]:
+def _key_differences(
+  tf1: nest.Structure, tf2: nest.Structure, path: str
+) -> list[Difference]:
   found = []
   for i, (these, those) in enumerate(
     ((tf1.keys, tf2.keys), (tf2.keys, tf1.keys))

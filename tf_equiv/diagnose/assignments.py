@@ -33,34 +33,32 @@ def one_sided(
   if all(there) or not any(there):
     return None
   i, name = 0 if there[0] else 1, label[1]
-  places: list[divergence.Place | None] = [None, None]
-  places[i] = _place(captures[i], label)
+  ops: list[divergence.Place | None] = [None, None]
+  ops[i] = _op(captures[i], label)
   differences = [
-    difference.one_sided(Kind.ASSIGNS, i, places[i].name, subject=name)
+    difference.one_sided(Kind.ASSIGNS, i, ops[i].name, subject=name)
   ]
   if lines[1 - i]:
     differences.append(
       difference.one_sided(Kind.LEAVES_ALONE, 1 - i, lines[1 - i], subject=name)
     )
-  return divergence.Divergence(
-    *places, differences=differences, variables=(name,)
-  )
+  return divergence.Divergence(*ops, differences=differences, variables=(name,))
 
 
-def places(
+def of_both(
   captures: tuple[capture.Capture, capture.Capture],
   label: capture.Label,
 ) -> divergence.Divergence:
   """Returns the ops that assign a variable on both sides."""
   return divergence.Divergence(
-    *(_place(captured, label) for captured in captures),
+    *(_op(captured, label) for captured in captures),
     differences=[Difference(Kind.START, label[1])],
     variables=(label[1],),
     group=label[0],
   )
 
 
-def _place(captured: capture.Capture, label: capture.Label) -> divergence.Place:
+def _op(captured: capture.Capture, label: capture.Label) -> divergence.Place:
   op_name, op_type = captured.assigned[label]
   line = captured.line_of(op_name)
   return divergence.Place(op_name, op_type, str(line) if line.filename else '')
@@ -83,7 +81,7 @@ def describe(
   return [*found, Difference(Kind.ASSIGNED_BY, label[1], first, second)]
 
 
-def _factor(tensor) -> float | None:
+def _factor(tensor: tf.Tensor) -> float | None:
   """Returns how much of the new value goes into a moving average.
 
   Known are the forms of TensorFlow, old - (old - new) * factor, of fused batch
@@ -106,19 +104,20 @@ def _factor(tensor) -> float | None:
   return None
 
 
-def _computing(tensor):
+def _computing(tensor: tf.Tensor) -> tf.Operation:
+  """Returns the op that computes a tensor, not one that passes it through."""
   op = tensor.op
   while op.type in ('Identity', 'Cast', 'Squeeze') and op.inputs:
     op = op.inputs[0].op
   return op
 
 
-def _numbers(op) -> list[float]:
+def _numbers(op: tf.Operation) -> list[float]:
   found = [_number(x) for x in op.inputs]
   return [difference.plain(x) for x in found if x is not None]
 
 
-def _number(tensor) -> float | None:
+def _number(tensor: tf.Tensor) -> float | None:
   """Returns the value of a scalar that depends on constants only."""
   op = _computing(tensor)
   if op.type in _ARITHMETIC and len(op.inputs) == 2:
@@ -128,6 +127,6 @@ def _number(tensor) -> float | None:
   return float(value) if value is not None and np.ndim(value) == 0 else None
 
 
-def _reads_variable(op) -> bool:
+def _reads_variable(op: tf.Operation) -> bool:
   types = ('ReadVariableOp', 'VariableV2', 'VarHandleOp', 'Placeholder')
   return any(_computing(x).type in types for x in op.inputs)

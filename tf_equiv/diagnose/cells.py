@@ -30,8 +30,7 @@ def describe(
     tf1_name_of: name of the TF1 variable by that of the TF2 variable.
 
   Returns:
-    What tells of a conversion, of a kind in `EVIDENCE`; nothing if there is no
-    loop.
+    Differences of a kind in `EVIDENCE`; none if there is no loop.
   """
   around = (found.tf1, found.tf2, *found.only_tf1, *found.only_tf2)
   if not any(p is not None and p.op_type in _LOOPS for p in around):

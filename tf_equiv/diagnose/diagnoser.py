@@ -15,6 +15,7 @@ from tf_equiv.compare.quantity import Quantity
 from tf_equiv.core import capture_errors
 from tf_equiv.core import observation as tf1_observation
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.text import rounded_up
 from tf_equiv.diagnose import (
   advice_texts,
   assignments,
@@ -27,7 +28,6 @@ from tf_equiv.diagnose import draft as draft_lib
 from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose.rules import table as rules
 from tf_equiv.references import base as references
-from tf_equiv.report import text
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import eager_capture
@@ -140,7 +140,7 @@ class Diagnoser:
     step: int | None = None,
     groups: Sequence[str] = (),
     floor: bool | None = None,
-  ) -> search.Found:
+  ) -> search.Result:
     """Captures both sides and finds where they part.
 
     Args:
@@ -182,7 +182,7 @@ class Diagnoser:
         if found is not None:
           found.group = label[0]
           found.mistake = rules.recognize(found)
-          return search.Found(found, float('inf'), True, ({}, {}))
+          return search.Result(found, float('inf'), ({}, {}))
     both = [label for label in first.targets if label in second.targets]
     wanted = [
       label
@@ -204,7 +204,7 @@ class Diagnoser:
     is_assigned = bool(labels) and labels[0][0] in labels_lib.ASSIGNED
     if is_assigned and labels[0] in second.assigned:
       if found.divergence is None:
-        found.assigned = assignments.places((first, second), labels[0])
+        found.assigned = assignments.of_both((first, second), labels[0])
       else:
         found.divergence.differences[:0] = assignments.describe(
           (first, second), labels[0]
@@ -212,7 +212,7 @@ class Diagnoser:
         found.divergence.mistake = rules.recognize(found.divergence)
     return found
 
-  def _find_recorded(self, labels, groups, step, reason) -> search.Found:
+  def _find_recorded(self, labels, groups, step, reason) -> search.Result:
     """Finds where a TF2 side that cannot be traced parts from TF1.
 
     Args:
@@ -411,7 +411,7 @@ class Diagnoser:
     advice = 'Both sides compute the same but for rounding: '
     if noise is not None:
       noise.tolerance = max(noise.tolerance, _MARGIN * gap)
-      advice += f'pass atol={text.rounded_up(noise.tolerance)}, or order'
+      advice += f'pass atol={rounded_up(noise.tolerance)}, or order'
     else:
       advice += 'order'
     draft.advice = [advice + ' the operations as TF1 does.']

@@ -87,7 +87,9 @@ def describe(
   return differences
 
 
-def _only(kind: Kind, sides: tuple[Iterable[Any], Iterable[Any]]):
+def _only(
+  kind: Kind, sides: tuple[Iterable[Any], Iterable[Any]]
+) -> list[Difference]:
   """Returns what each side has and the other has not, if anything."""
   both = [dict.fromkeys(side) for side in sides]
   found = []

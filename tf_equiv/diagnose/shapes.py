@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv.compare import difference, divergence
-from tf_equiv.diagnose import places
+from tf_equiv.diagnose import description
 from tf_equiv.tf1.capture import capture
 
-_HANDING_ON = ('Identity', 'ReadVariableOp', 'Cast', 'EnsureShape')
-_NO_READERS = (*_HANDING_ON, 'VarIsInitializedOp', 'Assign', 'VariableShape')
+_PASS_THROUGH = ('Identity', 'ReadVariableOp', 'Cast', 'EnsureShape')
+_NO_READERS = (*_PASS_THROUGH, 'VarIsInitializedOp', 'Assign', 'VariableShape')
 _MAX_OPS = 10000
 
 
@@ -28,7 +28,7 @@ def locate(
     names: what the variable is called on either side.
 
   Returns:
-    The place; None if the op that reads the variable is the first.
+    The divergence; None if the op that reads the variable is the first.
   """
   readers = [_reader(c, name) for c, name in zip(captures, names, strict=True)]
   if None in readers or readers[0].type != readers[1].type:
@@ -42,7 +42,7 @@ def locate(
   ]
   return divergence.Divergence(
     *(
-      places.place_of(captured, op.name, op.type)
+      description.place_of(captured, op.name, op.type)
       for captured, op in zip(captures, (a, b), strict=True)
     ),
     None,
@@ -50,7 +50,8 @@ def locate(
   )
 
 
-def _reader(captured, name):
+def _reader(captured: capture.Capture, name: str) -> tf.Operation | None:
+  """Returns the first op that reads a variable."""
   handles = {h for h, (n, _) in captured.variables.items() if n == name}
   for op in captured.graph.get_operations():
     if op.type in _NO_READERS or not op.outputs:
@@ -60,14 +61,17 @@ def _reader(captured, name):
   return None
 
 
-def _source(tensor):
+def _source(tensor: tf.Tensor) -> tf.Operation:
   op = tensor.op
-  while op.type in _HANDING_ON and op.inputs:
+  while op.type in _PASS_THROUGH and op.inputs:
     op = op.inputs[0].op
   return op
 
 
-def _walk(a, b):
+def _walk(
+  a: tf.Operation, b: tf.Operation
+) -> tuple[tf.Operation, tf.Operation]:
+  """Goes back from two ops as long as the shapes before them differ."""
   for _ in range(_MAX_OPS):
     if a.type != b.type or len(a.inputs) != len(b.inputs):
       return a, b
@@ -88,7 +92,7 @@ def _walk(a, b):
   return a, b
 
 
-def _is_same(first, second) -> bool:
+def _is_same(first: tf.TensorShape, second: tf.TensorShape) -> bool:
   return first.rank == second.rank and (
     first.rank is None or first.as_list() == second.as_list()
   )

@@ -11,8 +11,8 @@ from typing import Any
 from tf_equiv.compare import difference, divergence
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.diagnose import description, initializers, shapes
 from tf_equiv.diagnose import draft as draft_lib
-from tf_equiv.diagnose import initializers, places, search, shapes
 from tf_equiv.references import base as references
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf2 import capture as tf2_capture
@@ -26,7 +26,7 @@ def explain_structure(diagnoser: Any, draft: draft_lib.Draft) -> None:
     if each.kind is difference.Kind.OUTPUT:
       label = (tf1_capture.OUTPUT, each.subject)
       captures = diagnoser.captured([label])
-      draft.divergence = search.results(captures, label)
+      draft.divergence = description.of_results(captures, label)
       return
 
 
@@ -49,7 +49,7 @@ def explain_loss(diagnoser: Any, draft: draft_lib.Draft, name: str) -> None:
       if group == tf1_capture.LOSS
     }
     op = targets[name].op if name in targets else None
-    found.append(op and places.place_of(captured, op.name, op.type))
+    found.append(op and description.place_of(captured, op.name, op.type))
   if any(found):
     i = 0 if found[0] else 1
     draft.kind = divergence.REAL

@@ -367,12 +367,6 @@ def _number(value: float) -> str:
   return f'{value:.3g}'
 
 
-def rounded_up(value: float) -> str:
-  """Returns a number that is not less than a value, in two digits."""
-  context = decimal.Context(prec=2, rounding=decimal.ROUND_CEILING)
-  return '%.2g' % context.create_decimal_from_float(float(value))
-
-
 def number_up(value: float) -> str:
   """Rounds up to three digits, so that the printed number really passes."""
   return '%.3g' % _ROUND_UP.create_decimal_from_float(float(value))

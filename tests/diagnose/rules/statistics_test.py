@@ -23,6 +23,12 @@ def _only(kind, side, value, **fields):
   return diverge(difference.one_sided(kind, side, value, **fields))
 
 
+def _assigns(side, group):
+  return diverge(
+    difference.one_sided(Kind.ASSIGNS, side, 'op', subject='w'), group=group
+  )
+
+
 CASES = (
   Case(
     statistics.momentum,
@@ -48,15 +54,33 @@ CASES = (
     (diverge(assigned('bn/average'), constant(0.9, 0.99)),),
   ),
   Case(
+    statistics.average_not_applied,
+    (
+      (
+        _assigns(0, 'slots (moving average)'),
+        'TF1 keeps a moving average of the variable in training',
+      ),
+      (
+        _assigns(1, 'slots (moving average)'),
+        '(ExponentialMovingAverage.apply), TF1 never does',
+      ),
+    ),
+    (
+      _assigns(0, 'updated variables'),
+      diverge(assigned('w'), group='slots (moving average)'),
+    ),
+  ),
+  Case(
     statistics.not_updated_in_tf2,
     (
       (
-        _only(Kind.ASSIGNS, 0, 'bn/assign', subject='bn/moving_mean'),
+        _assigns(0, 'updated variables'),
         'TF1 updates the variable in training (UPDATE_OPS), TF2 never does',
       ),
     ),
     (
-      _only(Kind.ASSIGNS, 1, 'bn/assign', subject='bn/moving_mean'),
+      _assigns(1, 'updated variables'),
+      _assigns(0, 'slots (moving average)'),
       diverge(assigned('bn/moving_mean')),
     ),
   ),
@@ -64,11 +88,14 @@ CASES = (
     statistics.not_updated_in_tf1,
     (
       (
-        _only(Kind.ASSIGNS, 1, 'bn/assign', subject='bn/moving_mean'),
+        _assigns(1, 'updated variables'),
         'does: it does not run UPDATE_OPS',
       ),
     ),
-    (_only(Kind.ASSIGNS, 0, 'bn/assign', subject='bn/moving_mean'),),
+    (
+      _assigns(0, 'updated variables'),
+      _assigns(1, 'slots (moving average)'),
+    ),
   ),
   Case(
     statistics.epsilon,

@@ -3,12 +3,15 @@
 import re
 
 from tf_equiv.compare import divergence
+from tf_equiv.core import observation
 from tf_equiv.diagnose.rules import evidence
 from tf_equiv.diagnose.rules.evidence import Kind
 
 # Names of what normalizes: neither draws from a normal distribution, nor
 # clipping by a norm.
 _NORMALIZATION = re.compile(r'(?<!clip_by_)(?<!global_)norm(?!al\b|al_)')
+# Group of what training keeps of the variables, rather than of the batches.
+_AVERAGES = f'slots ({observation.MOVING_AVERAGE})'
 # Epsilons are no larger than this.
 _MAX_EPSILON = 0.1
 # So small are numbers that are no others of the normalization.
@@ -38,9 +41,21 @@ def decay(found: divergence.Divergence) -> str:
   return 'The decay of the moving average is %g in TF1 and %g in TF2.' % pair
 
 
+def average_not_applied(found: divergence.Divergence) -> str:
+  """One side alone keeps a moving average of a trained variable."""
+  for side, other, *_ in evidence.BOTH_WAYS:
+    if found.group == _AVERAGES and _assigns_alone(found, side):
+      return (
+        f'{side} keeps a moving average of the variable in training '
+        f'(ExponentialMovingAverage.apply), {other} never does: apply it after '
+        'each update.'
+      )
+  return ''
+
+
 def not_updated_in_tf2(found: divergence.Divergence) -> str:
   """TF2 leaves a variable alone that TF1 updates in training."""
-  if not _assigns_alone(found, 'TF1'):
+  if found.group == _AVERAGES or not _assigns_alone(found, 'TF1'):
     return ''
   return (
     'TF1 updates the variable in training (UPDATE_OPS), TF2 never does: '
@@ -50,7 +65,7 @@ def not_updated_in_tf2(found: divergence.Divergence) -> str:
 
 def not_updated_in_tf1(found: divergence.Divergence) -> str:
   """TF2 updates a variable that the training step of TF1 leaves alone."""
-  if not _assigns_alone(found, 'TF2'):
+  if found.group == _AVERAGES or not _assigns_alone(found, 'TF2'):
     return ''
   return (
     'TF2 updates the variable in training, the training step of TF1 never '

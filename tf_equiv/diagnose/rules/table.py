@@ -59,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     updates.reordered_updates,
     statistics.momentum,
     statistics.decay,
+    statistics.average_not_applied,
     statistics.not_updated_in_tf2,
     statistics.not_updated_in_tf1,
     statistics.epsilon,
