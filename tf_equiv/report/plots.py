@@ -173,7 +173,7 @@ def _render(
   return _adapt(buffer.getvalue(), name)
 
 
-def _settings(name: str) -> dict[str, Any]:
+def _settings(name: str) -> Any:
   return {
     'axes.edgecolor': _INK,
     'axes.labelcolor': _INK,
