@@ -2,13 +2,7 @@
 
 import numpy as np
 
-from tf_equiv.compare import (
-  difference,
-  divergence,
-  tolerances,
-  values,
-  variables,
-)
+from tf_equiv.compare import divergence, tolerances, values, variables
 from tf_equiv.compare import draws as draws_lib
 from tf_equiv.compare.verdict import Step, Verdict
 from tf_equiv.core.draw import Draw
@@ -108,9 +102,7 @@ def full(names=('net/w', 'net/b')):
       divergence.Place('net/' + EVIL, 'Relu', 'net.py:7  relu(%s)' % EVIL),
       divergence.Place('model/net/relu', 'Elu', 'net2.py:9  elu(x)'),
       comparison=compare('net/relu', weight, weight * 2),
-      differences=[
-        difference.Difference(difference.Kind.OP_TYPE, tf1='Relu', tf2='Elu')
-      ],
+      differences=['op: TF1 Relu, TF2 Elu'],
       only_tf1=[divergence.Place('net/pad', 'Pad')],
       variables=('net/w',),
       mistake='Another activation.',
