@@ -12,6 +12,7 @@ from typing import Any
 
 from absl import flags
 
+from tf_equiv.compare import run_info
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.report import rerun, writer
 
@@ -66,26 +67,33 @@ class Test:
     return cls(type(case), method)
 
 
-def note_test(
-  verdict: verdict_lib.Verdict, test: Test, ran: list[verdict_lib.Step]
-) -> None:
-  """Notes in a verdict to which test it belongs, and what ran before.
+def with_test(
+  verdict: verdict_lib.Verdict, test: Test, ran: list[run_info.Step]
+) -> verdict_lib.Verdict:
+  """Returns a verdict that knows its test, and what ran before.
 
   Args:
-    verdict: gets `test`, `earlier` and `rerun`.
+    verdict: the verdict.
     test: the test.
     ran: the assertions that ran before in this test; gets that of the verdict.
   """
   owner, method = test.owner, test.method
-  verdict.test = owner.__qualname__
+  name = owner.__qualname__
   if method:
-    verdict.test = f'{owner.__module__}.{verdict.test}.{method}'
-  verdict.rerun = rerun.commands(
-    rerun.source_file(owner.__module__), owner.__qualname__, method, os.environ
+    name = f'{owner.__module__}.{name}.{method}'
+  run = dataclasses.replace(
+    verdict.run,
+    test=name,
+    rerun=rerun.commands(
+      rerun.source_file(owner.__module__),
+      owner.__qualname__,
+      method,
+      os.environ,
+    ),
+    earlier=tuple(ran),
   )
-  verdict.earlier = list(ran)
   ran.append(
-    verdict_lib.Step(
+    run_info.Step(
       verdict.assertion,
       verdict.conditions,
       verdict.passed,
@@ -93,6 +101,7 @@ def note_test(
       verdict.seconds,
     )
   )
+  return dataclasses.replace(verdict, run=run)
 
 
 def write(verdict: verdict_lib.Verdict) -> str:

@@ -17,13 +17,16 @@ from collections.abc import Sequence
 
 from tf_equiv import reporting, template, user_methods
 from tf_equiv.compare import criteria as criteria_lib
-from tf_equiv.compare import judge, judge_steps, run_info
+from tf_equiv.compare import diagnosis as diagnosis_lib
+from tf_equiv.compare import judge_forward, judge_steps, run_info
+from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import diagnoser, structure
+from tf_equiv.diagnose import advice, diagnoser, draft, first_look, structure
 from tf_equiv.references import base as references
+from tf_equiv.report import telling
 from tf_equiv.tf1 import environment as environment_lib
 from tf_equiv.tf2 import candidate as candidate_lib
 from tf_equiv.tf2 import capture as tf2_capture
@@ -115,20 +118,18 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
-  """The TF2 side in one variant, and what came of it.
+class Judged:
+  """The outcome of the TF2 side in one variant.
 
   Attributes:
-    candidate: the TF2 side.
-    pairing: its variables with those of TF1.
-    verdict: the verdict.
-    tf2: what was observed; None where the variables do not correspond.
+    outcome: the outcome.
+    info: under what it was found.
+    ran: what was run; None where the variables do not correspond.
   """
 
-  candidate: Candidate
-  pairing: pairing_lib.Pairing
-  verdict: verdict_lib.Verdict
-  tf2: observation.Observation | None = None
+  outcome: outcome_lib.Outcome
+  info: run_info.RunInfo
+  ran: first_look.Run | None = None
 
 
 def try_candidate(
@@ -136,7 +137,7 @@ def try_candidate(
   candidate: Candidate,
   pairing: pairing_lib.Pairing,
   variant: str = variants.EAGER,
-) -> Trial:
+) -> Judged:
   """Gives the TF2 side its values, runs it, and judges.
 
   Args:
@@ -155,12 +156,15 @@ def try_candidate(
   assertion, plan = comparison.assertion, comparison.plan
   criteria, tf1 = comparison.criteria, comparison.run.result()
   if pairing.blocks_values:
-    verdict = judge.judge_comparable(
+    outcome = judge_forward.judge_comparable(
       assertion, plan, tf1, candidate.variables, pairing, criteria
     )
-    run_info.note_run(verdict, plan, tf1, candidate.variables)
-    verdict.notes += tf1.notes
-    return Trial(candidate, pairing, verdict)
+    return Judged(
+      dataclasses.replace(outcome, notes=tuple(tf1.notes)),
+      run_info.describe_run(
+        plan, tf1, candidate.variables, table=pairing.table
+      ),
+    )
   values = None
   if plan.weights == plan_lib.FIXED:
     values = pairing.carry(tf1.weight_of())
@@ -169,15 +173,20 @@ def try_candidate(
     tf2 = candidate.run(values, tf1, states)
   else:
     tf2 = candidate.run(values, tf1)
-  problem = judge.explain_missing_training(plan, tf1, tf2)
+  problem = advice.explain_missing_training(plan, tf1, tf2)
   if problem:
     raise errors.UsageError(problem)
   criteria = criteria.with_slack(variants.SLACK.get(variant, 1.0))
-  judged = judge_steps.judge_training if plan.batches else judge.judge_forward
-  verdict = judged(assertion, plan, tf1, tf2, pairing, criteria)
-  run_info.note_run(verdict, plan, tf1, tf2)
-  run_info.note_tolerance(verdict, criteria.tolerance)
-  return Trial(candidate, pairing, verdict, tf2)
+  judge = (
+    judge_steps.judge_training if plan.batches else judge_forward.judge_forward
+  )
+  return Judged(
+    judge(assertion, plan, tf1, tf2, pairing, criteria),
+    run_info.describe_run(
+      plan, tf1, tf2, table=pairing.table, tolerance=criteria.tolerance
+    ),
+    first_look.Run(plan, tf1, tf2, pairing),
+  )
 
 
 class Session:
@@ -191,7 +200,7 @@ class Session:
   def __init__(self, case: template.TemplateMethods):
     """Takes the test case."""
     self.methods = user_methods.UserMethods(case)
-    self.ran: list[verdict_lib.Step] = []
+    self.ran: list[run_info.Step] = []
 
   @property
   def shared(self) -> Shared:
@@ -254,27 +263,42 @@ class Session:
     start = time.time()
     run, program = self.submit(plan), self.methods.tf2_program()
     comparison = Comparison(assertion, plan, criteria, run)
-    trials, forward = {}, None
+    trials: dict[str, Judged] = {}
+    forward = None
     for variant in criteria.variants:
       # TF1 may still be running; it is waited for when the model is built.
       candidate = self._prepare(program, plan, variant)
       trials[variant] = self._try(comparison, candidate, variant)
       forward = forward or candidate.forward
-    verdicts = {variant: trial.verdict for variant, trial in trials.items()}
-    failed = [n for n, verdict in verdicts.items() if not verdict.passed]
+    outcome = judge_forward.judge_variants(
+      {variant: trial.outcome for variant, trial in trials.items()}
+    )
+    failed = [n for n, trial in trials.items() if not trial.outcome.passed]
+    culprit = ''
     if failed == [variants.GRAPPLER]:
-      verdicts[variants.GRAPPLER].culprit = self._culprit(comparison, program)
-    verdict = judge.judge_variants(verdicts)
+      culprit = self._culprit(comparison, program)
+    chosen = trials[failed[0] if failed else next(iter(trials))]
+    diagnosis = first_look.with_variants(
+      first_look.diagnose(outcome, chosen.ran), outcome, culprit
+    )
     if len(failed) == len(trials):
       self.models.clear()  # The model is about to be looked into.
-      pairing = trials[failed[0]].pairing
-      if not pairing.blocks_values:
-        subject = diagnoser.Subject(program, plan, run, pairing, forward)
+      if chosen.ran is not None:
+        subject = diagnoser.Subject(
+          program, plan, run, chosen.ran.pairing, forward
+        )
         floor = reporting.reports_failures()
-        diagnoser.Diagnoser(subject, floor).explain(verdict)
-    verdict.seconds = time.time() - start
-    verdict.settings['variants'] = ', '.join(criteria.variants)
-    return verdict
+        diagnosis = diagnoser.Diagnoser(subject, floor).explain(
+          outcome, diagnosis
+        )
+    settings = {
+      **chosen.info.settings,
+      'variants': ', '.join(criteria.variants),
+    }
+    info = dataclasses.replace(
+      chosen.info, settings=settings, seconds=time.time() - start
+    )
+    return telling.tell(outcome, diagnosis, info)
 
   def _prepare(
     self,
@@ -294,7 +318,7 @@ class Session:
     comparison: Comparison,
     candidate: Candidate,
     variant: str,
-  ) -> Trial:
+  ) -> Judged:
     """Runs a candidate beside TF1, and judges."""
     pairing = self.methods.mapping().pair(
       comparison.run.result(), candidate.variables
@@ -314,7 +338,7 @@ class Session:
       candidate = self._prepare(
         program, comparison.plan, variants.GRAPPLER, without
       )
-      if self._try(comparison, candidate, variants.GRAPPLER).verdict.passed:
+      if self._try(comparison, candidate, variants.GRAPPLER).outcome.passed:
         return ' + '.join(without)
     return ''
 
@@ -327,15 +351,31 @@ class Session:
     return diagnoser.Subject(program, plan, run, pairing, forward)
 
   def explain_shapes(
-    self, plan: plan_lib.RunPlan, verdict: verdict_lib.Verdict
-  ) -> None:
-    """Adds to variables of another shape the op that makes the difference."""
-    with diagnoser.noting_failures(verdict):
-      structure.explain_shapes(
-        self.methods.tf2_program(), plan, self.submit(plan), verdict
-      )
+    self,
+    plan: plan_lib.RunPlan,
+    outcome: outcome_lib.Outcome,
+    known: diagnosis_lib.Diagnosis,
+  ) -> diagnosis_lib.Diagnosis:
+    """Finds the op that gives variables another shape.
 
-  def tell(self, verdict: verdict_lib.Verdict, test: reporting.Test) -> str:
+    Args:
+      plan: what to run.
+      outcome: holds the table of the variables.
+      known: what is known of the cause.
+
+    Returns:
+      What is known then.
+    """
+    found = draft.Draft(outcome, known)
+    with diagnoser.noting_failures(found):
+      structure.explain_shapes(
+        self.methods.tf2_program(), plan, self.submit(plan), found
+      )
+    return found.finish()
+
+  def tell(
+    self, verdict: verdict_lib.Verdict, test: reporting.Test
+  ) -> tuple[verdict_lib.Verdict, str]:
     """Notes what ran, and writes a report if one is wanted.
 
     Args:
@@ -343,10 +383,11 @@ class Session:
       test: the test that it belongs to.
 
     Returns:
-      A line that says where the report is, '' if there is none.
+      (the verdict, which then knows its test; a line that says where the report
+      is, '' if there is none).
     """
-    reporting.note_test(verdict, test, self.ran)
-    return reporting.write(verdict)
+    verdict = reporting.with_test(verdict, test, self.ran)
+    return verdict, reporting.write(verdict)
 
 
 def here(side: str) -> observation.Observation:

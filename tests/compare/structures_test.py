@@ -147,8 +147,8 @@ class FindPermutationTest(absltest.TestCase):
         {"['logits']": a, "['probs']": b}, {"['logits']": b, "['probs']": a}
       ),
       [
-        "TF1 outputs['logits'] equals TF2 outputs['probs']",
-        "TF1 outputs['probs'] equals TF2 outputs['logits']",
+        structures.EqualOutputs("outputs['logits']", "outputs['probs']"),
+        structures.EqualOutputs("outputs['probs']", "outputs['logits']"),
       ],
     )
 

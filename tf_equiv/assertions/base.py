@@ -34,8 +34,7 @@ class AssertionBase(template.TemplateMethods, unittest.TestCase):
   def _conclude(
     self, verdict: verdict_lib.Verdict, msg: str | None
   ) -> verdict_lib.Verdict:
-    verdict.summary = text.summary(verdict)
-    report = self._report(verdict)
+    verdict, report = self._report(verdict)
     if verdict.passed:
       return verdict
     message = self._formatMessage(msg, text.failure(verdict))
@@ -43,8 +42,18 @@ class AssertionBase(template.TemplateMethods, unittest.TestCase):
       '\n'.join([message, report]) if report else message
     )
 
-  def _report(self, verdict: verdict_lib.Verdict) -> str:
-    """Writes a report if one is wanted; returns a line that says where."""
+  def _report(
+    self, verdict: verdict_lib.Verdict
+  ) -> tuple[verdict_lib.Verdict, str]:
+    """Writes a report if one is wanted.
+
+    Args:
+      verdict: what to report.
+
+    Returns:
+      (the verdict, which then knows its test; a line that says where the report
+      is, '' if there is none).
+    """
     ran = self._session.ran
     if not ran:
       # An instance can be run again.

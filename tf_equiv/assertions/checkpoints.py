@@ -1,5 +1,6 @@
 """Steps 3b and 4b of the guide: the weights of a trained TF1 checkpoint."""
 
+import dataclasses
 import os
 import tempfile
 import time
@@ -14,10 +15,12 @@ from tf_equiv.assertions import base
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import judge
 from tf_equiv.compare import criteria as criteria_lib
+from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import run_info, tolerances
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.core import observation
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.diagnose import first_look
+from tf_equiv.report import telling
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf2 import candidate
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
@@ -90,15 +93,21 @@ class CheckpointAssertions(base.AssertionBase):
     start = time.time()
     checkpoint = checkpoint_lib.open_checkpoint(path)
     plan = self._session.methods.make_plan(training, seed_mode=seed_mode)
-    verdict = self._judge_checkpoint(
+    trial, advice = self._judge_checkpoint(
       checkpoint, plan, moving_averages, criteria
     )
-    verdict.assertion = _NAME
-    verdict.conditions = (
-      f'{"training" if plan.training else "inference"}, weights of {checkpoint}'
+    outcome = dataclasses.replace(
+      trial.outcome,
+      conditions=(
+        f'{"training" if plan.training else "inference"}, weights of '
+        f'{checkpoint}'
+      ),
     )
-    verdict.seconds = time.time() - start
-    return self._conclude(verdict, msg)
+    diagnosis = first_look.diagnose(outcome, trial.ran)
+    if advice:
+      diagnosis = dataclasses.replace(diagnosis, advice=(advice,))
+    info = dataclasses.replace(trial.info, seconds=time.time() - start)
+    return self._conclude(telling.tell(outcome, diagnosis, info), msg)
 
   def _judge_checkpoint(
     self,
@@ -106,8 +115,18 @@ class CheckpointAssertions(base.AssertionBase):
     plan: plan_lib.RunPlan,
     moving_averages: bool,
     criteria: criteria_lib.Criteria,
-  ) -> verdict_lib.Verdict:
-    """Takes the steps one after another, up to the first that fails."""
+  ) -> tuple[session_lib.Judged, str]:
+    """Takes the steps one after another, up to the first that fails.
+
+    Args:
+      checkpoint: the checkpoint.
+      plan: what to run.
+      moving_averages: whether variables take the values of their averages.
+      criteria: what may differ, and what counts as a pass.
+
+    Returns:
+      (what was judged, advice that only the TF2 model can give).
+    """
     session, methods = self._session, self._session.methods
     weights = _Weights(checkpoint, moving_averages, methods.reset_weights)
     run = session.reference.submit(methods.tf1_program(weights), plan)
@@ -118,62 +137,65 @@ class CheckpointAssertions(base.AssertionBase):
     fit = contents_lib.fit(
       tf1.variables, contents, checkpoint.entries, self.ignored_variables
     )
-    verdict = judge.judge_fit(_NAME, checkpoint.prefix, fit)
-    if not verdict.passed:
-      run_info.note_run(verdict, plan, tf1, session_lib.here('TF2'))
-      return verdict
+    outcome = judge.judge_fit(_NAME, checkpoint.prefix, fit)
+    if not outcome.passed:
+      info = run_info.describe_run(plan, tf1, session_lib.here('TF2'))
+      return session_lib.Judged(outcome, info), ''
     session.models.clear()  # The model is going to be saved.
     first = candidate.prepare(methods.tf2_program(), plan)
     others = [n for n in checkpoint.entries if n not in tf1.weight_of()]
     pairing = methods.mapping().pair(tf1, first.variables, others)
-    trial = session_lib.try_candidate(
+    judged = session_lib.try_candidate(
       session_lib.Comparison(_NAME, plan, criteria, run), first, pairing
     )
-    verdict, tf2 = trial.verdict, trial.tf2
-    if verdict.passed and tf2 is not None:
-      judge.judge_loaded(verdict, pairing.carry(tf1.weight_of()), tf2)
-    if verdict.passed and tf2 is not None:
-      self._judge_round_trip(trial, plan, tf1, criteria.tolerance)
+    outcome, advice, ran = judged.outcome, '', judged.ran
+    if outcome.passed and ran is not None:
+      values = pairing.carry(tf1.weight_of())
+      outcome = judge.judge_loaded(outcome, values, ran.tf2)
+    if outcome.passed and ran is not None:
+      outcome, advice = self._judge_round_trip(
+        outcome, first.model, ran, criteria.tolerance
+      )
     left = contents.describe()
     if left:
-      verdict.notes.append('also in the checkpoint: ' + left)
-    return verdict
+      outcome = dataclasses.replace(
+        outcome, notes=(*outcome.notes, 'also in the checkpoint: ' + left)
+      )
+    return dataclasses.replace(judged, outcome=outcome), advice
 
   def _judge_round_trip(
     self,
-    trial: session_lib.Trial,
-    plan: plan_lib.RunPlan,
-    tf1: observation.Observation,
+    outcome: outcome_lib.Outcome,
+    model: Any,
+    ran: first_look.Run,
     tolerance: tolerances.Tolerance,
-  ) -> None:
+  ) -> tuple[outcome_lib.Outcome, str]:
     """Saves the TF2 model, and restores it into one that is built anew."""
-    verdict, tf2, model = trial.verdict, trial.tf2, trial.candidate.model
-    verdict.headline = tf2_checkpoint.why_not_trackable(model)
-    if verdict.headline:
-      verdict.headline = 'The TF2 model cannot be saved: ' + verdict.headline
-      verdict.advice = [
-        'Derive it from tf.Module or a Keras layer, and keep its variables as '
-        'attributes of it.'
-      ]
-      return
+    obstacle = tf2_checkpoint.why_not_trackable(model)
+    if obstacle:
+      outcome = dataclasses.replace(
+        outcome, kind=outcome_lib.Kind.NOT_TRACKABLE, obstacle=obstacle
+      )
+      return outcome, ''
     variables = model_lib.variables_of(model, [])
-    judge.judge_unsaved(
-      verdict,
-      tf2_checkpoint.unreachable(model, variables),
-      tf2_checkpoint.advise_unreachable(model),
+    outcome = judge.judge_unsaved(
+      outcome, tf2_checkpoint.unreachable(model, variables)
     )
-    if not verdict.passed:
-      return
+    if not outcome.passed:
+      return outcome, tf2_checkpoint.advise_unreachable(model)
     # The observed pass may have updated statistics.
-    for variable, value in zip(variables, tf2.weights, strict=True):
+    for variable, value in zip(variables, ran.tf2.weights, strict=True):
       model_lib.assign(variable, value)
     with tempfile.TemporaryDirectory() as folder:
       prefix = os.path.join(folder, 'model')
       tf2_checkpoint.write(prefix, model)
-      second = candidate.prepare(self._session.methods.tf2_program(), plan)
+      second = candidate.prepare(self._session.methods.tf2_program(), ran.plan)
       unmatched = tf2_checkpoint.restore(prefix, second.model)
-      restored = second.run(reference=tf1)
-    judge.judge_restored(verdict, tf1, tf2, restored, unmatched, tolerance)
+      restored = second.run(reference=ran.tf1)
+    outcome = judge.judge_restored(
+      outcome, ran.tf1, ran.tf2, restored, unmatched, tolerance
+    )
+    return outcome, ''
 
 
 class _Weights:

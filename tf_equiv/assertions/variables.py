@@ -5,8 +5,10 @@ import time
 
 from tf_equiv import session as session_lib
 from tf_equiv.assertions import base
-from tf_equiv.compare import judge, run_info, tolerances, values
+from tf_equiv.compare import judge_variables, run_info, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.diagnose import first_look
+from tf_equiv.report import telling
 from tf_equiv.tf2 import repeated_calls
 
 __unittest = True
@@ -43,7 +45,7 @@ class VariableAssertions(base.AssertionBase):
     start, session = time.time(), self._session
     plan = session.methods.make_plan()
     found = session.observe_repeated_calls(plan)
-    verdict = judge.judge_creations(
+    outcome = judge_variables.judge_creations(
       'assertNoNewVariables',
       found.created,
       [c for c in map(_comparison, found.changed) if not c.passed],
@@ -51,8 +53,11 @@ class VariableAssertions(base.AssertionBase):
       found.variables,
       allow_empty,
     )
-    run_info.note_run(verdict, plan, session_lib.here('TF2'))
-    verdict.seconds = time.time() - start
+    info = dataclasses.replace(
+      run_info.describe_run(plan, session_lib.here('TF2')),
+      seconds=time.time() - start,
+    )
+    verdict = telling.tell(outcome, first_look.diagnose(outcome), info)
     return self._conclude(verdict, msg)
 
   def assertVariablesMatch(
@@ -89,14 +94,19 @@ class VariableAssertions(base.AssertionBase):
     plan = session.methods.make_plan(training)
     tf1, tf2 = session.list_variables(plan)
     table = session.methods.mapping().pair(tf1, tf2).table
-    verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
-    verdict.notes += [*tf1.notes, *tf2.notes]
-    run_info.note_run(verdict, plan, tf1, tf2)
-    verdict.draws = None  # It is not about values.
+    outcome = dataclasses.replace(
+      judge_variables.judge_variables(
+        table, 'assertVariablesMatch', allow_empty
+      ),
+      notes=(*tf1.notes, *tf2.notes),
+    )
+    diagnosis = first_look.diagnose(outcome)
     if table.shapes:
-      session.explain_shapes(plan, verdict)
-    verdict.seconds = time.time() - start
-    return self._conclude(verdict, msg)
+      diagnosis = session.explain_shapes(plan, outcome, diagnosis)
+    info = dataclasses.replace(
+      run_info.describe_run(plan, tf1, tf2), seconds=time.time() - start
+    )
+    return self._conclude(telling.tell(outcome, diagnosis, info), msg)
 
 
 def _comparison(held: repeated_calls.Held) -> values.ValueComparison:
@@ -105,4 +115,4 @@ def _comparison(held: repeated_calls.Held) -> values.ValueComparison:
   found = values.compare_arrays(held.name, held.before, held.after, exact)
   if not held.writer:
     return found
-  return dataclasses.replace(found, note='assigned by ' + held.writer)
+  return dataclasses.replace(found, note=values.Assigned(held.writer))

@@ -24,7 +24,7 @@ _SLOT = re.compile(f'(?:{_OPTIMIZERS})(?:_\\d+)?')
 _COUNTER = re.compile(r'(?:^|/)(?:global_step|beta[12]_power)(?:_\d+)?$')
 # Where the average of a variable is corrected for its start at zero.
 _AVERAGE_PARTS = ('biased', 'local_step')
-_MAX_ROWS = 10
+MAX_ROWS = 10  # of each list in a message
 
 
 @dataclasses.dataclass
@@ -209,98 +209,3 @@ def fit(
     spec for spec in filter(kept, contents.variables) if spec.name not in names
   ]
   return variables_lib.match_variables(wanted, found)
-
-
-def misfit(table: variables_lib.VariableTable, path: str, what: str) -> str:
-  """Returns the headline for a checkpoint that does not fit, '' if it does.
-
-  Args:
-    table: of `fit`.
-    path: the checkpoint.
-    what: what it should fit, e.g. 'the TF1 model'.
-  """
-  counts = (
-    (len(table.missing), 'missing'),
-    (len(table.shapes), 'of another shape'),
-    (len(table.dtypes), 'of another dtype'),
-    (len(table.extra), 'unused'),
-  )
-  problems = ', '.join(f'{n} {kind}' for n, kind in counts if n)
-  if not problems:
-    return ''
-  return f'Checkpoint {path!r} does not fit {what}: {problems}'
-
-
-def describe_misfit(table: variables_lib.VariableTable) -> list[str]:
-  """Returns a table of what does not fit, one text for each kind."""
-  likely = table.suggestion.names
-  sections = (
-    (
-      'variables missing from the checkpoint',
-      [_row(s) + _arrow(likely.get(s.name)) for s, _ in table.missing],
-    ),
-    (
-      'another shape',
-      [
-        f'{a.name}: model {list(shape)}, checkpoint {list(b.shape)}'
-        for a, shape, b in table.shapes
-      ],
-    ),
-    (
-      'another dtype',
-      [
-        f'{a.name}: model {a.dtype}, checkpoint {b.dtype}'
-        for a, b in table.dtypes
-      ],
-    ),
-    ('unused in the checkpoint', [_row(s) for s in table.extra]),
-  )
-  return [
-    '\n    '.join([title + ':', *capped(sorted(rows))])
-    for title, rows in sections
-    if rows
-  ]
-
-
-def capped(rows: Sequence[str], most: int = _MAX_ROWS) -> list[str]:
-  """Returns the first rows, and how many more there are."""
-  more = len(rows) - most
-  return [*rows[:most], *([f'... and {more} more'] if more > 0 else [])]
-
-
-def _row(spec: VariableSpec) -> str:
-  return f'{spec.name}  {spec.dtype}{list(spec.shape)}'
-
-
-def _arrow(likely: str | None) -> str:
-  return f' -> {likely}?' if likely else ''
-
-
-def advise_misfit(table: variables_lib.VariableTable) -> list[str]:
-  """Says what to do about a checkpoint that does not fit the TF1 model."""
-  advice = []
-  entries = {spec.name for spec in table.extra}
-  if any(
-    re.sub(r'/part_\d+$', '', spec.name) in entries for spec, _ in table.missing
-  ):
-    advice.append(
-      'TF1 partitions a variable that the checkpoint holds as a whole: build '
-      'the TF1 side without the partitioner (the values are the same).'
-    )
-  elif table.missing:
-    advice.append(
-      'build_tf1 must give the variables the names that they had when the '
-      'checkpoint was saved (scopes around the model, auto-numbered layers); '
-      'rename_variable leads from TF1 to TF2 and cannot help here.'
-    )
-  if table.shapes or table.dtypes:
-    advice.append(
-      'Build the TF1 model with the sizes and dtypes with which the checkpoint '
-      'was trained.'
-    )
-  if table.extra:
-    advice.append(
-      'What the model leaves out on purpose (a head that was only trained, '
-      'say) goes into ignored_variables.'
-    )
-  return advice

@@ -9,11 +9,13 @@ import numpy as np
 from tf_equiv import compat
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import slots as slots_lib
-from tf_equiv.compare import judge
+from tf_equiv.compare import judge_variables
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.core import errors
-from tf_equiv.report import text
+from tf_equiv.core.text import listed
+from tf_equiv.diagnose import first_look
+from tf_equiv.report import telling, text
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import checkpoint_files, optimizers
@@ -151,26 +153,21 @@ def convert_checkpoint(
       origin,
       model,
       variables,
-      optimizer,
+      slots_lib.Target(optimizer, optimizer_name, learning_rate, iterations),
       output,
       moving_averages,
-      optimizer_name,
-      learning_rate,
-      iterations,
     )
 
 
 def _convert(
-  origin,
-  model,
-  variables,
-  optimizer,
-  output,
-  moving_averages,
-  optimizer_name,
-  learning_rate,
-  iterations,
+  origin: slots_lib.Source,
+  model: Any,
+  variables: list[Any],
+  target: slots_lib.Target,
+  output: str,
+  moving_averages: bool,
 ) -> ConvertedCheckpoint:
+  optimizer = target.optimizer
   source, pairing = origin.checkpoint, origin.pairing
   taken = {first.name: first.name for first, _ in pairing.table.pairs}
   if moving_averages:
@@ -189,9 +186,7 @@ def _convert(
       if name in values:
         model_lib.assign(variable, values[name])
     if optimizer is not None:
-      state = slots_lib.carry(
-        origin, optimizer, trainable, optimizer_name, learning_rate, iterations
-      )
+      state = slots_lib.carry(origin, target, trainable)
     checkpoint_files.write(output, model, optimizer, changed)
   unused = set(source.entries) - set(taken.values()) - state.used
   return ConvertedCheckpoint(
@@ -224,7 +219,7 @@ def _variables_of(model: Any) -> list[Any]:
   if lost:
     raise errors.UsageError(
       f'tf.train.Checkpoint does not save {len(lost)} of the {len(variables)} '
-      f'variables of the model: {", ".join(contents_lib.capped(lost))}. '
+      f'variables of the model: {listed(lost, contents_lib.MAX_ROWS)}. '
       f'{tf2_checkpoint.advise_unreachable(model)}'
     )
   return variables
@@ -245,10 +240,12 @@ def _paired(source, contents, variables, rename, convert, ignored):
     others=list(source.entries),
   )
   if table.blocks_values:
-    verdict = judge.judge_variables(table, 'convert_checkpoint', False)
-    verdict.headline = (
-      f'The checkpoint {source.prefix!r} does not fit the model. '
-      f'{verdict.headline}'
+    outcome = judge_variables.judge_variables(
+      table, 'convert_checkpoint', False
     )
-    raise errors.UsageError(text.failure(verdict))
+    verdict = telling.tell(outcome, first_look.diagnose(outcome))
+    raise errors.UsageError(
+      f'The checkpoint {source.prefix!r} does not fit the model. '
+      f'{text.failure(verdict)}'
+    )
   return pairing_lib.Pairing(table, convert)

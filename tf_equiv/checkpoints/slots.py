@@ -56,6 +56,23 @@ class Source:
     return self.checkpoint.prefix
 
 
+@dataclasses.dataclass(frozen=True)
+class Target:
+  """An optimizer, and what is known of the one that TF1 used.
+
+  Attributes:
+    optimizer: the optimizer.
+    name: name that the TF1 optimizer was given; None for that of its class.
+    learning_rate: the learning rate in force; None for that of the optimizer.
+    iterations: the step counter; None for that of the checkpoint.
+  """
+
+  optimizer: Any
+  name: str | None = None
+  learning_rate: float | None = None
+  iterations: int | None = None
+
+
 @dataclasses.dataclass
 class CarriedState:
   """What an optimizer was given.
@@ -71,23 +88,13 @@ class CarriedState:
   fresh: list[str] = dataclasses.field(default_factory=list)
 
 
-def carry(
-  source: Source,
-  optimizer: Any,
-  variables: list[Any],
-  name: str | None = None,
-  learning_rate: float | None = None,
-  iterations: int | None = None,
-) -> CarriedState:
+def carry(source: Source, target: Target, variables: list[Any]) -> CarriedState:
   """Fills an optimizer with the state of the one that TF1 used.
 
   Args:
     source: where it comes from.
-    optimizer: the optimizer; its slots exist.
+    target: the optimizer; its slots exist.
     variables: the trainable variables of the model, which have their values.
-    name: name that the TF1 optimizer was given; None for that of its class.
-    learning_rate: the learning rate in force; None for that of the optimizer.
-    iterations: the step counter; None for that of the checkpoint.
 
   Returns:
     What was carried.
@@ -95,12 +102,14 @@ def carry(
   Raises:
     UsageError: if the two optimizers do not correspond.
   """
+  optimizer, iterations = target.optimizer, target.iterations
+  learning_rate = target.learning_rate
   spec = optimizers.describe(optimizer)
   existing = {
     model_lib.name_of(variable): optimizers.slots_of(optimizer, variable)
     for variable in variables
   }
-  entries = _slots_of_family(source, spec, name)
+  entries = _slots_of_family(source, spec, target.name)
   meanings = _meanings(source, spec, entries)
   _check_slots(spec, meanings, existing)
   if iterations is None:

@@ -1,5 +1,6 @@
 """Compares the structure of outputs, before any number is compared."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -87,12 +88,25 @@ def spec_differences(
   return found
 
 
+@dataclasses.dataclass(frozen=True)
+class EqualOutputs:
+  """An output that equals another one of the other side.
+
+  Attributes:
+    tf1: the output of TF1, e.g. 'outputs[0]'.
+    tf2: that of TF2.
+  """
+
+  tf1: str
+  tf2: str
+
+
 def find_permutation(
   comparisons: Sequence[values.ValueComparison],
   tf1: dict[str, np.ndarray],
   tf2: dict[str, np.ndarray],
   tolerance: tolerances.Tolerance,
-) -> list[str]:
+) -> list[EqualOutputs]:
   """Finds outputs that differ but equal another output of the other side.
 
   Args:
@@ -102,7 +116,7 @@ def find_permutation(
     tolerance: what may differ.
 
   Returns:
-    A sentence for each exchanged output.
+    The exchanged outputs.
   """
   failed = [
     c.name[len('outputs') :]
@@ -115,7 +129,7 @@ def find_permutation(
       if other == path or tf1[path].shape != tf2[other].shape:
         continue
       if values.compare_arrays(path, tf1[path], tf2[other], tolerance).passed:
-        found.append(f'TF1 outputs{path} equals TF2 outputs{other}')
+        found.append(EqualOutputs(f'outputs{path}', f'outputs{other}'))
         break
   return found
 

@@ -7,18 +7,27 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tf_equiv.compare import advice as advice_lib
+from tf_equiv.compare import diagnosis as diagnosis_lib
 from tf_equiv.compare import divergence, vacuity
+from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import pairing as pairing_lib
-from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare.quantity import Quantity
 from tf_equiv.core import capture_errors
 from tf_equiv.core import observation as tf1_observation
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import assignments, eager, search, sketches, structure
+from tf_equiv.core.text import rounded_up
+from tf_equiv.diagnose import (
+  advice_texts,
+  assignments,
+  eager,
+  search,
+  sketches,
+  structure,
+)
+from tf_equiv.diagnose import draft as draft_lib
 from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose.rules import table as rules
 from tf_equiv.references import base as references
-from tf_equiv.report import text
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import eager_capture
@@ -73,46 +82,57 @@ class Diagnoser:
     self.subject, self._floor = subject, floor
     self.tf1 = subject.run.result()
 
-  def explain(self, verdict: verdict_lib.Verdict) -> None:
-    """Adds to a failed verdict where the sides part, and if that is real.
+  def explain(
+    self, outcome: outcome_lib.Outcome, known: diagnosis_lib.Diagnosis
+  ) -> diagnosis_lib.Diagnosis:
+    """Finds where the sides diverge, and whether that is real.
 
-    Whatever goes wrong is noted in the verdict, and does not hide it.
+    Whatever goes wrong is noted, and does not hide the outcome.
+
+    Args:
+      outcome: a failure.
+      known: what is known of its cause.
+
+    Returns:
+      What is known then.
     """
-    with noting_failures(verdict):
-      self._explain(verdict)
+    draft = draft_lib.Draft(outcome, known)
+    with noting_failures(draft):
+      self._explain(draft)
+    return draft.finish()
 
-  def _explain(self, verdict: verdict_lib.Verdict) -> None:
-    if verdict.kind == divergence.VACUOUS:
-      self._explain_vacuity(verdict)
+  def _explain(self, draft: draft_lib.Draft) -> None:
+    outcome = draft.outcome
+    if outcome.vacuity is not None:
+      self._explain_vacuity(draft)
       return
-    group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
-    step, _, what = group.rpartition(': ')
-    what = labels_lib.OF_STEPS.get(what, what)
-    if not group:
-      structure.explain_structure(self, verdict)
+    failing = outcome.failing()
+    if not failing:
+      structure.explain_structure(self, draft)
       return
-    if what == structure.WEIGHTS:
-      structure.explain_weights(self, verdict)
+    key, failed = failing[0], outcome.failed(failing[0])
+    if key.quantity is Quantity.WEIGHTS:
+      structure.explain_weights(self, draft)
       return
-    if what not in GROUPS and what not in labels_lib.OF_STEPS.values():
+    group = labels_lib.group_of(key)
+    if group is None:
       return
-    names = [c.name for c in verdict.failed(group) if not c.problem]
-    lone = [c.name for c in verdict.failed(group) if c.problem]
-    if what == tf1_capture.LOSS and lone:
-      structure.explain_loss(self, verdict, lone[0])
+    names = [c.name for c in failed if not c.problem]
+    lone = [c.name for c in failed if c.problem]
+    if key.quantity is Quantity.REGULARIZATION_LOSSES and lone:
+      structure.explain_loss(self, draft, lone[0])
       return
-    if not names:
-      return
-    index = int(step.split()[1]) - 1 if step else None
-    labels = [(what, name) for name in names]
-    self._conclude(verdict, self.find(labels, index), index)
+    if names:
+      index = None if key.step is None else key.step - 1
+      labels = [(group, name) for name in names]
+      self._conclude(draft, self.find(labels, index), index)
 
-  def _explain_vacuity(self, verdict) -> None:
+  def _explain_vacuity(self, draft: draft_lib.Draft) -> None:
     """Says where the rounding noise of vacuous outputs grows."""
     noisy = vacuity.noisy(self.tf1)
     labels = [(tf1_capture.OUTPUT, 'outputs' + path) for path in noisy]
     if labels:
-      verdict.noise = self.find(labels, floor=True).noise
+      draft.noise = self.find(labels, floor=True).noise
 
   def find(
     self,
@@ -319,71 +339,71 @@ class Diagnoser:
         weights = {**weights, **self.tf1.steps[step - 1].variables}
     return plan, weights
 
-  def _conclude(self, verdict, found, step) -> None:
+  def _conclude(self, draft, found, step) -> None:
     if found.divergence is not None:
-      verdict.kind = divergence.REAL if found.is_real else verdict.kind
-      known = verdict.divergence
+      draft.kind = divergence.REAL if found.is_real else draft.kind
+      known = draft.divergence
       if known is not None and found.divergence.note:
         return  # A constant, of which the data say more.
-      verdict.divergence = found.divergence
+      draft.divergence = found.divergence
       if known is not None:  # Library code makes ops without a line.
         _fill_in(found.divergence, known)
-      verdict.advice = _advice(found.divergence, verdict.advice)
+      draft.advice = _advice(found.divergence, draft.advice)
       return
     if found.assigned is not None:
-      verdict.divergence = found.assigned
+      draft.divergence = found.assigned
       return
     if found.recorded:
-      verdict.notes.append(
+      draft.notes.append(
         'the TF2 side cannot be traced; recorded op by op as it ran, it agrees '
         'with TF1 up to the rounding of float32'
       )
       return
     if step is not None:
-      verdict.notes.append(
+      draft.notes.append(
         'what computes the results agrees in float64; the difference is made '
         'after them (clipping, aggregation) or by rounding'
       )
       return
-    if verdict.ledger is not None:
-      verdict.kind = divergence.ORDER
-      verdict.evidence.insert(
+    if draft.outcome.ledger is not None:
+      draft.kind = divergence.ORDER
+      draft.evidence.insert(
         0,
         'random order: with the same random numbers the sides agree in '
         'float64; they only draw others',
       )
       return
     if all(np.isfinite(x).all() for x in found.results[0].values()):
-      self._conclude_noise(verdict, found)
+      self._conclude_noise(draft, found)
 
-  def _conclude_noise(self, verdict, found) -> None:
+  def _conclude_noise(self, draft, found) -> None:
     """Tells rounding noise from a difference that is not in the graphs."""
-    group = next(g for g in verdict.comparisons if verdict.failed(g))
-    gap = max(c.difference for c in verdict.failed(group))
+    outcome = draft.outcome
+    gap = max(c.difference for c in outcome.failed(outcome.failing()[0]))
     noise = found.noise
-    verdict.noise = noise
+    draft.noise = noise
     if noise is not None and noise.error > _VACUOUS * (noise.scale or 1e-300):
-      verdict.kind = divergence.VACUOUS
-      verdict.evidence[:0] = [
+      draft.kind = divergence.VACUOUS
+      draft.evidence[:0] = [
         f'vacuous: in float64 the sides agree, and {noise.share} of '
         f'{noise.result} is rounding noise'
       ]
-      verdict.advice = [VACUOUS_ADVICE]
+      draft.advice = [VACUOUS_ADVICE]
       return
     if not _reproduced(found, self.tf1, gap):
-      verdict.noise = None
-      verdict.evidence.insert(
+      draft.noise = None
+      draft.evidence.insert(
         0,
         'traced as a graph, the TF2 side agrees with TF1: the difference is '
         'made by what is not in the graph',
       )
-      verdict.advice.append(
+      draft.advice.append(
         'Look for Python state, for branches on Python values, and for what '
         'eager execution does otherwise.'
       )
       return
-    verdict.kind = divergence.NOISE
-    verdict.evidence.insert(
+    draft.kind = divergence.NOISE
+    draft.evidence.insert(
       0,
       f'noise: the difference vanishes in float64 ({found.distance:.1g} of '
       'the values)',
@@ -391,32 +411,30 @@ class Diagnoser:
     advice = 'Both sides compute the same but for rounding: '
     if noise is not None:
       noise.tolerance = max(noise.tolerance, _MARGIN * gap)
-      advice += f'pass atol={text.rounded_up(noise.tolerance)}, or order'
+      advice += f'pass atol={rounded_up(noise.tolerance)}, or order'
     else:
       advice += 'order'
-    verdict.advice = [advice + ' the operations as TF1 does.']
+    draft.advice = [advice + ' the operations as TF1 does.']
 
 
 @contextlib.contextmanager
-def noting_failures(verdict: verdict_lib.Verdict) -> Iterator[None]:
-  """Context that explains a verdict; whatever goes wrong is noted in it."""
+def noting_failures(draft: draft_lib.Draft) -> Iterator[None]:
+  """Context that explains an outcome; whatever goes wrong is noted in it."""
   try:
     yield
   except capture_errors.NotOneGraphError as error:
-    verdict.notes.append(f'not compared op by op: {error}')
+    draft.notes.append(f'not compared op by op: {error}')
   except capture_errors.CannotCaptureError as error:
-    verdict.notes.append(
-      f'the first op that differs was not looked for: {error}'
-    )
+    draft.notes.append(f'the first op that differs was not looked for: {error}')
   except capture_errors.CannotTraceError as error:
-    verdict.notes.append(
+    draft.notes.append(
       'the first op that differs was not looked for, because the TF2 side '
       f'cannot be traced as a graph: {error}'
     )
   except Exception as error:  # The user's code may do anything.
     _log.info('locating failed', exc_info=True)
     lines = str(error).strip().splitlines()
-    verdict.notes.append(
+    draft.notes.append(
       'the first op that differs could not be looked for '
       f'({type(error).__name__}: {lines[0] if lines else ""})'
     )
@@ -451,7 +469,7 @@ VACUOUS_ADVICE = (
 
 def _advice(place: divergence.Divergence, advice: list[str]) -> list[str]:
   """Puts what is known of the place before, or instead of, general advice."""
-  rest = [line for line in advice if line != advice_lib.LOOK_INSIDE]
+  rest = [line for line in advice if line != advice_texts.LOOK_INSIDE]
   first = [place.mistake] if place.mistake else []
   if first and place.group in labels_lib.ASSIGNED:
     return first  # The general advice only guesses.

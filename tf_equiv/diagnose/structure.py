@@ -1,44 +1,41 @@
 """Explains what differs beside the numbers that graphs compute.
 
 That is the shape or dtype of an output, a loss that one side alone has, an
-initializer, or the shape of a variable. Each function adds to a verdict, and
+initializer, or the shape of a variable. Each function adds to a draft, and
 takes the `Diagnoser` that captures both sides.
 """
 
 import dataclasses
 from typing import Any
 
-from tf_equiv.compare import difference, divergence, initializers
-from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare import difference, divergence
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import description, shapes
+from tf_equiv.diagnose import description, initializers, shapes
+from tf_equiv.diagnose import draft as draft_lib
 from tf_equiv.references import base as references
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import initializers as tf2_initializers
 from tf_equiv.tf2 import program as tf2_program
 
-WEIGHTS = 'weights'
 
-
-def explain_structure(diagnoser: Any, verdict: verdict_lib.Verdict) -> None:
+def explain_structure(diagnoser: Any, draft: draft_lib.Draft) -> None:
   """Says which ops make an output that has another shape or dtype."""
-  for each in verdict.structure:
+  for each in draft.outcome.evidence_of(difference.Difference):
     if each.kind is difference.Kind.OUTPUT:
       label = (tf1_capture.OUTPUT, each.subject)
       captures = diagnoser.captured([label])
-      verdict.divergence = description.of_results(captures, label)
+      draft.divergence = description.of_results(captures, label)
       return
 
 
-def explain_loss(
-  diagnoser: Any, verdict: verdict_lib.Verdict, name: str
-) -> None:
+def explain_loss(diagnoser: Any, draft: draft_lib.Draft, name: str) -> None:
   """Says which op makes a regularization loss that one side alone has.
 
   Args:
     diagnoser: captures both sides.
-    verdict: gets the place.
+    draft: gets the place.
     name: names of the TF1 variables behind the loss.
   """
   label = (tf1_capture.LOSS, name)
@@ -55,8 +52,8 @@ def explain_loss(
     found.append(op and description.place_of(captured, op.name, op.type))
   if any(found):
     i = 0 if found[0] else 1
-    verdict.kind = divergence.REAL
-    verdict.divergence = divergence.Divergence(
+    draft.kind = divergence.REAL
+    draft.divergence = divergence.Divergence(
       *found,
       differences=[
         difference.one_sided(
@@ -67,7 +64,7 @@ def explain_loss(
     )
 
 
-def explain_weights(diagnoser: Any, verdict: verdict_lib.Verdict) -> None:
+def explain_weights(diagnoser: Any, draft: draft_lib.Draft) -> None:
   """Says which initializer of TF2 differs from that of TF1."""
   subject = diagnoser.subject
   plan = dataclasses.replace(subject.plan, gradients=False, batches=())
@@ -75,7 +72,7 @@ def explain_weights(diagnoser: Any, verdict: verdict_lib.Verdict) -> None:
   second, tf2 = tf2_initializers.capture(subject.program, plan)
   sources = subject.pairing.tf1_names()
   values = diagnoser.tf1.weight_of(), tf2.weight_of()
-  for failed in verdict.failed(WEIGHTS):
+  for failed in draft.outcome.failed(Key(Quantity.WEIGHTS)):
     names = sources.get(failed.name, ())
     if len(names) != 1 or names[0] not in first or failed.name not in second:
       continue
@@ -86,10 +83,10 @@ def explain_weights(diagnoser: Any, verdict: verdict_lib.Verdict) -> None:
       (values[0][names[0]], values[1][failed.name]),
     )
     if place is not None:
-      verdict.kind = divergence.REAL
-      verdict.divergence = place
+      draft.kind = divergence.REAL
+      draft.divergence = place
       if place.mistake:
-        verdict.advice.insert(0, place.mistake)
+        draft.advice.insert(0, place.mistake)
       return
 
 
@@ -97,16 +94,14 @@ def explain_shapes(
   program: tf2_program.Program,
   plan: plan_lib.RunPlan,
   run: references.Run,
-  verdict: verdict_lib.Verdict,
+  draft: draft_lib.Draft,
 ) -> None:
   """Says which op before a variable of another shape is the first of one."""
   plan = dataclasses.replace(plan, weights=plan_lib.FIXED)
   first = run.capture(plan, {})
   forward = tf2_capture.prepare(program, plan, run.result())
   second = tf2_capture.capture(forward, plan, {})
-  for mine, _, theirs in verdict.table.shapes:
-    verdict.divergence = shapes.locate(
-      (first, second), (mine.name, theirs.name)
-    )
-    if verdict.divergence is not None:
+  for mine, _, theirs in draft.outcome.table.shapes:
+    draft.divergence = shapes.locate((first, second), (mine.name, theirs.name))
+    if draft.divergence is not None:
       return

@@ -64,7 +64,7 @@ def read_index(path: str) -> dict[str, Any]:
   Raises:
     DamagedError: if it is missing, damaged, or no golden of this format.
   """
-  with _opened(path) as members:
+  with _opening(path) as members:
     return _index_of(path, members)
 
 
@@ -81,7 +81,7 @@ def load(path: str, digest: str) -> Any:
   Raises:
     DamagedError: if the file or one of its members is damaged.
   """
-  with _opened(path) as members:
+  with _opening(path) as members:
     data = json.loads(_checked(path, members, _object_name(digest)))
     try:
       return serialization.decode(data['value'], _Arrays(path, members, data))
@@ -107,7 +107,7 @@ def check(path: str) -> int:
   Raises:
     DamagedError: if one is damaged or missing.
   """
-  with _opened(path) as members:
+  with _opening(path) as members:
     index = _index_of(path, members)
     needed = _needed(members, index)
     for name in needed:
@@ -117,7 +117,7 @@ def check(path: str) -> int:
 
 def sizes(path: str) -> dict[str, int]:
   """Returns the bytes that each member takes in the file, by its name."""
-  with _opened(path) as members:
+  with _opening(path) as members:
     return {info.filename: info.compress_size for info in members.infolist()}
 
 
@@ -319,7 +319,7 @@ def _object_name(digest: str) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: str):
+def _opening(path: str):
   if not os.path.isfile(path):
     raise DamagedError(f'There is no file {path!r}.')
   try:

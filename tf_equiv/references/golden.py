@@ -159,7 +159,8 @@ class Golden(base.Reference):
       kind = plans.VARIABLES
       return replaying.find(self.path, kind, program, plan).observation
     observed = self.source.list_variables(program, plan)
-    self._record(plans.VARIABLES, program, plan, observed, None)
+    ran = recording.Ran(self.source, observed)
+    self._record(plans.VARIABLES, program, plan, ran)
     return observed
 
   def submit(
@@ -169,22 +170,20 @@ class Golden(base.Reference):
     if not self._updates():
       return GoldenRun(replaying.find(self.path, plans.RUN, program, plan))
     run = self.source.submit(program, plan)
-    self._record(plans.RUN, program, plan, run.result(), run.capture)
+    ran = recording.Ran(self.source, run.result(), run.capture)
+    self._record(plans.RUN, program, plan, ran)
     return run
 
-  def _record(self, kind, program, plan, observed, capture) -> None:
+  def _record(
+    self,
+    kind: str,
+    program: program_lib.Program,
+    plan: plan_lib.RunPlan,
+    ran: recording.Ran,
+  ) -> None:
     path = recorders.target(self.path, recorders.owner_of(program.build))
     self._recorded.append(
-      recording.record(
-        path,
-        kind,
-        program,
-        plan,
-        observed,
-        capture,
-        self.source,
-        self.keep,
-      )
+      recording.record(path, kind, program, plan, ran, self.keep)
     )
 
   def defines(self, name: str) -> bool | None:

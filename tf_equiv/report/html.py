@@ -8,12 +8,15 @@ import hashlib
 import importlib.util
 import logging
 import math
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import values
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.report import document as document_lib
-from tf_equiv.report import tables, text
+from tf_equiv.report import tables, text, wording
 
 _log = logging.getLogger('tf_equiv')
 
@@ -69,6 +72,10 @@ def render(document: document_lib.Document) -> bytes:
     shape=shape,
     ratio=ratio,
     most=_most,
+    excess=tables.ratio,
+    problem=wording.problem,
+    note=wording.note,
+    relative=_relative,
   )
   # Only these two are known not to be text of the user.
   style, script = (_markup(_read(name)) for name in ('page.css', 'page.js'))
@@ -76,11 +83,11 @@ def render(document: document_lib.Document) -> bytes:
     document=document,
     failed=document.result == 'fail',
     meaning=_MEANINGS.get(document.kind, ''),
-    gradients=_rows(document, tables.is_of_gradients),
+    gradients=_rows(document, lambda quantity: quantity.is_of_gradients),
     others=_rows(
       document,
-      lambda group: (
-        not (tables.is_of_gradients(group) or tables.is_of_variables(group))
+      lambda quantity: (
+        not (quantity.is_of_gradients or quantity.is_of_variables)
       ),
     ),
     plots=_plots(document),
@@ -107,6 +114,7 @@ def ratio(found: float | None) -> str:
 
 def value(found: Any) -> str:
   """Returns a value of an array, shortened."""
+  found = tables.plain(found)
   if isinstance(found, float):
     return f'{found:.9g}'
   shown = str(found)
@@ -118,22 +126,29 @@ def shape(sizes: Any) -> str:
   return '[%s]' % ', '.join('?' if n is None else str(n) for n in sizes)
 
 
-def _most(rows):
+def _most(rows: list[Any]) -> list[Any]:
   return rows[:_MAX_ROWS]
 
 
-def _rows(document, wanted):
+def _relative(layer: divergence_lib.LayerError) -> float:
+  """Returns an error over the largest value."""
+  return layer.difference / (layer.scale or 1.0)
+
+
+def _rows(
+  document: document_lib.Document, wanted: Callable[[Quantity], bool]
+) -> list[tuple[Key, values.ValueComparison]]:
   """Returns (group, pair) of some groups, those that differ most first."""
   rows = [
-    (group, pair)
-    for group, pairs in document.comparisons.items()
-    if wanted(group)
+    (key, pair)
+    for key, pairs in document.comparisons.items()
+    if wanted(key.quantity)
     for pair in pairs
   ]
-  return sorted(rows, key=lambda row: (row[1].passed, -row[1].ratio))
+  return sorted(rows, key=lambda row: (row[1].passed, -tables.ratio(row[1])))
 
 
-def _plots(document) -> dict[str, Any]:
+def _plots(document: document_lib.Document) -> dict[str, Any]:
   """Returns the plots by name, and as 'problem' why there are none."""
   from tf_equiv.report import plots
 
@@ -151,7 +166,7 @@ def _plots(document) -> dict[str, Any]:
   return {'layers': '', 'training': '', 'problem': problem}
 
 
-def _markup(source: str):
+def _markup(source: str) -> Any:
   import markupsafe
 
   return markupsafe.Markup(source)

@@ -20,6 +20,7 @@ from tf_equiv.tf1 import (
   source_lines,
   tensors,
   user_code,
+  walks,
 )
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import program as program_lib
@@ -80,13 +81,10 @@ class Built:
 
   def feed(self, inputs: Any) -> Dict[Any, np.ndarray]:
     """Returns what to feed for the inputs of a plan, by placeholder."""
-    arrays = dict(nest.flatten(inputs))
-    return {
-      placeholder: arrays[path]
-      for path, placeholder in nest.flatten(self.inputs)
-    }
+    return feed(self.inputs, inputs)
 
 
+@source_lines.calls_user
 def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
   """Builds the forward pass of a plan in a fresh graph.
 
@@ -113,13 +111,8 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
     inputs = placeholders(plan.inputs)
     outputs = build_outputs(program, inputs, plan, graph)
     variables = list(v1.global_variables())
-    fetches = {
-      'outputs': dict(
-        (path, leaf if tensors.is_tensor(leaf) else tf.constant(leaf))
-        for path, leaf in nest.flatten(outputs)
-      ),
-      'losses': list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)),
-    }
+    losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
+    fetches = fetched(outputs, losses)
     results = [tensor.op for tensor in results_of(fetches)]
     random_ops = random_values.random_ops(results)
     built = Built(
@@ -144,6 +137,7 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
   return with_gradients(built, program, plan) if plan.gradients else built
 
 
+@source_lines.calls_user
 def with_gradients(
   built: Built, program: program_lib.Program, plan: plan_lib.RunPlan
 ) -> Built:
@@ -186,6 +180,26 @@ def with_gradients(
   )
 
 
+def fetched(outputs: Any, losses: List[Any]) -> Dict[str, Any]:
+  """Returns the results of a forward pass, by kind."""
+  return {
+    'outputs': {
+      path: leaf if tensors.is_tensor(leaf) else tf.constant(leaf)
+      for path, leaf in nest.flatten(outputs)
+    },
+    'losses': losses,
+  }
+
+
+def feed(placeholders: Any, inputs: Any) -> Dict[Any, np.ndarray]:
+  """Returns what to feed for inputs, by placeholder, of the same nest."""
+  arrays = dict(nest.flatten(inputs))
+  return {
+    placeholder: arrays[path]
+    for path, placeholder in nest.flatten(placeholders)
+  }
+
+
 def _initializers() -> Tuple[Any, List[Any]]:
   return (
     v1.global_variables_initializer(),
@@ -211,6 +225,7 @@ def placeholders(inputs: Any) -> Any:
     return nest.map_leaves(placeholder, inputs)
 
 
+@source_lines.calls_user
 def build_outputs(program, inputs, plan, graph) -> Any:
   """Builds the user's model in the current graph, and checks what it returns.
 
@@ -300,17 +315,12 @@ def _gradients(program, plan, outputs, inputs, built):
 
 def variables_behind(tensor) -> Tuple[str, ...]:
   """Names of the variables that a loss depends on, () if by activations."""
-  found, seen, pending = set(), set(), [tensor.op]
-  while pending:
-    op = pending.pop()
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    if len(seen) > _MAX_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
+  found = set()
+  for count, op in enumerate(walks.ancestors([tensor.op]), 1):
+    if count > _MAX_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
       return ()
     if op.type in _VARIABLE_OPS:
       found.add(op.name)
-    pending.extend(parent.op for parent in op.inputs)
   return tuple(sorted(found))
 
 
@@ -318,19 +328,13 @@ def is_stochastic_or_updates(outputs) -> bool:
   """Tells whether a training graph draws numbers or updates statistics."""
   if v1.get_collection(v1.GraphKeys.UPDATE_OPS):
     return True
-  seen = set()
-  pending = [
+  ops = [
     leaf.op for _, leaf in nest.flatten(outputs) if tensors.is_tensor(leaf)
   ]
-  while pending:
-    op = pending.pop()
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    if 'Random' in op.type or op.type in ('Multinomial', 'TruncatedNormal'):
-      return True
-    pending.extend(parent.op for parent in op.inputs)
-  return False
+  return any(
+    'Random' in op.type or op.type in ('Multinomial', 'TruncatedNormal')
+    for op in walks.ancestors(ops)
+  )
 
 
 def order_of(graph, outputs) -> Dict[str, int]:

@@ -56,11 +56,9 @@ def run(
       observed.random_values = random_values.observe(ops, drawn)
       same = {op.outputs[0]: value for op, value in zip(ops, drawn)}
       observed.jitter = jitter.measure(
-        session,
-        built.fetches,
-        results,
-        feed,
-        same,
+        jitter.Ran(
+          session, built.fetches['outputs'], results['outputs'], feed, same
+        ),
         observed.weights,
         lambda values: assign(session, built.variables, values),
         built.repeatable,

@@ -66,7 +66,7 @@ def _recording(
     rate = None if rate is None else tf.identity(tf.convert_to_tensor(rate))
     updates.append(
       Update(
-        optimizer, list(variables), gradients, rate, source_lines.user_line(3)
+        optimizer, list(variables), gradients, rate, source_lines.user_line()
       )
     )
 

@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from tf_equiv.compat import optimizers as compat_optimizers
 from tf_equiv.core import errors, nest, observation
-from tf_equiv.tf1 import tensors, user_code
-from tf_equiv.tf1 import training as tf1_training
+from tf_equiv.tf1 import source_lines, step_graph, tensors, user_code
 from tf_equiv.tf1 import updates as updates_lib
 from tf_equiv.tf2 import applied_gradients
 from tf_equiv.tf2 import forward as forward_lib
@@ -51,6 +50,7 @@ class Trainer:
     self._variables: list[Any] = []
     self._layout: list[applied_gradients.Update] = []
 
+  @source_lines.calls_user
   def create_variables(self, batch: Any) -> None:
     """Calls the model once, or takes a step of the user's own."""
     if self._program.train is None:
@@ -76,6 +76,7 @@ class Trainer:
       owned.update(id(v) for v in self._recording.averages_of(variable))
     return [record for record in created if id(record.variable) not in owned]
 
+  @source_lines.calls_user
   def prepare(
     self,
     specs: list[observation.VariableSpec],
@@ -128,6 +129,7 @@ class Trainer:
       optimizers_lib.check_optimizer(optimizer)
     self.optimizers = found
 
+  @source_lines.calls_user
   def step(self, inputs: Any) -> dict[str, Any]:
     """Takes one training step; returns its tensors.
 
@@ -173,7 +175,7 @@ class Trainer:
       )
     with user_code.running('TF2', 'clip_gradients'):
       clipped = program.clip_gradients([gradients[i] for i in connected])
-    clipped = tf1_training.check_clipped(clipped, len(connected), 'TF2')
+    clipped = step_graph.check_clipped(clipped, len(connected), 'TF2')
     for i, gradient in zip(connected, clipped, strict=True):
       gradients[i] = gradient
     optimizer.apply_gradients(list(zip(gradients, trainable, strict=True)))
@@ -292,7 +294,7 @@ class Trainer:
       self._specs, model_lib.backend_variables(self._variables), strict=True
     ):
       for shadow in self._recording.averages_of(backend):
-        of_kind = found.setdefault(tf1_training.MOVING_AVERAGE, {})
+        of_kind = found.setdefault(observation.MOVING_AVERAGE, {})
         of_kind[spec.name] = shadow.numpy()
     return found
 
@@ -325,7 +327,7 @@ class Trainer:
             optimizers_lib.set_slot(
               seen.optimizer, variable, meaning, values[name], rate
             )
-    averages = slots.get(tf1_training.MOVING_AVERAGE, {})
+    averages = slots.get(observation.MOVING_AVERAGE, {})
     for spec, backend in zip(
       self._specs, model_lib.backend_variables(self._variables), strict=True
     ):

@@ -7,21 +7,27 @@ import sys
 from absl.testing import absltest
 
 from tests.diagnose.rules import (
+  initializers_test,
   layers_test,
   losses_test,
   optimizers_test,
   recurrent_test,
   statistics_test,
+  updates_test,
+  variances_test,
 )
 from tf_equiv.compare import divergence
 from tf_equiv.diagnose.rules import evidence, table
 
 _TESTS = (
+  initializers_test,
   layers_test,
   losses_test,
   optimizers_test,
   recurrent_test,
   statistics_test,
+  updates_test,
+  variances_test,
 )
 
 

@@ -17,7 +17,8 @@ from absl.testing import absltest, flagsaver
 
 from tests.references import tf115
 from tf_equiv import session
-from tf_equiv.references.interpreter import reference as reference_lib
+from tf_equiv.references.interpreter import client as client_lib
+from tf_equiv.references.interpreter import python as python_lib
 from tf_equiv.tf2 import program as tf2_program
 
 v1 = tf.compat.v1
@@ -127,7 +128,7 @@ class Tests:
       (tf1,) = (s for s in message.splitlines() if s.startswith('    TF1 net'))
       self.assertRegex(tf1, r'legacy_nets\.py:\d+  x = v1\.layers\.batch_norm')
       (tf2,) = (s for s in message.splitlines() if s.startswith('    TF2 '))
-      self.assertRegex(tf2, r'interpreter_test\.py:\d+  end = tf\.nn\.relu')
+      self.assertRegex(tf2, r'reference_test\.py:\d+  end = tf\.nn\.relu')
 
   def test_a_wrong_epsilon_in_a_training_step(self):
     self.epsilon = 1e-5
@@ -206,7 +207,7 @@ class Tests:
     """TF1 is waited for only when TF2 has built its model."""
     self.share_tf2_models = False
     order = []
-    wait = reference_lib.Tf1Interpreter.wait
+    wait = client_lib.Client.wait
     build = tf2_program.build_model
 
     def waiting(*arguments):
@@ -225,7 +226,7 @@ class Tests:
       return call(*arguments)
 
     with (
-      mock.patch.object(reference_lib.Tf1Interpreter, 'wait', waiting),
+      mock.patch.object(client_lib.Client, 'wait', waiting),
       mock.patch.object(tf2_program, 'build_model', building),
       mock.patch.object(tf2_program, 'call_model', calling),
     ):
@@ -343,8 +344,8 @@ class ArgumentsTest(absltest.TestCase):
 
   def test_the_flag_names_the_interpreter(self):
     with flagsaver.flagsaver(tf1_python='/by/flag'):
-      self.assertEqual(reference_lib.python_of(), '/by/flag')
-      self.assertEqual(reference_lib.python_of('/given'), '/given')
+      self.assertEqual(python_lib.python_of(), '/by/flag')
+      self.assertEqual(python_lib.python_of('/given'), '/given')
 
   def test_a_property_is_not_started_with_the_class(self):
     class Property(Pair):

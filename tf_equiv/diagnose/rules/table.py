@@ -10,12 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_equiv.compare import divergence
+from tf_equiv.compare.optimizers import OptimizerDifference
+from tf_equiv.diagnose import facts
 from tf_equiv.diagnose.rules import (
+  initializers,
   layers,
   losses,
   optimizers,
   recurrent,
   statistics,
+  updates,
+  variances,
 )
 
 
@@ -50,6 +55,8 @@ def _rules(record: type, *functions: Callable[[Any], str]) -> tuple[Rule, ...]:
 RULES: tuple[Rule, ...] = (
   *_rules(
     divergence.Divergence,
+    initializers.other_initializer,
+    updates.reordered_updates,
     statistics.momentum,
     statistics.decay,
     statistics.average_not_applied,
@@ -81,6 +88,16 @@ RULES: tuple[Rule, ...] = (
     losses.reduction,
     layers.operand_order,
   ),
+  *_rules(
+    OptimizerDifference,
+    updates.decoupled_decay,
+    updates.optimizer_epsilon,
+    updates.other_algorithm,
+    updates.other_hyperparameter,
+  ),
+  *_rules(facts.Rates, updates.shifted_rate),
+  *_rules(facts.Gradients, updates.lone_regularization),
+  *_rules(facts.MovingStatistics, variances.uncorrected_variance),
 )
 
 

@@ -9,8 +9,7 @@ from tf_equiv.core import capture_errors, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import runner, training
-from tf_equiv.tf1.capture import assignments
+from tf_equiv.tf1 import runner, step_graph, walks
 from tf_equiv.tf1.capture import capture as capture_lib
 
 v1 = tf.compat.v1
@@ -41,7 +40,7 @@ def capture(
   Raises:
     NotOneGraphError: if the step takes several runs of the session.
   """
-  step = training.build(program, plan)
+  step = step_graph.build(program, plan)
   if len(step.phases) != 1:
     raise capture_errors.NotOneGraphError('TF1 takes several runs for a step')
   (phase,) = step.phases
@@ -85,7 +84,9 @@ def capture(
   labels = labels_of(
     [v.op.name for v in step.model if not v.trainable], averages
   )
-  capture_lib.add_assignments(captured, assignments.running(roots), labels)
+  capture_lib.add_assignments(
+    captured, walks.ancestors(roots, control=True), labels
+  )
   return captured
 
 

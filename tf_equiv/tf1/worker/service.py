@@ -18,7 +18,13 @@ from typing import Any, Callable, Dict
 
 from tf_equiv.core import capture_errors, errors, nest
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.tf1 import runner, shared_graphs, source_lines, training
+from tf_equiv.tf1 import (
+  runner,
+  shared_graphs,
+  source_lines,
+  step_graph,
+  training,
+)
 from tf_equiv.tf1.capture import (
   capture,
   initializers,
@@ -28,8 +34,6 @@ from tf_equiv.tf1.capture import (
 from tf_equiv.tf1.worker import shared_file, user_model
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Where this signal arrives, all threads write where they are.
-STACKS_SIGNAL = signal.SIGUSR1
 
 
 def serve(
@@ -47,7 +51,8 @@ def serve(
   # A file of its own, because user code may close or redirect stderr.
   trace = os.fdopen(os.dup(2), 'w')
   faulthandler.enable(trace)
-  faulthandler.register(STACKS_SIGNAL, trace, all_threads=True)
+  # Where this signal arrives, all threads write where they are.
+  faulthandler.register(signal.SIGUSR1, trace, all_threads=True)
   log = logging.getLogger('tf_equiv')
   log.setLevel(logging.INFO)
   log.propagate = False
@@ -69,25 +74,25 @@ class _Stages(logging.Handler):
   """Reports what is logged as the stage that has been reached."""
 
   def __init__(self, reply):
-    super(_Stages, self).__init__()
+    super().__init__()
     self._reply = reply
 
   def emit(self, record):
     self._reply(stage=record.getMessage())
 
 
-class Service(object):
+class Service:
   """The commands; what they take and return is plain JSON and file names."""
 
   def __init__(self, folder: str):
     self._folder = folder
     self._files = 0
-    self._model = None  # type: Any
-    self._load_error = None  # type: Any
+    self._model: Any = None
+    self._load_error: Any = None
     self._graphs = shared_graphs.SharedGraphs()
     # Signature and graph of the training step that was used last.
     self._step = ('', None)
-    self._captured = None  # type: Any
+    self._captured: Any = None
 
   def load(self, model, sys_path):
     """Imports the user's model; returns which template methods it has."""
@@ -171,7 +176,7 @@ class Service(object):
     signature = _signature(program, plan)
     if self._step[0] != signature:
       self._step = ('', None)  # Before the next takes as much memory.
-      self._step = signature, training.build(program, plan)
+      self._step = signature, step_graph.build(program, plan)
     return self._step[1]
 
   def _take(self, name: str) -> Any:

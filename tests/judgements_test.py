@@ -1,4 +1,4 @@
-"""Tests of the judgement over two observations."""
+"""Tests of what is said of two observations."""
 
 import dataclasses
 
@@ -7,7 +7,8 @@ from absl.testing import absltest, parameterized
 
 from tf_equiv.compare import (
   criteria,
-  judge,
+  judge_forward,
+  judge_variables,
   pairing,
   tolerances,
   values,
@@ -23,6 +24,8 @@ from tf_equiv.core.observation import (
 from tf_equiv.core.plan import RunPlan
 from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.core.source_line import SourceLine
+from tf_equiv.diagnose import advice, first_look
+from tf_equiv.report import telling
 
 _FULL = RunPlan(
   inputs=np.zeros(1),
@@ -63,14 +66,13 @@ def _observe(side, outputs=None, **kwargs):
 
 def _judge(tf1, tf2, plan=_FULL, table=None, convert=None, **kwargs):
   table = table or variables.match_variables(tf1.variables, tf2.variables)
-  return judge.judge_forward(
-    'assertSomething',
-    plan,
-    tf1,
-    tf2,
-    pairing.Pairing(table, convert or pairing.unchanged),
-    criteria.Criteria(**kwargs),
+  run = first_look.Run(
+    plan, tf1, tf2, pairing.Pairing(table, convert or pairing.unchanged)
   )
+  outcome = judge_forward.judge_forward(
+    'assertSomething', plan, tf1, tf2, run.pairing, criteria.Criteria(**kwargs)
+  )
+  return telling.tell(outcome, first_look.diagnose(outcome, run))
 
 
 # What to change on the TF2 side, from the first to the last in precedence,
@@ -171,7 +173,10 @@ class JudgeRunTest(parameterized.TestCase):
     verdict = _judge(_observe('TF1'), tf2)
     self.assertStartsWith(verdict.headline, 'Gradients differ: 1 of 2, first b')
     (failed,) = verdict.failed('gradients')
-    self.assertEqual(failed.problem, 'not trainable on the TF2 side')
+    self.assertEqual(
+      failed.problem,
+      values.Problem(values.ProblemKind.NOT_TRAINABLE, True, False),
+    )
 
   def test_fixed_weights_are_not_compared(self):
     tf2 = _observe('TF2', **_FAULTS[2][0])
@@ -223,7 +228,10 @@ class JudgeRunTest(parameterized.TestCase):
     tf2 = _observe('TF2', gradients=[None, np.array([0.3])])
     verdict = _judge(_observe('TF1'), tf2)
     self.assertStartsWith(verdict.headline, 'Gradients differ: 1 of 2, first w')
-    self.assertIn('TF2 has no gradient', verdict.failed('gradients')[0].problem)
+    self.assertEqual(
+      verdict.failed('gradients')[0].problem,
+      values.Problem(values.ProblemKind.NO_GRADIENT, True, False),
+    )
     self.assertIn('stop_gradient', ' '.join(verdict.advice))
 
   def test_untracked_variables_give_advice(self):
@@ -321,7 +329,10 @@ class NothingComparedTest(parameterized.TestCase):
 class JudgeVariablesTest(absltest.TestCase):
   def _judge(self, tf1, tf2, allow_empty=False):
     table = variables.match_variables(tf1, tf2)
-    return judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
+    outcome = judge_variables.judge_variables(
+      table, 'assertVariablesMatch', allow_empty
+    )
+    return telling.tell(outcome, first_look.diagnose(outcome))
 
   def test_pass(self):
     spec = VariableSpec('a', (1,), 'float32', True)
@@ -383,7 +394,7 @@ class _Record:
 class JudgeCreationsTest(absltest.TestCase):
   def _judge(self, created=(), changed=(), variable_count=3, **kwargs):
     kwargs.setdefault('allow_empty', False)
-    return judge.judge_creations(
+    outcome = judge_variables.judge_creations(
       'assertNoNewVariables',
       list(created),
       list(changed),
@@ -391,6 +402,7 @@ class JudgeCreationsTest(absltest.TestCase):
       variables=variable_count,
       **kwargs,
     )
+    return telling.tell(outcome, first_look.diagnose(outcome))
 
   def test_pass(self):
     verdict = self._judge()
@@ -442,7 +454,7 @@ class ExplainMissingTrainingTest(absltest.TestCase):
       # Without dropout the TF2 model only draws the initial value.
       draws = [_draw(0, 'random_normal', 'w')]
       tf2 = _observe('TF2', takes_training=takes, draws=draws)
-      text = judge.explain_missing_training(plan, tf1, tf2)
+      text = advice.explain_missing_training(plan, tf1, tf2)
       if explained:
         self.assertIn('takes no `training` argument', text)
         self.assertIn('call_tf2', text)
@@ -453,12 +465,12 @@ class ExplainMissingTrainingTest(absltest.TestCase):
     plan = RunPlan(inputs=np.zeros(1), training=True)
     tf1 = _observe('TF1', depends_on_training=True)
     tf2 = _observe('TF2', takes_training=False)
-    self.assertIsNone(judge.explain_missing_training(plan, tf1, tf2))
+    self.assertIsNone(advice.explain_missing_training(plan, tf1, tf2))
     # A generator of its own, whose numbers are replaced by those of TF1.
     tf2 = _observe('TF2', takes_training=False, draws=[])
-    self.assertIsNotNone(judge.explain_missing_training(plan, tf1, tf2))
+    self.assertIsNotNone(advice.explain_missing_training(plan, tf1, tf2))
     tf2.injected = True
-    self.assertIsNone(judge.explain_missing_training(plan, tf1, tf2))
+    self.assertIsNone(advice.explain_missing_training(plan, tf1, tf2))
 
 
 if __name__ == '__main__':

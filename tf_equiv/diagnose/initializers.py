@@ -1,10 +1,12 @@
 """Compares what initializes a variable on both sides."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from tf_equiv.compare import difference, divergence
+from tf_equiv.diagnose.rules import table
 
 Difference, Kind = difference.Difference, difference.Kind
 
@@ -38,33 +40,15 @@ def compare(
     ]
   if not found and tf1.kind and tf2.kind:
     return None
-  mistake = _mistake(name, tf1, tf2, found)
   moments = ((float(np.mean(x)), float(np.std(x))) for x in values)
   found.append(Difference(Kind.INITIAL_VALUES, name, *moments))
-  return divergence.Divergence(
-    _place(tf1),
-    _place(tf2),
-    differences=found,
-    variables=(name,),
-    mistake=mistake,
+  place = divergence.Divergence(
+    _place(tf1), _place(tf2), differences=found, variables=(name,)
   )
+  return dataclasses.replace(place, mistake=table.recognize(place))
 
 
-def _mistake(name, tf1, tf2, found) -> str:
-  if not (tf1.kind and tf2.kind):
-    return ''
-  what = (
-    f'draws {tf1.kind} in TF1 and {tf2.kind} in TF2'
-    if tf1.kind != tf2.kind
-    else f'takes other numbers ({"; ".join(map(str, found))})'
-  )
-  return (
-    f'The initializer of {name} {what}: defaults differ between libraries, so '
-    'give the one of TF1 to the layer.'
-  )
-
-
-def _place(initializer) -> divergence.Place:
+def _place(initializer: Any) -> divergence.Place:
   line = initializer.line
   return divergence.Place(
     initializer.name,

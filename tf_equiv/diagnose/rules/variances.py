@@ -1,8 +1,8 @@
-"""What moving statistics say of how they are updated."""
-
-from collections.abc import Mapping, Sequence
+"""Mistakes with moving statistics, recognized by their values."""
 
 import numpy as np
+
+from tf_equiv.diagnose import facts
 
 # So many channels tell a pattern from chance.
 _MIN_CHANNELS = 3
@@ -41,30 +41,20 @@ def corrected_count(
   return round(count) if whole and 0 < factor <= 1 else None
 
 
-def explain(
-  names: Sequence[str],
-  sources: Mapping[str, Sequence[str]],
-  before: Mapping[str, np.ndarray],
-  tf1: Mapping[str, np.ndarray],
-  tf2: Mapping[str, np.ndarray],
-) -> str:
-  """Names the mistake if all that differs are variances without correction.
-
-  Args:
-    names: names of the TF2 variables that differ.
-    sources: names of the TF1 variables by TF2 name.
-    before: values in TF2 before the update.
-    tf1: values after it, by TF1 name.
-    tf2: values after it, by TF2 name.
-  """
+def uncorrected_variance(found: facts.MovingStatistics) -> str:
+  """All that differs are variances without Bessel's correction."""
   counts = []
-  for name in names:
-    mine = [tf1[source] for source in sources.get(name, ()) if source in tf1]
-    if len(mine) != 1 or name not in before or name not in tf2:
+  for name in found.names:
+    mine = [
+      found.tf1[source]
+      for source in found.sources.get(name, ())
+      if source in found.tf1
+    ]
+    if len(mine) != 1 or name not in found.before or name not in found.tf2:
       return ''
-    if np.shape(mine[0]) != np.shape(tf2[name]):
+    if np.shape(mine[0]) != np.shape(found.tf2[name]):
       return ''
-    counts.append(corrected_count(before[name], mine[0], tf2[name]))
+    counts.append(corrected_count(found.before[name], mine[0], found.tf2[name]))
   if not counts or None in counts:
     return ''
   return (
