@@ -26,6 +26,7 @@ from tf_equiv.diagnose import (
 )
 from tf_equiv.diagnose import draft as draft_lib
 from tf_equiv.diagnose import labels as labels_lib
+from tf_equiv.diagnose import result as result_lib
 from tf_equiv.diagnose.rules import table as rules
 from tf_equiv.references import base as references
 from tf_equiv.tf1.capture import capture as tf1_capture
@@ -140,7 +141,7 @@ class Diagnoser:
     step: int | None = None,
     groups: Sequence[str] = (),
     floor: bool | None = None,
-  ) -> search.Result:
+  ) -> result_lib.Result:
     """Captures both sides and finds where they part.
 
     Args:
@@ -182,7 +183,7 @@ class Diagnoser:
         if found is not None:
           found.group = label[0]
           found.mistake = rules.recognize(found)
-          return search.Result(found, float('inf'), ({}, {}))
+          return result_lib.Result(found, float('inf'), ({}, {}))
     both = [label for label in first.targets if label in second.targets]
     wanted = [
       label
@@ -212,7 +213,7 @@ class Diagnoser:
         found.divergence.mistake = rules.recognize(found.divergence)
     return found
 
-  def _find_recorded(self, labels, groups, step, reason) -> search.Result:
+  def _find_recorded(self, labels, groups, step, reason) -> result_lib.Result:
     """Finds where a TF2 side that cannot be traced parts from TF1.
 
     Args:
