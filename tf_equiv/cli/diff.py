@@ -30,6 +30,7 @@ _WITHOUT_STATE = (': learning rate', ': step counter')
 class _Side:
   path: str
   index: Mapping[str, Any]
+  trust_ops: Sequence[str]
 
 
 def add_to(commands) -> None:
@@ -49,12 +50,23 @@ def add_to(commands) -> None:
       type=float,
       help='tolerance, as that of the assertions',
     )
+  parser.add_argument(
+    '--trust_ops',
+    metavar='TYPES',
+    default='',
+    help='types of ops that the graphs in the goldens may run although they '
+    'reach files, a network, Python or other processes, separated by commas',
+  )
   parser.set_defaults(run=run)
 
 
 def run(arguments) -> int:
   """Prints the comparison; returns the exit code."""
-  sides = [_Side(p, archive.read_index(p)) for p in (arguments.a, arguments.b)]
+  trusted = [name for name in arguments.trust_ops.split(',') if name]
+  sides = [
+    _Side(path, archive.read_index(path), trusted)
+    for path in (arguments.a, arguments.b)
+  ]
   tolerance = tolerances.Tolerance(arguments.rtol, arguments.atol)
   for name, side in zip(_SIDES, sides, strict=True):
     print(f'{name}: {side.path}')
@@ -184,7 +196,10 @@ def _same(unused_name, value, unused_other):
 def _weights(side, entry, observed, fixed) -> tuple[Sequence[np.ndarray], str]:
   """Returns the weights of an observation, and a note about them."""
   if not fixed:
-    return replaying.initial_weights(side.path, side.path, entry, observed), ''
+    weights = replaying.initial_weights(
+      side.path, side.path, entry, observed, side.trust_ops
+    )
+    return weights, ''
   recorded = {}
   if 'weights' in entry['objects']:
     recorded = archive.load(side.path, entry['objects']['weights'])

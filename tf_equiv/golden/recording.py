@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tf_equiv.core import observation
+from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.golden import archive, manifest, plans, recorders, reinitialize
 from tf_equiv.tf1 import program as program_lib
@@ -234,20 +234,13 @@ def _why_not_drawn_again(observed, graph) -> str:
     return 'there is no graph to draw them from'
   specs = observed.variables
   try:
-    drawn = reinitialize.initial_weights(
-      stored_capture.load(_bare(graph)), specs
-    )
-  except Exception as error:  # TensorFlow's, of any kind.
-    return f'{type(error).__name__}: {str(error).splitlines()[0]}'
+    drawn = reinitialize.initial_weights(graph, specs)
+  except (reinitialize.CannotDrawError, errors.EquivalenceError) as error:
+    return str(error).splitlines()[0]
   for spec, old, new in zip(specs, observed.weights, drawn, strict=True):
     if plans.describe_array(old) != plans.describe_array(new):
       return f'the graph draws others for {spec.name}'
   return ''
-
-
-def _bare(graph):
-  """Returns a stored graph without values, which `load` does not need."""
-  return dataclasses.replace(graph, feeds={}, variables={})
 
 
 def _version() -> str:

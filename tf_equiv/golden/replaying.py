@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_equiv.core import errors, nest
@@ -29,11 +29,13 @@ class Recording:
     path: the file.
     entry: its entry in the index.
     observation: what the TF1 side left behind.
+    trust_ops: types of ops that its graph may have, see `Golden`.
   """
 
   path: str
   entry: Mapping[str, Any]
   observation: observation_lib.Observation
+  trust_ops: Sequence[str] = ()
 
   def capture(
     self, wanted: plan_lib.RunPlan, weights: Mapping[str, Any]
@@ -63,8 +65,12 @@ class Recording:
       for op, (name, value) in stored.variables.items()
     }
     try:
-      return stored_capture.load(_here(stored, self.path))
-    except errors.EnvironmentSetupError as error:
+      return stored_capture.load(
+        _here(stored, self.path),
+        trust_ops=self.trust_ops,
+        origin='its graph',
+      )
+    except (errors.EnvironmentSetupError, errors.UsageError) as error:
       raise NoGraphError(str(error)) from error
 
 
@@ -73,6 +79,7 @@ def find(
   kind: str,
   program: program_lib.Program,
   plan: plan_lib.RunPlan,
+  trust_ops: Sequence[str] = (),
 ) -> Recording:
   """Finds the recording of a plan.
 
@@ -81,6 +88,7 @@ def find(
     kind: `plans.RUN` or `plans.VARIABLES`.
     program: the template methods; `reset_weights` is asked for fixed weights.
     plan: the plan.
+    trust_ops: types of ops that its graph may have, see `Golden`.
 
   Returns:
     The recording, with the weights filled in.
@@ -108,7 +116,9 @@ def find(
       raise errors.UsageError(
         _not_recorded(shown, index['entries'], description, owner)
       )
-    entry, observed = _with_weights(shown, found, entries, program, plan, kind)
+    entry, observed = _with_weights(
+      shown, found, entries, program, plan, kind, trust_ops
+    )
   except errors.UsageError as error:
     if how in str(error):
       raise
@@ -121,7 +131,7 @@ def find(
     'golden': shown,
     'recorded': entry['recorded'],
   }
-  return Recording(found, entry, observed)
+  return Recording(found, entry, observed, trust_ops)
 
 
 def has_own_step(path: str, owner: recorders.Owner) -> bool | None:
@@ -203,14 +213,14 @@ def _title_of(entry, own: bool) -> str:
   return title if own else f'{entry["owner"]}: {title}'
 
 
-def _with_weights(shown, path, entries, program, plan, kind):
+def _with_weights(shown, path, entries, program, plan, kind, trust_ops):
   """Returns the entry whose weights are given, and its observation."""
   if kind == plans.VARIABLES:
     return entries[-1], _observation(path, entries[-1])
   if plan.weights == plan_lib.SEEDED:
     entry = entries[-1]
     observed = _observation(path, entry)
-    observed.weights = initial_weights(shown, path, entry, observed)
+    observed.weights = initial_weights(shown, path, entry, observed, trust_ops)
     return entry, observed
   problems = []
   for entry in entries:
@@ -253,6 +263,7 @@ def initial_weights(
   path: str,
   entry: Mapping[str, Any],
   observed: observation_lib.Observation,
+  trust_ops: Sequence[str] = (),
 ) -> list[Any]:
   """Returns the initial weights of a seeded run.
 
@@ -261,6 +272,7 @@ def initial_weights(
     path: the file.
     entry: the entry of the run.
     observed: its observation, with the weights if they were stored.
+    trust_ops: types of ops that its graph may have, see `Golden`.
 
   Returns:
     Those that were stored; else they are drawn from the recorded graph, and
@@ -274,11 +286,12 @@ def initial_weights(
   problem = 'it holds neither them nor a graph to draw them from'
   if 'graph' in entry['objects']:
     stored = archive.load(path, entry['objects']['graph'])
-    stored.variables = {}
     try:
-      captured = stored_capture.load(stored)
-      values = reinitialize.initial_weights(captured, observed.variables)
+      values = reinitialize.initial_weights(
+        stored, observed.variables, trust_ops
+      )
     except (
+      errors.UsageError,
       errors.EnvironmentSetupError,
       reinitialize.CannotDrawError,
     ) as error:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,8 @@ class Wanted:
     train_op: tensor or op that takes a training step; '' for none.
     loss: the tensor of the loss; '' if not known.
     reset: whether the test case gives the variables their values.
-    allow_file_ops: whether the graph may read and write files.
+    allow_file_ops: whether all ops but Python functions may run.
+    trust_ops: types of ops that may run in any case.
   """
 
   plan: plan_lib.RunPlan
@@ -80,6 +81,7 @@ class Wanted:
   loss: str = ''
   reset: bool = False
   allow_file_ops: bool = False
+  trust_ops: Sequence[str] = ()
 
 
 @dataclasses.dataclass
@@ -394,6 +396,7 @@ class _Importer:
       [name for name in self._nodes.by_name if name in needed],
       self._assets(),
       self._wanted.allow_file_ops,
+      self._wanted.trust_ops,
     )
 
   def _drawn_for(self, variables) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.tf1.capture import allowed_ops
 
 v1 = tf.compat.v1
 
@@ -172,21 +173,13 @@ class Nodes:
     found, seen, pending = [], set(), [node]
     while pending:
       each = pending.pop()
-      for name in _called_by(each) & set(self.functions) - seen:
+      called = allowed_ops.functions_of(each) | {each.op}
+      for name in called & set(self.functions) - seen:
         seen.add(name)
         inside = list(self.functions[name].node_def)
         found += inside
         pending += inside
     return found
-
-
-def _called_by(node) -> set[str]:
-  names = {node.op}
-  for attr in node.attr.values():
-    if attr.WhichOneof('value') == 'func':
-      names.add(attr.func.name)
-    names.update(func.name for func in attr.list.func)
-  return names
 
 
 def _refresh(node) -> None:

@@ -11,6 +11,7 @@ from tf_equiv.references.exported import files, nodes
 from tf_equiv.references.exported import graph as graph_lib
 from tf_equiv.references.exported import training as training_lib
 from tf_equiv.tf1 import graph, runner, source_lines, weights
+from tf_equiv.tf1.capture import allowed_ops
 
 _log = logging.getLogger('tf_equiv')
 _INTERPRETER = (
@@ -165,6 +166,9 @@ class _Adapter:
       train_op=self._train_op,
       loss=names.tensor('loss', loss) if loss and self._train_op else '',
       allow_file_ops=settings.allow_file_ops,
+      trust_ops=allowed_ops.as_trusted(
+        settings.trust_ops, type(settings).__name__
+      ),
     )
     self.imported = graph_lib.import_into(self.loaded, request)
     if self.imported.hidden and self._plan.gradients:

@@ -331,7 +331,8 @@ class _Call:
       return known[op_name]
 
     try:
-      return stored_capture.load(stored, line_of)
+      # The code that made the graph is the user's own, and has run there.
+      return stored_capture.load(stored, line_of, trust_ops=None)
     except errors.EnvironmentSetupError as error:
       raise base.CannotCaptureError(
         f'the graph of {self._reference} cannot be looked into here: {error}'
