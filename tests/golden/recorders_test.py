@@ -56,9 +56,9 @@ class OwnersTest(absltest.TestCase):
 
   def test_owner(self):
     owner = recorders.owner_of(Net().build_tf1)
-    self.assertEqual(owner.name, 'owners_test:Net')
+    self.assertEqual(owner.name, 'recorders_test:Net')
     self.assertEqual(owner.folders, (_HERE,))
-    self.assertEndsWith(owner.target, 'owners_test.py:Net')
+    self.assertEndsWith(owner.target, 'recorders_test.py:Net')
     self.assertEqual(recorders.owner_of(lambda inputs, training: 1).name, '')
 
   def test_same_name_whoever_runs_it(self):

@@ -267,7 +267,8 @@ package.__path__ = [sys.argv[1] + '/tf_equiv']
 sys.modules['tf_equiv'] = package
 import numpy as np
 import tensorflow as tf
-from tf_equiv.tf1 import estimators, plan, program, runner, training
+from tf_equiv.core import plan
+from tf_equiv.tf1 import estimators, program, runner, training
 
 def model_fn(features, labels, mode, params):
   logits = tf.layers.dense(features, params['units'], name='dense')

@@ -1,7 +1,10 @@
 """Tests of finding the user's line."""
 
+import contextlib
+import importlib.util
 import os
 import sys
+import tempfile
 import unittest
 from unittest import mock
 
@@ -13,10 +16,18 @@ import tensorflow as tf
 import tf_slim
 from absl.testing import absltest, parameterized
 
+from tf_equiv import compat
 from tf_equiv.core import nest
 from tf_equiv.tf1 import source_lines
 
 _SLIM = os.path.dirname(tf_slim.__file__)
+
+
+def package_function(expression):
+  """Returns a function that seems to be one of this package."""
+  path = os.path.join(os.path.dirname(tf_equiv.__file__), 'tf1', 'some.py')
+  code = compile(f'lambda: {expression}', path, 'eval')
+  return eval(code, {'source_lines': source_lines, 'tf': tf})
 
 
 class IsLibraryFileTest(parameterized.TestCase):
@@ -61,24 +72,35 @@ class UserLineTest(absltest.TestCase):
       line.code, 'line = source_lines.user_line()  # the line to be found'
     )
 
-  def test_skip(self):
-    def inner():
-      return source_lines.user_line(2)
-
-    line = inner()  # the caller's line
-    self.assertEqual(line.code, "line = inner()  # the caller's line")
-
   def test_looks_through_library_code(self):
     found = []
 
     def function(unused_path, unused_leaf):
-      # Called by nest.map_leaves: two frames up is library code.
-      found.append(source_lines.user_line(2))
+      found.append(source_lines.user_line())  # called by nest.map_leaves
 
-    nest.map_leaves(function, [1])  # called here
-    self.assertEqual(
-      found[0].code, 'nest.map_leaves(function, [1])  # called here'
-    )
+    nest.map_leaves(function, [1])
+    self.assertIn('# called by nest.map_leaves', found[0].code)
+
+  def test_leaves_out_frames_of_this_package(self):
+    found = []
+
+    def note(made):
+      nest.map_leaves(lambda *_: found.append(found_from_inside()), made)
+
+    found_from_inside = package_function('source_lines.user_line()')
+    note([1])
+    self.assertEqual(found[0].filename, __file__)
+    self.assertIn('found_from_inside()', found[0].code)
+
+  def test_leaves_out_methods_of_what_is_made(self):
+    found = []
+
+    class Layer:
+      def __init__(self):
+        found.append(source_lines.user_line(self))
+
+    Layer()  # made here
+    self.assertIn('# made here', found[0].code)
 
   def test_finds_the_line_behind_autograph(self):
     found = []
@@ -93,6 +115,65 @@ class UserLineTest(absltest.TestCase):
     traced(tf.constant(1.0))
     self.assertEqual(found[0].filename, __file__)
     self.assertIn('# in generated code', found[0].code)
+
+
+class CallsUserTest(absltest.TestCase):
+  """A marked function ends the search, whatever its file is called."""
+
+  def setUp(self):
+    super().setUp()
+    folder = self.enter_context(tempfile.TemporaryDirectory())
+    path = os.path.join(folder, 'some_module.py')
+    with open(path, 'w') as file:
+      file.write('def call(user):\n  return user()\n')
+      file.write('def not_marked(user):\n  return user()\n')
+    spec = importlib.util.spec_from_file_location('some_module', path)
+    self.module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(self.module)
+    calling = absltest.mock.patch.object(source_lines, '_CALLING', set())
+    self.enter_context(calling)
+    self.assertIs(source_lines.calls_user(self.module.call), self.module.call)
+
+  def test_nothing_further_out_is_found(self):
+    library = package_function('source_lines.user_line()')
+    self.assertEqual(self.module.call(library), SourceLine())
+    line = self.module.not_marked(library)
+    self.assertEqual(line.filename, self.module.__file__)
+
+  def test_what_it_calls_is_found(self):
+    def user():
+      return source_lines.user_line()  # the user's code
+
+    self.assertIn("# the user's code", self.module.call(user).code)
+
+  def test_nothing_further_out_is_found_for_an_op(self):
+    library = package_function('tf.no_op()')
+    with tf.Graph().as_default():
+      marked = self.module.call(library)
+      other = self.module.not_marked(library)
+    of_stack = source_lines.user_line_of_stack
+    self.assertEqual(of_stack(compat.op_stack(marked)), SourceLine())
+    line = of_stack(compat.op_stack(other))
+    self.assertEqual(line.filename, self.module.__file__)
+
+  def test_a_method_is_marked_below_other_decorators(self):
+    class Runner:
+      @contextlib.contextmanager
+      @source_lines.calls_user
+      def active(self, library):
+        yield library()
+
+    with Runner().active(package_function('source_lines.user_line()')) as line:
+      self.assertEqual(line, SourceLine())
+
+
+class CallingFrameTest(absltest.TestCase):
+  def test_the_first_frame_outside_of_this_package(self):
+    frame = package_function('source_lines.calling_frame()')()
+    self.assertIs(frame, sys._getframe())
+
+  def test_of_a_call_from_elsewhere(self):
+    self.assertIs(source_lines.calling_frame(), sys._getframe())
 
 
 class TracebackTest(absltest.TestCase):

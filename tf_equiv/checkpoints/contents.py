@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.core import errors
 from tf_equiv.core.observation import VariableSpec
+from tf_equiv.core.text import capped
 
 AVERAGE = 'ExponentialMovingAverage'
 
@@ -24,7 +25,7 @@ _SLOT = re.compile(f'(?:{_OPTIMIZERS})(?:_\\d+)?')
 _COUNTER = re.compile(r'(?:^|/)(?:global_step|beta[12]_power)(?:_\d+)?$')
 # Where the average of a variable is corrected for its start at zero.
 _AVERAGE_PARTS = ('biased', 'local_step')
-_MAX_ROWS = 10
+MAX_ROWS = 10  # of each list in a message
 
 
 @dataclasses.dataclass
@@ -256,16 +257,10 @@ def describe_misfit(table: variables_lib.VariableTable) -> list[str]:
     ('unused in the checkpoint', [_row(s) for s in table.extra]),
   )
   return [
-    '\n    '.join([title + ':', *capped(sorted(rows))])
+    '\n    '.join([title + ':', *capped(sorted(rows), MAX_ROWS)])
     for title, rows in sections
     if rows
   ]
-
-
-def capped(rows: Sequence[str], most: int = _MAX_ROWS) -> list[str]:
-  """Returns the first rows, and how many more there are."""
-  more = len(rows) - most
-  return [*rows[:most], *([f'... and {more} more'] if more > 0 else [])]
 
 
 def _row(spec: VariableSpec) -> str:

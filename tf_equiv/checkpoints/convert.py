@@ -13,6 +13,7 @@ from tf_equiv.checkpoints import slots as slots_lib
 from tf_equiv.compare import judge
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.core import errors
+from tf_equiv.core.text import listed
 from tf_equiv.report import text
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
@@ -227,7 +228,7 @@ def _variables_of(model: Any) -> list[Any]:
   if lost:
     raise errors.UsageError(
       f'tf.train.Checkpoint does not save {len(lost)} of the {len(variables)} '
-      f'variables of the model: {", ".join(contents_lib.capped(lost))}. '
+      f'variables of the model: {listed(lost, contents_lib.MAX_ROWS)}. '
       f'{tf2_checkpoint.advise_unreachable(model)}'
     )
   return variables

@@ -7,6 +7,7 @@ from tf_equiv.compare import quantities, tolerances, values
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import observation
+from tf_equiv.core.text import capped
 
 _EXACT = tolerances.Tolerance(rtol=0, atol=0, equal_nan=True)
 
@@ -68,7 +69,7 @@ def judge_unsaved(
     f'{verdict.compared["variables"]} variables of the TF2 model, first '
     f'{unsaved[0]}'
   )
-  rows = contents.capped(sorted(unsaved))
+  rows = capped(sorted(unsaved), contents.MAX_ROWS)
   verdict.evidence.append(
     '\n    '.join(['not reachable by attributes of the model:', *rows])
   )

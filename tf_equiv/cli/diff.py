@@ -17,11 +17,13 @@ from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import errors
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.text import capped
 from tf_equiv.golden import archive, plans, replaying
 from tf_equiv.report import text
 from tf_equiv.tf1 import weights as weights_lib
 
 _SIDES = ('A', 'B')
+_MAX_NAMES = 8
 # Quantities that depend on no earlier step.
 _WITHOUT_STATE = (': learning rate', ': step counter')
 
@@ -239,7 +241,7 @@ def _other_weights(sides, entries) -> list[str]:
   names = sorted(
     name for name in digests[0] if digests[0][name] != digests[1].get(name)
   )
-  return plans.capped(names)
+  return capped(names, _MAX_NAMES)
 
 
 def _lines(verdict: verdict_lib.Verdict, entry) -> list[str]:

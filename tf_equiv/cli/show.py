@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from tf_equiv.core.text import capped
 from tf_equiv.golden import archive, plans
 from tf_equiv.references import golden
 
@@ -70,7 +71,7 @@ def lines_of(path: str) -> list[str]:
     lines += ['  inputs: ' + line for line in _inputs(own)]
     sources = sorted({name for entry in own for name in entry['source']})
     if sources:
-      shown = plans.capped(sources, _MAX_INPUTS)
+      shown = capped(sources, _MAX_INPUTS)
       lines.append(f'  TF1 code: {", ".join(shown)}')
   return lines
 
@@ -116,4 +117,4 @@ def _inputs(entries) -> list[str]:
       for path, array in inputs.items():
         if 'digest' in array:
           found[f'{path} {plans.show_array(array)}'] = None
-  return plans.capped([line.strip() for line in found], _MAX_INPUTS)
+  return capped([line.strip() for line in found], _MAX_INPUTS)

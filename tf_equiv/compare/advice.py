@@ -2,7 +2,7 @@
 
 import re
 
-from tf_equiv.core import observation
+from tf_equiv.core.text import UNDECORATED_ADVICE
 
 NOTHING_COMPARED = (
   'Nothing was compared, so nothing is proven. If that is expected, say so '
@@ -148,7 +148,7 @@ def for_variables(table) -> list[str]:
   advice = []
   found = (*table.untracked, *table.extra, *(b for _, b in table.pairs))
   if any(spec.undecorated for spec in found):
-    return [observation.UNDECORATED_ADVICE]
+    return [UNDECORATED_ADVICE]
   if table.suggestion.names:
     advice.append(
       'If the likely renames are right, paste this rename_variable into the '

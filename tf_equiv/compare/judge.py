@@ -20,6 +20,7 @@ from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode
+from tf_equiv.core.text import UNDECORATED_ADVICE
 
 Convert = Callable[[str, np.ndarray, str], np.ndarray]
 
@@ -176,7 +177,7 @@ def _forgotten(verdict, specs) -> verdict_lib.Verdict:
   )
   verdict.evidence = [f'{spec.name}  {spec}  at {spec.line}' for spec in specs]
   if any(spec.undecorated for spec in specs):
-    verdict.advice = [observation.UNDECORATED_ADVICE]
+    verdict.advice = [UNDECORATED_ADVICE]
   else:
     verdict.advice = ['assertNoNewVariables tells the cause of each.']
   return verdict

@@ -38,7 +38,7 @@ class Draw:
   context: str
 
   @property
-  def key(self):
+  def key(self) -> Tuple[str, Optional[Tuple[int, ...]], str]:
     """What the two sides must have in common for draws to correspond."""
     return (self.op, self.shape, self.variable)
 

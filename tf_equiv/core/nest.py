@@ -10,12 +10,8 @@ import collections
 import dataclasses
 import enum
 import numbers
+from collections.abc import Mapping
 from typing import Any, Callable, List, Optional, Tuple
-
-try:
-  from collections.abc import Mapping
-except ImportError:  # pragma: no cover
-  from collections import Mapping
 
 MAPPING = 'mapping'
 SEQUENCE = 'sequence'
@@ -81,7 +77,9 @@ def flatten(value: Any, path: str = '') -> List[Tuple[str, Any]]:
   return found
 
 
-def map_leaves(function: Callable[[str, Any], Any], value: Any, path: str = ''):
+def map_leaves(
+  function: Callable[[str, Any], Any], value: Any, path: str = ''
+) -> Any:
   """Returns the same structure with `function(path, leaf)` for each leaf.
 
   Lists, tuples, named tuples and `OrderedDict` stay what they are; any other

@@ -18,13 +18,6 @@ LOSSES = 'regularization losses'
 # Key of the loss of a training step in `jitter`; no path of an output.
 LOSS = 'loss'
 
-UNDECORATED_ADVICE = (
-  'get_variable or a tf.compat.v1.layers layer ran outside of the shim, where '
-  'eager execution forgets its variables: put the code into a method of a '
-  'tf_keras layer or tf.Module that is decorated with '
-  '@tf_equiv.track_tf1_style_variables.'
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class VariableSpec:
@@ -36,7 +29,8 @@ class VariableSpec:
     dtype: name of the type, e.g. 'float32'.
     trainable: whether optimizers update it.
     line: line of user code that created it, where known.
-    tracked: whether the model lists it among its variables.
+    tracked: whether the model lists it among its variables. It is stored with
+      the others, so it stays although nothing reads it.
     undecorated: whether TF1 code created it outside of the shim.
   """
 

@@ -64,7 +64,7 @@ def _wait(take: Callable[[], bool], what: str) -> None:
   while not take():
     if time.monotonic() > end:
       raise errors.UsageError(
-        f'Another process has kept {what!r} locked for {PATIENCE:.0f} s. Let it '
-        'end; if there is none, remove what it left behind.'
+        f'Another process has kept {what!r} locked for {PATIENCE:.0f} s. Let '
+        'it end; if there is none, remove what it left behind.'
       )
     time.sleep(0.02)

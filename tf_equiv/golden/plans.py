@@ -4,7 +4,7 @@ import dataclasses
 import enum
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,14 @@ import numpy as np
 from tf_equiv.core import nest
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import as_seed_mode
+from tf_equiv.core.text import capped
 
 RUN = 'run'
 # Names, shapes and types of the variables only, without a run.
 VARIABLES = 'variables'
 
 _INPUTS = ('inputs', 'batches')
-# Fields of a plan that say how inputs are computed with, in the order in which
-# they are explained.
-_SHOWN = 12
+_SHOWN = 12  # digits of a digest
 _MAX_DIFFERENCES = 8
 
 
@@ -165,7 +164,7 @@ def inputs_differences(
   for step, (old, new) in enumerate(zip(*batches, strict=True)):
     if step:  # The first batch is `inputs`.
       lines += _differences(f'make_batch({step})', old, new)
-  return capped(lines)
+  return capped(lines, _MAX_DIFFERENCES)
 
 
 def _differences(where, recorded, given) -> list[str]:
@@ -195,9 +194,3 @@ def show_array(description: Mapping[str, Any]) -> str:
   if 'digest' in description:
     text += f' sha256 {description["digest"][:_SHOWN]}...'
   return text
-
-
-def capped(lines: Sequence[str], most: int = _MAX_DIFFERENCES) -> list[str]:
-  """Cuts a list of lines, and says how many more there are."""
-  hidden = len(lines) - most
-  return [*lines[:most], *([f'... and {hidden} more'] if hidden > 0 else [])]

@@ -8,6 +8,7 @@ from typing import Any
 from tf_equiv.core import errors, nest
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.text import capped, listed
 from tf_equiv.golden import archive, manifest, plans, recorders, reinitialize
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import runner
@@ -15,6 +16,8 @@ from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf1.capture import stored_capture
 
 _MAX_NAMES = 8
+_MAX_PLANS = 12
+_MAX_FILES = 4
 
 
 class NoGraphError(Exception):
@@ -199,7 +202,7 @@ def _not_recorded(shown, entries, description, owner) -> str:
   whose = owner.name if own else 'other classes'
   lines.append(f'  It has, of {whose}:')
   titles = sorted({_title_of(entry, bool(own)) for entry in own or entries})
-  lines += ['    ' + each for each in plans.capped(titles, 12)]
+  lines += ['    ' + each for each in capped(titles, _MAX_PLANS)]
   return '\n'.join(lines)
 
 
@@ -250,7 +253,7 @@ def _changed(specs, values, recorded) -> list[str]:
 
 
 def _other_weights(shown, changed, recorded) -> str:
-  names = ', '.join(plans.capped(sorted(changed), _MAX_NAMES))
+  names = listed(sorted(changed), _MAX_NAMES)
   return (
     f'The golden {shown} was recorded with other fixed weights: reset_weights '
     f'(or the checkpoint) now gives other values for {len(changed)} of '
@@ -304,7 +307,7 @@ def initial_weights(
       problem = 'drawn here, %d of %d differ from those recorded: %s' % (
         len(changed),
         len(recorded),
-        ', '.join(plans.capped(sorted(changed), _MAX_NAMES)),
+        listed(sorted(changed), _MAX_NAMES),
       )
   raise errors.UsageError(
     f'The golden {shown} cannot give the initial weights '
@@ -328,7 +331,7 @@ def _notes(shown, path, index, entry, owner) -> list[str]:
   if changed:
     notes.append(
       'the TF1 code has changed since then '
-      f'({", ".join(plans.capped(changed, 4))}): if what it computes has too, '
+      f'({listed(changed, _MAX_FILES)}): if what it computes has too, '
       'record it anew'
     )
   return notes

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv.core import errors, observation
+from tf_equiv.core.text import listed
 
 v1 = tf.compat.v1
 
@@ -25,6 +26,7 @@ _MAGIC = (
   (b'\x89HDF', 'an HDF5 file, as Keras writes it (.h5)'),
   (b'PK\x03\x04', 'a zip archive (.keras, .npz)'),
 )
+_MAX_NAMES = 5
 _AGAIN = 'copy it again from its source, or take an earlier checkpoint.'
 _WANTED = (
   'Expected is a name-based TF1 checkpoint, as tf.compat.v1.train.Saver writes '
@@ -33,7 +35,7 @@ _WANTED = (
 )
 
 
-class Checkpoint(object):
+class Checkpoint:
   """An open checkpoint.
 
   Attributes:
@@ -48,7 +50,7 @@ class Checkpoint(object):
     self.prefix = prefix
     self.version = version
     self.shards = shards
-    self._reader = None  # type: Optional[Any]
+    self._reader: Optional[Any] = None
     shapes, dtypes = self._read(
       'its list of variables',
       lambda reader: (
@@ -309,7 +311,7 @@ def _incomplete(prefix: str, absent: List[str]) -> errors.UsageError:
     % (
       prefix,
       len(absent),
-      ', '.join(os.path.basename(name) for name in absent[:5]),
+      listed(map(os.path.basename, absent), _MAX_NAMES),
       _AGAIN,
     )
   )

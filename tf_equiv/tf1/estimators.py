@@ -8,13 +8,13 @@ import collections
 import copy
 import inspect
 import types
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.core import errors, nest
-from tf_equiv.tf1 import tensors, training
+from tf_equiv.tf1 import tensors, training, walks
 from tf_equiv.tf1 import updates as updates_lib
 
 v1 = tf.compat.v1
@@ -25,7 +25,7 @@ _OPTIONAL = ('labels', 'mode', 'params', 'config')
 _VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
 
 
-class ModeKeys(object):
+class ModeKeys:
   """Stands for `tf.estimator.ModeKeys`."""
 
   TRAIN = TRAIN
@@ -79,7 +79,7 @@ class TPUEstimatorSpec(EstimatorSpec):
     return super().__new__(cls, mode, predictions, loss, train_op, metrics)
 
 
-class _Ignored(object):
+class _Ignored:
   """Stands for what an export holds; takes any arguments."""
 
   def __init__(self, *unused_arguments, **unused_others):
@@ -103,7 +103,7 @@ def package() -> Any:
   )
 
 
-class ModelFn(object):
+class ModelFn:
   """The TF1 side of a test case, made of a `model_fn`.
 
   Its `build_tf1` and `train_tf1` are those of `MigrationTestCase`, and serve
@@ -202,12 +202,12 @@ class ModelFn(object):
         "'labels': ...}."
       )
     v1.train.get_or_create_global_step()  # As an Estimator does.
-    given = {
+    given: Dict[str, Any] = {
       'labels': labels,
       'mode': mode,
       'params': copy.deepcopy(self.params),
       'config': self.config,
-    }  # type: Dict[str, Any]
+    }
     if labels is not None and 'labels' not in self._arguments:
       raise errors.UsageError(
         f'There are labels, but model_fn takes ({", ".join(self._arguments)}) '
@@ -349,22 +349,15 @@ def after_update(metric: Any, name: str) -> Any:
 def _read_again(value: Any, updates: List[Any]) -> Any:
   """Copies the ops that compute a value of variables, to run after updates."""
   value = tf.convert_to_tensor(value)
-  order, seen = [], set()  # type: List[Any], set
-  pending = [(value.op, False)]
-  while pending:
-    op, done = pending.pop()
-    if done:
-      order.append(op)
-    elif op.name not in seen:
-      seen.add(op.name)
-      pending.append((op, True))
-      pending.extend((t.op, False) for t in op.inputs)
+  order = sorted(walks.ancestors([value.op]), key=compat.op_position)
   if any(compat.is_in_control_flow(op) for op in order):
     first = updates[0]
     if tensors.is_tensor(first) and first.dtype == value.dtype:
       return tf.identity(first)  # The value after the update, by convention.
     return value
-  graph, copies, reading = value.graph, {}, set()  # type: Any, Dict, set
+  graph = value.graph
+  copies: Dict[str, Any] = {}
+  reading: Set[str] = set()
   with tf.control_dependencies(updates):
     for op in order:
       parents = [t.op.name for t in op.inputs]

@@ -20,6 +20,7 @@ from tf_equiv.tf1 import (
   source_lines,
   tensors,
   user_code,
+  walks,
 )
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import program as program_lib
@@ -87,6 +88,7 @@ class Built:
     }
 
 
+@source_lines.calls_user
 def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
   """Builds the forward pass of a plan in a fresh graph.
 
@@ -144,6 +146,7 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
   return with_gradients(built, program, plan) if plan.gradients else built
 
 
+@source_lines.calls_user
 def with_gradients(
   built: Built, program: program_lib.Program, plan: plan_lib.RunPlan
 ) -> Built:
@@ -211,6 +214,7 @@ def placeholders(inputs: Any) -> Any:
     return nest.map_leaves(placeholder, inputs)
 
 
+@source_lines.calls_user
 def build_outputs(program, inputs, plan, graph) -> Any:
   """Builds the user's model in the current graph, and checks what it returns.
 
@@ -300,17 +304,12 @@ def _gradients(program, plan, outputs, inputs, built):
 
 def variables_behind(tensor) -> Tuple[str, ...]:
   """Names of the variables that a loss depends on, () if by activations."""
-  found, seen, pending = set(), set(), [tensor.op]
-  while pending:
-    op = pending.pop()
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    if len(seen) > _MAX_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
+  found = set()
+  for count, op in enumerate(walks.ancestors([tensor.op]), 1):
+    if count > _MAX_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
       return ()
     if op.type in _VARIABLE_OPS:
       found.add(op.name)
-    pending.extend(parent.op for parent in op.inputs)
   return tuple(sorted(found))
 
 
@@ -318,19 +317,13 @@ def is_stochastic_or_updates(outputs) -> bool:
   """Tells whether a training graph draws numbers or updates statistics."""
   if v1.get_collection(v1.GraphKeys.UPDATE_OPS):
     return True
-  seen = set()
-  pending = [
+  ops = [
     leaf.op for _, leaf in nest.flatten(outputs) if tensors.is_tensor(leaf)
   ]
-  while pending:
-    op = pending.pop()
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    if 'Random' in op.type or op.type in ('Multinomial', 'TruncatedNormal'):
-      return True
-    pending.extend(parent.op for parent in op.inputs)
-  return False
+  return any(
+    'Random' in op.type or op.type in ('Multinomial', 'TruncatedNormal')
+    for op in walks.ancestors(ops)
+  )
 
 
 def order_of(graph, outputs) -> Dict[str, int]:

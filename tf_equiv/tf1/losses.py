@@ -5,11 +5,12 @@ from typing import Any, Dict
 import tensorflow as tf
 
 from tf_equiv.core import errors, nest
-from tf_equiv.tf1 import user_code
+from tf_equiv.tf1 import source_lines, user_code
 
 v1 = tf.compat.v1
 
 
+@source_lines.calls_user
 def total_loss(program, outputs, inputs):
   """Builds the user's losses, and their sum with all regularization losses.
 

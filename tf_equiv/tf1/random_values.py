@@ -10,6 +10,7 @@ import numpy as np
 
 from tf_equiv import compat
 from tf_equiv.core.random_value import RandomValue, family_of
+from tf_equiv.tf1 import walks
 
 
 def random_ops(targets: Sequence[Any]) -> List[Any]:
@@ -21,16 +22,11 @@ def random_ops(targets: Sequence[Any]) -> List[Any]:
   Returns:
     Operations, without those in loops, whose draws cannot be fetched.
   """
-  seen, pending, found = set(), list(targets), []
-  while pending:
-    op = pending.pop()
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    if family_of(op.type) and not compat.is_in_control_flow(op):
-      found.append(op)
-    pending.extend(op.control_inputs)
-    pending.extend(tensor.op for tensor in op.inputs)
+  found = [
+    op
+    for op in walks.ancestors(targets, control=True)
+    if family_of(op.type) and not compat.is_in_control_flow(op)
+  ]
   return sorted(found, key=compat.op_position)
 
 
@@ -70,19 +66,13 @@ def is_repeatable(
     Whether all that they depend on is a function of what is fed and of the
     variables. False for what cannot be told, such as a Python callback.
   """
-  seen, pending = {op.name for op in held}, list(targets)
-  while pending:
-    op = pending.pop()
-    if op.name in seen:
-      continue
-    seen.add(op.name)
+  holding = {op.name for op in held}
+  for op in walks.ancestors(targets, holding, control=True):
     if family_of(op.type):
       return False
     known = op.type in _READS or (assigns and op.type.startswith(_ASSIGNS))
     if not known and _may_change(op):
       return False
-    pending.extend(op.control_inputs)
-    pending.extend(tensor.op for tensor in op.inputs)
   return True
 
 

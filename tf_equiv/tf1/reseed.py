@@ -28,7 +28,8 @@ def seeded_ops(built: graph_lib.Built, seed: int) -> Optional[Dict[int, Any]]:
     own: it is inside of a function (a loop), or its seed is a tensor; then only
     another build gives the seeds of another mode.
   """
-  found, seeded = {}, {}  # type: Dict[int, Any], Dict[str, bool]
+  found: Dict[int, Any] = {}
+  seeded: Dict[str, bool] = {}
   if [draw.seed for draw in built.draws] != list(range(len(built.draws))):
     return None
   for op in built.graph.get_operations():

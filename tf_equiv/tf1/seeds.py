@@ -17,7 +17,6 @@ of user code behind each, and restores every seed that it touches.
 import contextlib
 import dataclasses
 import random
-import sys
 from typing import Any, List, Optional, Sequence, Union
 
 import numpy as np
@@ -46,15 +45,15 @@ class DeterministicSeeds:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
       raise errors.UsageError(f'seed must be an int, got {seed!r}.')
     self.seed = int(seed)
-    self._stack = None  # type: Optional[contextlib.ExitStack]
+    self._stack: Optional[contextlib.ExitStack] = None
     self._reset()
 
   def _reset(self) -> None:
     self._operation_seed = 0
     self._used = set()
-    self._draws = []  # type: List[Draw]
-    self._replayed = None  # type: Optional[List[Draw]]
-    self._traced = None  # type: Optional[_Trace]
+    self._draws: List[Draw] = []
+    self._replayed: Optional[List[Draw]] = None
+    self._traced: Optional[_Trace] = None
 
   @property
   def operation_seed(self) -> int:
@@ -189,10 +188,10 @@ class DeterministicSeeds:
     """Stands in for TensorFlow's `get_seed`, whose callers want a pair."""
     if compat.in_keras_scratch_graph():
       return self.seed, _UNUSED
-    frame = sys._getframe(2)  # 1 is the patch itself.
+    frame = source_lines.calling_frame()
     op, shape = draws_lib.op_and_shape(frame)
     variable, layer = draws_lib.owner(frame)
-    line = source_lines.user_line(3)
+    line = source_lines.user_line()
     draw_key = (op, shape, variable, line)
     earlier = self._traced_before(draw_key)
     if earlier is not None:

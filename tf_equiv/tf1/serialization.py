@@ -67,7 +67,7 @@ def save(path: str, value: Any, compress: bool = True) -> None:
   Raises:
     UsageError: if it holds something that cannot be stored.
   """
-  arrays = []  # type: List[np.ndarray]
+  arrays: List[np.ndarray] = []
   index = {'format': _FORMAT, 'value': encode(value, arrays)}
   members = {f'a{i}': array for i, array in enumerate(arrays)}
   text = json.dumps(index).encode('utf-8')

@@ -3,7 +3,17 @@
 import functools
 import os
 import sys
-from typing import List
+import types
+from typing import (
+  Any,
+  Callable,
+  Iterable,
+  Optional,
+  Sequence,
+  Set,
+  Tuple,
+  TypeVar,
+)
 
 from tf_equiv import compat
 from tf_equiv.core.source_line import SourceLine
@@ -29,23 +39,34 @@ _LIBRARY_PARTS = tuple(
   )
 )
 _PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# The user's code is called from here; what is further out is the test runner.
-_CALLERS = tuple(
-  os.path.join(_PACKAGE_FOLDER, *path.split('/'))
-  for path in (
-    'tf1/graph.py',
-    'tf1/training.py',
-    'tf2/forward.py',
-    'tf2/program.py',
-    'tf2/runner.py',
-    'tf2/training.py',
-  )
-)
 _STANDARD_FOLDER = os.path.dirname(os.path.abspath(os.__file__))
+# (file, name) of the functions that are marked by `calls_user`: all that the
+# traceback of an op tells of a frame.
+_CALLING: Set[Tuple[str, str]] = set()
+
+_Function = TypeVar('_Function', bound=Callable[..., Any])
+
+
+def calls_user(function: _Function) -> _Function:
+  """Decorator of a function of this package that calls the user's code.
+
+  A search for the user's line that arrives at such a function ends there: what
+  is further out is the test and its runner, which also are the user's files.
+  Functions of one file that have the same name count as one.
+
+  Args:
+    function: a function or method; below other decorators.
+
+  Returns:
+    The function itself.
+  """
+  code = function.__code__
+  _CALLING.add((code.co_filename, code.co_name))
+  return function
 
 
 def is_library_file(filename: str) -> bool:
-  """Tells whether a file belongs to a library rather than to the user.
+  """Returns whether a file belongs to a library rather than to the user.
 
   Args:
     filename: path of a Python source file.
@@ -72,21 +93,36 @@ def _is_in_library(filename: str) -> bool:
   return in_standard and 'site-packages' not in filename
 
 
-def user_line(skip: int = 1, of: object = None) -> SourceLine:
+def is_own_file(filename: str) -> bool:
+  """Returns whether a file belongs to this package."""
+  return os.path.abspath(filename).startswith(_PACKAGE_FOLDER + os.sep)
+
+
+def calling_frame() -> types.FrameType:
+  """Returns the innermost frame that is not this package's."""
+  frame = sys._getframe(1)
+  while frame.f_back is not None and is_own_file(frame.f_code.co_filename):
+    frame = frame.f_back
+  return frame
+
+
+def user_line(of: object = None) -> SourceLine:
   """Returns the innermost line of the user's code on the current stack.
 
+  The functions of this package that lead to it are none of the user's, so they
+  are left out, however many they are.
+
   Args:
-    skip: number of frames to leave out, counted from this function's caller.
     of: an object whose own methods are left out: where it is made is asked.
 
   Returns:
     The line, or an empty `SourceLine` where only library code is running,
     e.g. a Keras model that creates its variables when it is first called.
   """
-  frame = sys._getframe(skip)
+  frame: Optional[types.FrameType] = sys._getframe(1)
   while frame is not None:
     filename = frame.f_code.co_filename
-    if filename in _CALLERS:
+    if (filename, frame.f_code.co_name) in _CALLING:
       break
     if of is not None and frame.f_locals.get('self') is of:
       frame = frame.f_back
@@ -99,7 +135,9 @@ def user_line(skip: int = 1, of: object = None) -> SourceLine:
   return SourceLine()
 
 
-def user_line_of_traceback(traceback) -> SourceLine:
+def user_line_of_traceback(
+  traceback: Optional[types.TracebackType],
+) -> SourceLine:
   """Returns the innermost line of the user's code in a traceback object."""
   found = SourceLine()
   while traceback is not None:
@@ -113,7 +151,7 @@ def user_line_of_traceback(traceback) -> SourceLine:
   return found
 
 
-def user_line_of_stack(stack) -> SourceLine:
+def user_line_of_stack(stack: Optional[Iterable[Any]]) -> SourceLine:
   """Returns the innermost line of the user's code in an op's traceback.
 
   Args:
@@ -124,9 +162,9 @@ def user_line_of_stack(stack) -> SourceLine:
   return _first_user_line([(frame[0], frame[1], frame[2]) for frame in frames])
 
 
-def _first_user_line(stack: List) -> SourceLine:
+def _first_user_line(stack: Sequence[Tuple[str, int, str]]) -> SourceLine:
   for filename, lineno, function in reversed(stack):
-    if filename in _CALLERS:
+    if (filename, function) in _CALLING:
       break
     if not is_library_file(filename) and not compat.is_autograph_file(filename):
       return SourceLine(filename, lineno, function)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.core import errors, nest
+from tf_equiv.tf1 import walks
 
 
 def expand_composites(value: Any) -> Any:
@@ -75,13 +76,8 @@ def default_loss(outputs: Any, unused_inputs: Any) -> tf.Tensor:
 
 def bytes_computed(results: List[Any]) -> int:
   """Returns the bytes of all floating-point tensors behind those of a graph."""
-  seen, pending, total = set(), [tensor.op for tensor in results], 0
-  while pending:
-    op = pending.pop()
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    pending.extend(tensor.op for tensor in op.inputs)
+  total = 0
+  for op in walks.ancestors(tensor.op for tensor in results):
     for tensor in op.outputs:
       count = tensor.shape.num_elements()
       if op.inputs and tensor.dtype.is_floating and count:

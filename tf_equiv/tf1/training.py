@@ -26,6 +26,7 @@ from tf_equiv.tf1 import (
   source_lines,
   tensors,
   user_code,
+  walks,
 )
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import program as program_lib
@@ -101,6 +102,7 @@ class Step:
     return [graph_lib.spec_of(variable) for variable in self.model]
 
 
+@source_lines.calls_user
 def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Step:
   """Builds the training step of a plan in a fresh graph.
 
@@ -155,7 +157,7 @@ def run(
     for i, batch in enumerate(plan.batches):
       _log.info('TF1: training step %d of %d', i + 1, len(plan.batches))
       feed = _feed(step.inputs, batch)
-      found = {}  # type: Dict[str, Any]
+      found: Dict[str, Any] = {}
       for phase in step.phases:
         before = values
         results, values = _run_phase(step, phase, feed, values)
@@ -190,7 +192,9 @@ def describe(step: Step):
 
 def _build(program, plan, graph) -> Step:
   inputs = graph_lib.placeholders(plan.inputs)
-  losses, depends, order = [], False, {}  # type: List[Any], bool, Dict
+  losses: List[Any] = []
+  depends = False
+  order: Dict[str, int] = {}
   with updates_lib.recorded() as recording:
     if program.train is None:
       outputs = graph_lib.build_outputs(program, inputs, plan, graph)
@@ -243,6 +247,7 @@ def _fetched(outputs, losses):
   }
 
 
+@source_lines.calls_user
 def _default_step(program, outputs, inputs, fetches):
   """Builds loss, gradients and their application, as TF1 code does."""
   _, loss = losses_lib.total_loss(program, outputs, inputs)
@@ -303,6 +308,7 @@ def check_clipped(clipped: Any, count: int, side: str) -> List[Any]:
   return list(clipped)
 
 
+@source_lines.calls_user
 def _own_step(program, inputs, updates, graph):
   """Builds the user's own training step; returns (phases, structure)."""
   with user_code.running('TF1', 'train_tf1'):
@@ -385,18 +391,8 @@ def _operation_of(applied: Any):
 
 
 def _reaches(targets, operation) -> bool:
-  """Tells whether running the targets runs the operation."""
-  seen, pending = set(), list(targets)
-  while pending:
-    op = pending.pop()
-    if op is operation:
-      return True
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    pending.extend(op.control_inputs)
-    pending.extend(tensor.op for tensor in op.inputs)
-  return False
+  """Returns whether running the targets runs the operation."""
+  return any(op is operation for op in walks.ancestors(targets, control=True))
 
 
 def _fetch_updates(phase: _Phase) -> None:
@@ -575,7 +571,7 @@ def _counted(counter: Any, by_name) -> Optional[int]:
 
 
 def _slots(step, by_name) -> Dict[str, Dict[str, np.ndarray]]:
-  found = {}  # type: Dict[str, Dict[str, np.ndarray]]
+  found: Dict[str, Dict[str, np.ndarray]] = {}
   for update in step.recording.updates:
     for variable in update.variables:
       slots = optimizers.slots_of(update.optimizer, variable)

@@ -53,7 +53,7 @@ class Recording:
 
   def note(self, made: Any) -> None:
     """Notes where an optimizer or a schedule is being made."""
-    line = source_lines.user_line(2, made)
+    line = source_lines.user_line(made)
     if line.filename and id(made) not in self.lines:
       self.lines[id(made)] = line
       self._made.append(made)  # As long as it lives its id is its own.
@@ -92,7 +92,7 @@ def recorded():
         [variable for _, variable in pairs],
         global_step,
         operation,
-        source_lines.user_line(2),
+        source_lines.user_line(),
       )
     )
     return operation

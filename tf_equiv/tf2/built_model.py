@@ -126,7 +126,7 @@ def start(program: program_lib.Program, created: list[Any]) -> Built:
 
 def note_layer(lines: dict[str, SourceLine], layer: Any) -> None:
   """Notes where a Keras layer was made, by its name."""
-  line = source_lines.user_line(4, layer)
+  line = source_lines.user_line(layer)
   if line.filename:
     lines[layer.name] = line
 

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv.core import errors
+from tf_equiv.core.text import listed
 from tf_equiv.tf2 import checkpoint
 from tf_equiv.tf2 import model as model_lib
 
@@ -91,7 +92,7 @@ def write(
         'and the optimizer must keep them in attributes; nothing was written.'
         % (
           len(lost),
-          ': ' * bool(lost) + ', '.join(lost[:_MAX_NAMES]),
+          ': ' * bool(lost) + listed(lost, _MAX_NAMES),
           f' ({problem})' if problem else '',
         )
       )

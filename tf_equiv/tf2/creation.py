@@ -6,15 +6,15 @@ of step 1 of TensorFlow's migration guide.
 
 import contextlib
 import dataclasses
-import sys
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import errors, observation
+from tf_equiv.core import errors
 from tf_equiv.core.source_line import SourceLine
+from tf_equiv.core.text import UNDECORATED_ADVICE
 from tf_equiv.tf1 import source_lines
 
 TF_VARIABLE = 'tf.Variable'
@@ -49,7 +49,7 @@ _ADVICE = {
     'get_variable was called with a name that it was not called with before: '
     'use the same name and variable_scope in each call.'
   ),
-  UNDECORATED: observation.UNDECORATED_ADVICE,
+  UNDECORATED: UNDECORATED_ADVICE,
 }
 
 
@@ -117,8 +117,8 @@ def record_created_variables(seeds: Any = None):
   Yields:
     The list.
   """
-  created = []  # type: List[CreatedVariable]
-  layers = {}  # type: dict[int, tuple[Any, source.SourceLine]]
+  created: list[CreatedVariable] = []
+  layers: dict[int, tuple[Any, SourceLine]] = {}
 
   def creator(next_creator, **kwargs):
     record = _describe(kwargs, layers)
@@ -144,7 +144,7 @@ def record_created_variables(seeds: Any = None):
 
   def note(layer):
     # With the layer, for its id could be given again.
-    layers[id(layer)] = layer, source_lines.user_line(2, layer)
+    layers[id(layer)] = layer, source_lines.user_line(layer)
 
   with contextlib.ExitStack() as stack:
     stack.enter_context(compat.keras_layers_seen(note))
@@ -283,7 +283,7 @@ def _describe(kwargs, layers=None) -> CreatedVariable:
     shape=shape,
     dtype=tf.as_dtype(dtype).name if dtype else 'unknown dtype',
     trainable=True if trainable is None else bool(trainable),
-    line=line if line.filename else source_lines.user_line(3),
+    line=line if line.filename else source_lines.user_line(),
     cause=cause,
     owner=owner,
     internal=internal or _INTERNAL_NAME in (kwargs.get('name') or ''),
@@ -298,7 +298,7 @@ def _cause():
     (cause, owner, whether it is internal, the Keras layer that library code
     called, None if the user's own code creates the variable).
   """
-  frame = sys._getframe(3)
+  frame = source_lines.calling_frame()
   cause, owner, internal, called = TF_VARIABLE, '', False, None
   while frame is not None:
     filename, function = frame.f_code.co_filename, frame.f_code.co_name

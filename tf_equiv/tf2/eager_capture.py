@@ -137,7 +137,7 @@ class _Recorder:
         [compat.tensor_id(tensor) for tensor in outputs],
         first.dtype.name,
         tuple(first.shape) if first.dtype not in _OPAQUE else (),
-        source_lines.user_line(2),
+        source_lines.user_line(),
       )
     )
     return None

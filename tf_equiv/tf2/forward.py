@@ -12,7 +12,7 @@ from tf_equiv.core import errors, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.core.source_line import SourceLine
-from tf_equiv.tf1 import garbage, user_code
+from tf_equiv.tf1 import garbage, source_lines, user_code
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf2 import built_model, mirrored, sensitivity
 from tf_equiv.tf2 import model as model_lib
@@ -85,6 +85,7 @@ class Forward:
       if id(record.variable) not in known
     ]
 
+  @source_lines.calls_user
   def __call__(self, inputs: Any) -> dict[str, Any]:
     """Calls the model; what is returned are tensors only."""
     program, plan = self._program, self._plan
@@ -209,6 +210,7 @@ class MirroredForward(Forward):
         if value is not None:
           variable.assign(value)
 
+  @source_lines.calls_user
   def __call__(self, inputs: Any) -> dict[str, Any]:
     """Calls the model on each replica; see `Forward`."""
     with self._strategy.scope():
@@ -228,6 +230,7 @@ def _tape(plan, measures):
   return contextlib.nullcontext()
 
 
+@source_lines.calls_user
 def create(
   program: program_lib.Program,
   plan: plan_lib.RunPlan,
@@ -288,6 +291,7 @@ def plan_of_creation(plan: plan_lib.RunPlan) -> plan_lib.RunPlan:
   )
 
 
+@source_lines.calls_user
 def user_losses(program, outputs, inputs) -> dict[str, tf.Tensor]:
   """Returns the user's losses by path, '' if there is one only."""
   with user_code.running('TF2', 'compute_loss'):

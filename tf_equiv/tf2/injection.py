@@ -62,7 +62,7 @@ def trace(
       return None
     shape = tuple(outputs[0].shape.as_list()) if outputs[0].shape.rank else ()
     draw = _Draw(
-      (family, outputs[0].dtype.name, shape), source_lines.user_line(2)
+      (family, outputs[0].dtype.name, shape), source_lines.user_line()
     )
     if hasattr(getattr(graph, 'outer_graph', None), 'captures'):
       # One constant would stand for the draws of all turns of a loop.

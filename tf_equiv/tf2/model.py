@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.core import errors, observation
+from tf_equiv.tf1 import walks
 from tf_equiv.tf2 import creation
 
 
@@ -239,13 +240,5 @@ def variables_behind_losses(
 
 
 def _reached(op, names) -> tuple[str, ...]:
-  found, seen, pending = set(), set(), [op]
-  while pending:
-    op = pending.pop()
-    if op.name in seen:
-      continue
-    seen.add(op.name)
-    if op.name in names:
-      found.add(names[op.name])
-    pending.extend(parent.op for parent in op.inputs)
-  return tuple(sorted(found))
+  reached = (each.name for each in walks.ancestors([op]))
+  return tuple(sorted({names[name] for name in reached if name in names}))

@@ -13,7 +13,7 @@ from tf_equiv import compat
 from tf_equiv.core import errors, nest
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import seeds as seeds_lib
-from tf_equiv.tf1 import tensors, user_code
+from tf_equiv.tf1 import source_lines, tensors, user_code
 from tf_equiv.tf2 import creation
 from tf_equiv.tf2 import model as model_lib
 
@@ -73,6 +73,7 @@ def environment(
     yield seeds, created
 
 
+@source_lines.calls_user
 def build_model(program: Program) -> Any:
   """Builds the model and checks that it is one."""
   _log.info('TF2: building the model')
@@ -85,6 +86,7 @@ def input_tensors(inputs: Any) -> Any:
   return nest.map_leaves(lambda _, array: tf.constant(array), inputs)
 
 
+@source_lines.calls_user
 def call_model(
   program: Program,
   model: Any,

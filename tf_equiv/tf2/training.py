@@ -159,6 +159,7 @@ class Trainer:
     self._variables = []
     self._layout = []
 
+  @source_lines.calls_user
   def create_variables(self, batch: Any) -> None:
     """Calls the model once, or takes a step of the user's own."""
     if self._program.train is None:
@@ -184,6 +185,7 @@ class Trainer:
       owned.update(id(v) for v in self._recording.averages_of(variable))
     return [record for record in created if id(record.variable) not in owned]
 
+  @source_lines.calls_user
   def prepare(self, specs, variables, created) -> None:
     """Puts all that a first step changed back, and builds the optimizers."""
     self._specs, self._variables = specs, variables
@@ -225,6 +227,7 @@ class Trainer:
       optimizers_lib.check_optimizer(optimizer)
     self.optimizers = found
 
+  @source_lines.calls_user
   def step(self, inputs: Any) -> dict[str, Any]:
     """Takes one training step; returns its tensors.
 
@@ -459,7 +462,7 @@ def _recording(optimizer, original, is_keras_3, updates):
     rate = None if rate is None else tf.identity(tf.convert_to_tensor(rate))
     updates.append(
       _Update(
-        optimizer, list(variables), gradients, rate, source_lines.user_line(3)
+        optimizer, list(variables), gradients, rate, source_lines.user_line()
       )
     )
 

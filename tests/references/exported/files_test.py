@@ -326,7 +326,7 @@ class NamesTest(absltest.TestCase):
   def test_listed(self):
     self.assertEqual(files.listed(['b', 'a', 'b']), "'a', 'b'")
     self.assertEndsWith(
-      files.listed('%02d' % i for i in range(14)), "'09', and 4 more"
+      files.listed('%02d' % i for i in range(14)), "'09' and 4 more"
     )
 
   def test_similar(self):

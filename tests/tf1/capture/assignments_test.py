@@ -5,6 +5,7 @@ import tensorflow as tf
 from absl.testing import absltest
 
 from tf_equiv import compat
+from tf_equiv.tf1 import walks
 from tf_equiv.tf1.capture import assignments
 
 v1 = tf.compat.v1
@@ -26,8 +27,8 @@ class FindTest(absltest.TestCase):
 
   def _find(self, *operations):
     names = {v.op.name: v.op.name for v in (self.total, self.other)}
-    running = assignments.running(o.op for o in operations)
-    running.sort(key=compat.op_position)
+    running = walks.ancestors((o.op for o in operations), control=True)
+    running = sorted(running, key=compat.op_position)
     found = assignments.find(self.graph, running, names)
     with v1.Session(graph=self.graph) as session:
       session.run(v1.global_variables_initializer())

@@ -15,6 +15,7 @@ from google.protobuf import message, text_format
 
 from tf_equiv import compat
 from tf_equiv.core import errors
+from tf_equiv.core import text as text_lib
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 
 v1 = tf.compat.v1
@@ -174,9 +175,7 @@ def as_path(path: Any, what: str) -> str:
 
 def listed(names, most: int = MOST_NAMES) -> str:
   """Writes names one after another, sorted, the first few of many."""
-  names = sorted(set(names))
-  shown = ', '.join(repr(name) for name in names[:most])
-  return shown + (f', and {len(names) - most} more') * (len(names) > most)
+  return text_lib.listed(map(repr, sorted(set(names))), most)
 
 
 def similar(name: str, names) -> list[str]:

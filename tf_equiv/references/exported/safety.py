@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tf_equiv.core import errors
+from tf_equiv.core.text import capped
 from tf_equiv.references.exported import files as files_lib
 from tf_equiv.references.exported import nodes as nodes_lib
 from tf_equiv.tf1.capture import allowed_ops
@@ -86,19 +87,16 @@ def _reads_asset(node, assets) -> bool:
 
 def _unknown(title, unknown) -> str:
   rows = [
-    f'  {op}, {len(names)} time(s), first {min(names)}'
+    f'{op}, {len(names)} time(s), first {min(names)}'
     for op, names in sorted(unknown.items())
   ]
-  more = len(rows) - files_lib.MOST_NAMES
-  rows = rows[: files_lib.MOST_NAMES]
-  if more > 0:
-    rows.append(f'  ... and {more} more')
+  rows = capped(rows, files_lib.MOST_NAMES)
   return (
     'TensorFlow %s lacks %d type(s) of op that the outputs of %s depend on; '
-    'nothing was compared.\n%s\nIf they are custom ops, load their library '
+    'nothing was compared.\n  %s\nIf they are custom ops, load their library '
     'first (tf.load_op_library); those of tf.contrib and of older versions run '
     'with tf_equiv.Tf1Interpreter only. Inputs and outputs that leave them out '
-    'help as well.' % (tf.__version__, len(unknown), title, '\n'.join(rows))
+    'help as well.' % (tf.__version__, len(unknown), title, '\n  '.join(rows))
   )
 
 
@@ -123,10 +121,7 @@ def check_placeholders(title: str, nodes: nodes_lib.Nodes, needed) -> None:
   if not unfed:
     return
   example = unfed[0].split()[0]
-  more = len(unfed) - files_lib.MOST_NAMES
-  rows = unfed[: files_lib.MOST_NAMES]
-  if more > 0:
-    rows.append(f'... and {more} more')
+  rows = capped(unfed, files_lib.MOST_NAMES)
   raise errors.UsageError(
     '%s: %d placeholder(s) that the results depend on are not fed:\n  %s\nName '
     'them in inputs, or give their values: feeds={%r: ...}, and '

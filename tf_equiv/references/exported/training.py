@@ -16,6 +16,7 @@ from tf_equiv.references.exported import files
 from tf_equiv.references.exported import nodes as nodes_lib
 from tf_equiv.references.exported import variables as variables_lib
 from tf_equiv.tf1 import updates as updates_lib
+from tf_equiv.tf1 import walks
 
 v1 = tf.compat.v1
 
@@ -240,14 +241,7 @@ class _Group:
 
 
 def _ancestors(op):
-  seen, pending = {}, [op]
-  while pending:
-    each = pending.pop()
-    if each.name not in seen:
-      seen[each.name] = each
-      pending.extend(each.control_inputs)
-      pending.extend(tensor.op for tensor in each.inputs)
-  return sorted(seen.values(), key=compat.op_position)
+  return sorted(walks.ancestors([op], control=True), key=compat.op_position)
 
 
 def _algorithm(op):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_equiv import compat
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.core import errors, observation
+from tf_equiv.core.text import capped
 from tf_equiv.references.exported import files
 from tf_equiv.references.exported import nodes as nodes_lib
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
@@ -353,7 +354,9 @@ class Values:
     ):
       if rows:
         lines.append(f'  {title % len(rows)}:')
-        lines += ['    ' + row for row in contents_lib.capped(sorted(rows))]
+        lines += [
+          '    ' + row for row in capped(sorted(rows), contents_lib.MAX_ROWS)
+        ]
     lines.append(
       'Give the checkpoint that was saved with this graph; both have the same '
       'number in their names.'

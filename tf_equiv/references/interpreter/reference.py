@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import os
 import shutil
-import sys
 import unittest
 import weakref
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from tf_equiv.core.source_line import SourceLine
 from tf_equiv.references import awaited, base
 from tf_equiv.references.interpreter import process as process_lib
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import runner
+from tf_equiv.tf1 import runner, source_lines
 from tf_equiv.tf1.capture import step_capture, stored_capture
 
 _log = logging.getLogger('tf_equiv')
@@ -137,7 +136,9 @@ class Tf1Interpreter(base.Reference):
     self._python = os.fspath(python) if python is not None else None
     self._sys_path = tuple(os.fspath(folder) for folder in sys_path)
     self._env = dict(env or {})
-    self._beside = os.path.dirname(sys._getframe(1).f_code.co_filename)
+    self._beside = os.path.dirname(
+      source_lines.calling_frame().f_code.co_filename
+    )
     self._process: process_lib.WorkerProcess | None = None
     self._loading = 0
     # What the model defines, or why it cannot be loaded.

@@ -7,9 +7,11 @@ the op it stands for.
 """
 
 import dataclasses
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Dict, Iterable, Tuple
 
 import tensorflow as tf
+
+from tf_equiv.tf1 import walks
 
 # Type of the op that computes the new value of the old one and the operand.
 _ASSIGN = {
@@ -81,23 +83,11 @@ def operations(
     names: name of the variable by that of the op that is its handle.
   """
   found = {}
-  for op in running(roots):
+  for op in walks.ancestors(roots, control=True):
     name = _assigned(op, names)
     if name:
       found[name] = (op.name, op.type)
   return found
-
-
-def running(roots: Iterable[Any]) -> List[Any]:
-  """Returns all ops that run where the given ones do."""
-  seen, pending = {}, list(roots)  # type: Dict[str, Any], List[Any]
-  while pending:
-    op = pending.pop()
-    if op.name not in seen:
-      seen[op.name] = op
-      pending.extend(op.control_inputs)
-      pending.extend(tensor.op for tensor in op.inputs)
-  return list(seen.values())
 
 
 def _assigned(op, names) -> str:

@@ -6,7 +6,7 @@ a traced TF2 function, so that all that follows need not know which it was.
 
 import dataclasses
 import re
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +17,7 @@ from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import runner, source_lines
+from tf_equiv.tf1 import runner, source_lines, walks
 from tf_equiv.tf1.capture import assignments
 
 v1 = tf.compat.v1
@@ -187,12 +187,12 @@ def capture(
       op if isinstance(op, tf.Operation) else op.op for op in built.updates
     ]
     labels = {s.name: (UPDATED, s.name) for s in built.specs if not s.trainable}
-    add_assignments(captured, assignments.running(roots), labels)
+    add_assignments(captured, walks.ancestors(roots, control=True), labels)
   return captured
 
 
 def add_assignments(
-  captured: Capture, ops: List[Any], labels: Dict[str, Label]
+  captured: Capture, ops: Iterable[Any], labels: Dict[str, Label]
 ) -> None:
   """Adds what is assigned to variables to the targets.
 

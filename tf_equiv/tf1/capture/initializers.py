@@ -1,8 +1,9 @@
 """What initializers compute: their ops, and the numbers that these take."""
 
 import dataclasses
+import itertools
 import re
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +13,7 @@ from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import source_lines
+from tf_equiv.tf1 import source_lines, walks
 
 v1 = tf.compat.v1
 
@@ -71,9 +72,10 @@ def of_tensor(tensor: Any) -> Initializer:
   root = tensor.op
   while root.type in _HANDING_ON and root.inputs:
     root = root.inputs[0].op
-  ops = _ancestors(root)
+  walk = walks.ancestors([root], nearest_first=True)
+  ops = list(itertools.islice(walk, _MAX_OPS))
   kinds = sorted({_kind(op) for op in ops} - {''})
-  numbers = {}  # type: Dict[str, float]
+  numbers: Dict[str, float] = {}
   for op in ops:
     name, value = _number(op)
     if name and name not in numbers:
@@ -87,17 +89,6 @@ def of_tensor(tensor: Any) -> Initializer:
     numbers,
     source_lines.user_line_of_stack(compat.op_stack(root)),
   )
-
-
-def _ancestors(root) -> List[Any]:
-  seen, pending, found = set(), [root], []
-  while pending and len(found) < _MAX_OPS:
-    op = pending.pop(0)
-    if op.name not in seen:
-      seen.add(op.name)
-      found.append(op)
-      pending.extend(x.op for x in op.inputs)
-  return found
 
 
 def _kind(op) -> str:

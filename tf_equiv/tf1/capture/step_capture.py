@@ -9,8 +9,7 @@ from tf_equiv.core import nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import runner, training
-from tf_equiv.tf1.capture import assignments
+from tf_equiv.tf1 import runner, training, walks
 from tf_equiv.tf1.capture import capture as capture_lib
 
 v1 = tf.compat.v1
@@ -89,7 +88,9 @@ def capture(
   labels = labels_of(
     [v.op.name for v in step.model if not v.trainable], averages
   )
-  capture_lib.add_assignments(captured, assignments.running(roots), labels)
+  capture_lib.add_assignments(
+    captured, walks.ancestors(roots, control=True), labels
+  )
   return captured
 
 

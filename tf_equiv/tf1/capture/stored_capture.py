@@ -12,9 +12,12 @@ import tensorflow as tf
 from tf_equiv import compat
 from tf_equiv.core import errors
 from tf_equiv.core.source_line import SourceLine
+from tf_equiv.core.text import listed
 from tf_equiv.tf1.capture import allowed_ops, capture
 
 v1 = tf.compat.v1
+
+_MAX_TYPES = 5  # of ops, in a message
 
 
 @dataclasses.dataclass
@@ -31,7 +34,8 @@ class StoredCapture:
     layer_lines: line that made a Keras layer, by name of the layer.
     lines: the different lines of user code that made ops, with their text.
     line_of: index into `lines` by name of the op, where one is known.
-    has_lines: whether the lines were wanted.
+    has_lines: whether the lines were wanted. Golden files hold it, so it stays
+      although nothing reads it.
     assigned: see `Capture`.
     aliases: see `Capture`.
   """
@@ -95,7 +99,9 @@ def dump(captured: capture.Capture, with_lines: bool = True) -> StoredCapture:
 
 
 def _lines_of(captured, names):
-  lines, line_of, index = [], {}, {}  # type: List[Any], Dict, Dict
+  lines: List[SourceLine] = []
+  line_of: Dict[str, int] = {}
+  index: Dict[SourceLine, int] = {}
   for name in names:
     line = captured.line_that_made(name)
     if not line.filename:
@@ -200,10 +206,10 @@ def _why_not(graph_def, error: Exception) -> str:
     t for t in types - functions if compat.op_definition(t) is None
   )
   if missing:
-    shown = 'the op(s) ' + ', '.join(missing[:5])
-    if len(missing) > 5:
-      shown += f' and {len(missing) - 5} more'
-    return f'TensorFlow {tf.__version__} lacks {shown}, which the graph uses'
+    return (
+      f'TensorFlow {tf.__version__} lacks the op(s) '
+      f'{listed(missing, _MAX_TYPES)}, which the graph uses'
+    )
   lines = str(error).strip().splitlines() or ['']
   return (
     f'TensorFlow {tf.__version__} cannot import the graph '

@@ -5,8 +5,9 @@ inherited file descriptors, the folder for arrays, and the process that started
 it. Nothing of this package needs to be installed there: a stub stands in for
 `tf_equiv`, so that its `__init__`, which needs more than TF1 has, is not run.
 
-This file must be understood by any Python, so that an unsuitable one can say
-what it is. It imports only the standard library until that is settled.
+This file must be understood by any Python, 2 as well, so that an unsuitable one
+can say what it is: no f-strings and no annotations here. It imports only the
+standard library until that is settled.
 """
 
 import json
@@ -91,10 +92,11 @@ def import_tensorflow():
     try:
       module = __import__(name)
     except Exception as error:
-      problem = f'{type(error).__name__}: {_first_line(error)}'
+      problem = '%s: %s' % (type(error).__name__, _first_line(error))
     if module is None:
       raise UnsuitableError(
-        f'Python {found["python"]} there cannot import {name} ({problem})'
+        'Python %s there cannot import %s (%s)'
+        % (found['python'], name, problem)
       )
     found[name] = getattr(module, '__version__', '')
     if not found[name]:
@@ -125,9 +127,9 @@ def stub_package():
 
   def missing(name):
     raise AttributeError(
-      f'tf_equiv has no {name} here: where the TF1 code runs, only '
-      'tf_equiv.tf1 is there. Keep TF1 code in modules of its own, apart from '
-      'the test case'
+      'tf_equiv has no %s here: where the TF1 code runs, only tf_equiv.tf1 is '
+      'there. Keep TF1 code in modules of its own, apart from the test case'
+      % name
     )
 
   package = types.ModuleType('tf_equiv', 'Stands in for tf_equiv.')

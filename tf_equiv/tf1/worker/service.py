@@ -69,25 +69,25 @@ class _Stages(logging.Handler):
   """Reports what is logged as the stage that has been reached."""
 
   def __init__(self, reply):
-    super(_Stages, self).__init__()
+    super().__init__()
     self._reply = reply
 
   def emit(self, record):
     self._reply(stage=record.getMessage())
 
 
-class Service(object):
+class Service:
   """The commands; what they take and return is plain JSON and file names."""
 
   def __init__(self, folder: str):
     self._folder = folder
     self._files = 0
-    self._model = None  # type: Any
-    self._load_error = None  # type: Any
+    self._model: Any = None
+    self._load_error: Any = None
     self._graphs = shared_graphs.SharedGraphs()
     # Signature and graph of the training step that was used last.
     self._step = ('', None)
-    self._captured = None  # type: Any
+    self._captured: Any = None
 
   def load(self, model, sys_path):
     """Imports the user's model; returns which template methods it has."""

@@ -8,7 +8,7 @@ index in 16 digits, the index as JSON, and the arrays one after another.
 import json
 import mmap
 import os
-from typing import Any
+from typing import Any, List
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def write(path: str, value: Any) -> None:
     UsageError: if the value holds something that cannot be stored.
     OSError: if the file cannot be written.
   """
-  arrays = []  # type: List[np.ndarray]
+  arrays: List[np.ndarray] = []
   encoded = serialization.encode(value, arrays)
   places, end = [], 0
   for array in arrays:

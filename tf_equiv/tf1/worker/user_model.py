@@ -27,7 +27,7 @@ METHODS = (
 _UPDATE_OPS = 'tf1_update_ops'
 
 
-class UserModel(object):
+class UserModel:
   """What a class or module defines of the template methods.
 
   Attributes:
