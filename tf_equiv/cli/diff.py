@@ -18,7 +18,7 @@ from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import errors
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.text import capped
-from tf_equiv.golden import archive, plans, replaying
+from tf_equiv.golden import plans, replaying, schema
 from tf_equiv.report import text
 from tf_equiv.tf1 import weights as weights_lib
 
@@ -66,7 +66,7 @@ def run(arguments) -> int:
   """Prints the comparison; returns the exit code."""
   trusted = [name for name in arguments.trust_ops.split(',') if name]
   sides = [
-    _Side(path, archive.read_index(path), trusted)
+    _Side(path, schema.read_index(path), trusted)
     for path in (arguments.a, arguments.b)
   ]
   tolerance = tolerances.Tolerance(arguments.rtol, arguments.atol)
@@ -123,7 +123,7 @@ def _compare(sides, entries, tolerance) -> verdict_lib.Verdict:
   plan = plans.plan_of(entries[0]['plan'])
   title = plans.title(entries[0]['plan'])
   observed = [
-    archive.load(side.path, entry['objects']['observation'])
+    schema.load(side.path, entry, 'observation')
     for side, entry in zip(sides, entries, strict=True)
   ]
   table = variables_lib.match_variables(*[o.variables for o in observed])
@@ -204,7 +204,7 @@ def _weights(side, entry, observed, fixed) -> tuple[Sequence[np.ndarray], str]:
     return weights, ''
   recorded = {}
   if 'weights' in entry['objects']:
-    recorded = archive.load(side.path, entry['objects']['weights'])
+    recorded = schema.load(side.path, entry, 'weights')
   values = [
     weights_lib.named_weights(s.name, s.shape, np.dtype(s.dtype))
     for s in observed.variables
@@ -235,7 +235,7 @@ def _dtype(name: str):
 
 def _other_weights(sides, entries) -> list[str]:
   digests = [
-    archive.load(side.path, entry['objects']['weights'])
+    schema.load(side.path, entry, 'weights')
     for side, entry in zip(sides, entries, strict=True)
   ]
   names = sorted(

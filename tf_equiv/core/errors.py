@@ -4,9 +4,27 @@ A difference between the two sides is a *failure* of the test (its
 `failureException`). These errors say that the comparison could not be made.
 """
 
+# Longer messages are of no use, and take a terminal minutes.
+_MAX_MESSAGE = 50000
+
+
+def cut(text: str, most: int = _MAX_MESSAGE) -> str:
+  """Returns a text without its middle where it is too long for a message.
+
+  Args:
+    text: the text.
+    most: how many characters of it are kept.
+  """
+  if len(text) <= most:
+    return text
+  half = most // 2
+  return f'{text[:half]} [... {len(text) - 2 * half} more ...] {text[-half:]}'
+
 
 class EquivalenceError(Exception):
   """Base class of the errors of this package.
+
+  What a message quotes may be of any length; it is cut to what can be read.
 
   Example:
     >>> try:
@@ -15,6 +33,11 @@ class EquivalenceError(Exception):
     ...   print(type(error).__name__)
     UsageError
   """
+
+  def __init__(self, *args):
+    super().__init__(
+      *[cut(each) if isinstance(each, str) else each for each in args]
+    )
 
 
 class UsageError(EquivalenceError, ValueError):

@@ -8,7 +8,14 @@ from typing import Any
 
 from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.golden import archive, manifest, plans, recorders, reinitialize
+from tf_equiv.golden import (
+  archive,
+  manifest,
+  plans,
+  recorders,
+  reinitialize,
+  schema,
+)
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1.capture import stored_capture
 
@@ -110,6 +117,8 @@ def record(
     'counts': _counts(observed, graph),
     'no graph': reason,
   }
+  if os.path.exists(path):
+    schema.read_index(path)  # What is damaged is not written to.
   with archive.updated(path) as writer:
     entry['objects'] = {n: writer.add(value) for n, value in objects.items()}
     entry['manifest'] = plans.digest_of(made_by)[:16]
@@ -146,7 +155,7 @@ def drop_others(
   def stays(entry):
     return entry['owner'] != owner or (entry['key'], entry['weights']) in known
 
-  if all(stays(entry) for entry in archive.read_index(path)['entries']):
+  if all(stays(entry) for entry in schema.read_index(path)['entries']):
     return 0
   with archive.updated(path) as writer:
     before = writer.index['entries']

@@ -9,7 +9,13 @@ from tf_equiv.core import errors, nest
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.text import capped, listed
-from tf_equiv.golden import archive, manifest, plans, recorders, reinitialize
+from tf_equiv.golden import (
+  manifest,
+  plans,
+  recorders,
+  reinitialize,
+  schema,
+)
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import runner
 from tf_equiv.tf1.capture import capture as capture_lib
@@ -57,7 +63,7 @@ class Recording:
     """
     if 'graph' not in self.entry['objects']:
       raise NoGraphError(self.entry['no graph'] or 'it holds no graph')
-    stored = archive.load(self.path, self.entry['objects']['graph'])
+    stored = schema.load(self.path, self.entry, 'graph')
     groups = {group for group, _ in stored.targets}
     if wanted.gradients and capture_lib.TOTAL not in groups:
       raise NoGraphError('the recorded graph has no loss and no gradients')
@@ -112,7 +118,7 @@ def find(
   shown = os.path.relpath(found)
   shown = found if shown.startswith(os.pardir) else shown
   try:
-    index = archive.read_index(found)
+    index = schema.read_index(found)
     description = plans.describe(kind, plan)
     entries = _matching(index['entries'], description, owner)
     if not entries:
@@ -149,7 +155,7 @@ def has_own_step(path: str, owner: recorders.Owner) -> bool | None:
   """
   found = recorders.find(path, owner)
   try:
-    entries = archive.read_index(found)['entries'] if found else []
+    entries = schema.read_index(found)['entries'] if found else []
   except errors.UsageError:
     return None  # Whoever needs the file will say so.
   with_steps = [e for e in entries if e['plan'].get('batches')]
@@ -231,7 +237,7 @@ def _with_weights(shown, path, entries, program, plan, kind, trust_ops):
     values = runner.fixed_weights(program.reset_weights, observed.variables)
     recorded = {}
     if 'weights' in entry['objects']:
-      recorded = archive.load(path, entry['objects']['weights'])
+      recorded = schema.load(path, entry, 'weights')
     changed = _changed(observed.variables, values, recorded)
     if not changed:
       observed.weights = values
@@ -241,7 +247,7 @@ def _with_weights(shown, path, entries, program, plan, kind, trust_ops):
 
 
 def _observation(path, entry) -> observation_lib.Observation:
-  return archive.load(path, entry['objects']['observation'])
+  return schema.load(path, entry, 'observation')
 
 
 def _changed(specs, values, recorded) -> list[str]:
@@ -288,7 +294,7 @@ def initial_weights(
     return observed.weights
   problem = 'it holds neither them nor a graph to draw them from'
   if 'graph' in entry['objects']:
-    stored = archive.load(path, entry['objects']['graph'])
+    stored = schema.load(path, entry, 'graph')
     try:
       values = reinitialize.initial_weights(
         stored, observed.variables, trust_ops
@@ -300,7 +306,7 @@ def initial_weights(
     ) as error:
       problem = str(error)
     else:
-      recorded = archive.load(path, entry['objects']['weights'])
+      recorded = schema.load(path, entry, 'weights')
       changed = _changed(observed.variables, values, recorded)
       if not changed:
         return values
@@ -340,11 +346,4 @@ def _notes(shown, path, index, entry, owner) -> list[str]:
 def _here(value: Any, path: str) -> Any:
   """Gives source lines the names that their files have here."""
   folder = os.path.dirname(path)
-
-  def local(line):
-    if not line.filename:
-      return line
-    name = manifest.absolute(line.filename, folder)
-    return dataclasses.replace(line, filename=name)
-
-  return manifest.with_lines(value, local)
+  return manifest.with_lines(value, lambda line: manifest.local(line, folder))
