@@ -23,6 +23,7 @@ def initial_weights(
   stored: stored_capture.StoredCapture,
   specs: Sequence[observation.VariableSpec],
   trust_ops: Sequence[str] = (),
+  timeout: float = 600.0,
 ) -> list[np.ndarray]:
   """Runs the initializers of a graph, whose ops keep their seeds.
 
@@ -30,6 +31,7 @@ def initial_weights(
     stored: the graph.
     specs: the variables whose values are wanted.
     trust_ops: types of ops that may run, see `allowed_ops`.
+    timeout: for how many seconds they may run.
 
   Returns:
     The values, in the order of `specs`.
@@ -51,7 +53,7 @@ def initial_weights(
   # Nothing else of it is needed, and what it depends on need not be allowed.
   bare = dataclasses.replace(stored, feeds={}, variables={}, targets={})
   graph = stored_capture.load(
-    bare, trust_ops=trust_ops, origin='the graph', needed=names
+    bare, trust_ops=trust_ops, origin='the graph', needed=names, timeout=timeout
   ).graph
   try:
     return _run(graph, names, specs)
@@ -72,6 +74,8 @@ def _run(graph, names, specs):
       else handle
       for handle, spec in zip(handles, specs, strict=True)
     ]
-    with v1.Session(graph=graph, config=runner.session_config()) as session:
+    with v1.Session(
+      graph=graph, config=runner.session_config(graph)
+    ) as session:
       session.run([graph.get_operation_by_name(name) for name in names])
       return session.run(reads)

@@ -21,6 +21,8 @@ from tf_equiv.tf1 import runner
 from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf1.capture import stored_capture
 
+# For how many seconds a run of a recorded graph may last.
+_TIMEOUT = 600.0
 _MAX_NAMES = 8
 _MAX_PLANS = 12
 _MAX_FILES = 4
@@ -78,6 +80,7 @@ class Recording:
         _here(stored, self.path),
         trust_ops=self.trust_ops,
         origin='its graph',
+        timeout=_TIMEOUT,
       )
     except (errors.EnvironmentSetupError, errors.UsageError) as error:
       raise NoGraphError(str(error)) from error
@@ -297,7 +300,7 @@ def initial_weights(
     stored = schema.load(path, entry, 'graph')
     try:
       values = reinitialize.initial_weights(
-        stored, observed.variables, trust_ops
+        stored, observed.variables, trust_ops, _TIMEOUT
       )
     except (
       errors.UsageError,

@@ -447,7 +447,8 @@ def owned_by_optimizers(recording, variables):
 
 def _initial_values(program, plan, step, observed) -> List[np.ndarray]:
   """Returns the values of all variables before the first step."""
-  with v1.Session(config=runner.session_config()) as session:
+  config = runner.session_config(step.graph)
+  with v1.Session(graph=step.graph, config=config) as session:
     if plan.weights == plan_lib.SEEDED:
       session.run(step.initializers[0])
     else:
@@ -470,7 +471,9 @@ def _feed(inputs: Any, batch: Any) -> Dict[Any, np.ndarray]:
 
 def _run_phase(step, phase, feed, values):
   """Runs a phase in a new session; returns (results, values after it)."""
-  with v1.Session(graph=step.graph, config=runner.session_config()) as session:
+  with v1.Session(
+    graph=step.graph, config=runner.session_config(step.graph)
+  ) as session:
     runner.assign(session, step.variables, values)
     session.run(step.others)
     results, _ = session.run([phase.fetches, phase.operations], feed_dict=feed)
@@ -487,7 +490,9 @@ def _jitter(step, phase, feed, values, results) -> Dict[str, float]:
     fetches['outputs'][observation.LOSS] = phase.fetches['loss']
     known['outputs'][observation.LOSS] = results['loss']
   draws = dict(zip(phase.fetches['draws'], results['draws']))
-  with v1.Session(graph=step.graph, config=runner.session_config()) as session:
+  with v1.Session(
+    graph=step.graph, config=runner.session_config(step.graph)
+  ) as session:
     runner.assign(session, step.variables, values)
     session.run(step.others)
     return jitter.measure(

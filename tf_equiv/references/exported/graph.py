@@ -16,6 +16,7 @@ from tf_equiv.references.exported import (
   assembly,
   branches,
   contexts,
+  faults,
   files,
   safety,
   seeds,
@@ -23,6 +24,7 @@ from tf_equiv.references.exported import (
 from tf_equiv.references.exported import names as names_lib
 from tf_equiv.references.exported import nodes as nodes_lib
 from tf_equiv.references.exported import variables as variables_lib
+from tf_equiv.tf1 import runner
 
 v1 = tf.compat.v1
 
@@ -70,6 +72,7 @@ class Wanted:
     reset: whether the test case gives the variables their values.
     allow_file_ops: whether all ops but Python functions may run.
     trust_ops: types of ops that may run in any case.
+    timeout: after how many seconds a run is ended.
   """
 
   plan: plan_lib.RunPlan
@@ -82,6 +85,7 @@ class Wanted:
   reset: bool = False
   allow_file_ops: bool = False
   trust_ops: Sequence[str] = ()
+  timeout: float = 600.0
 
 
 @dataclasses.dataclass
@@ -231,6 +235,7 @@ class _Importer:
       local,
     )
     graph = assembly.import_into(self._export.title, meta, self._wanted.inputs)
+    runner.limit_runs(graph, self._wanted.timeout)
     return Imported(
       graph,
       nest.map_leaves(
@@ -390,6 +395,7 @@ class _Importer:
     return kept
 
   def _check(self, needed) -> None:
+    faults.check_constants(self._export.title, self._nodes, needed)
     safety.check(
       self._export.title,
       self._nodes,

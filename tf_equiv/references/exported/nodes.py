@@ -3,6 +3,7 @@
 A tensor is written 'name:0' here, while a `NodeDef` writes it 'name'.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ _LOOP_EDGE = 'NextIteration'
 _ADDED_LATER = (_LOOP_EDGE, 'Switch', 'RefSwitch', 'Enter', 'RefEnter')
 # Part of the names of nodes that were not in the export.
 ADDED = '/tf_equiv_'
+# Of a constant; a graph takes no more than 2 GB.
+_MAX_NUMBERS = 1 << 31
 VARIABLE_OPS = ('VarHandleOp', 'VariableV2', 'Variable')
 
 
@@ -191,7 +194,11 @@ def _refresh(node) -> None:
 
 def constant(node: Any) -> Any:
   """Returns the value of a Const node as an array."""
-  return tf.make_ndarray(node.attr['value'].tensor)
+  tensor = node.attr['value'].tensor
+  sizes = [max(dim.size, 0) for dim in tensor.tensor_shape.dim]
+  if math.prod(sizes) > _MAX_NUMBERS:
+    raise ValueError(f'the constant {node.name!r} claims the shape {sizes}')
+  return tf.make_ndarray(tensor)
 
 
 def is_known(op_type: str) -> bool:

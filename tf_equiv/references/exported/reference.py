@@ -52,6 +52,7 @@ class SavedModel(runs.Exported):
       well, but not Python functions.
     trust_ops: types of ops that may run although they reach files, a network,
       Python or other processes. Others are refused.
+    timeout: after how many seconds a run of the graph is ended.
   """
 
   export_dir: Any
@@ -65,6 +66,7 @@ class SavedModel(runs.Exported):
   loss: str | None = None
   allow_file_ops: bool = False
   trust_ops: Sequence[str] = ()
+  timeout: float = 600.0
   _loaded: Any = dataclasses.field(default=None, init=False, compare=False)
 
   def _read(self):
@@ -112,6 +114,7 @@ class MetaGraph(runs.Exported):
     loss: see `SavedModel`.
     allow_file_ops: see `SavedModel`.
     trust_ops: see `SavedModel`.
+    timeout: see `SavedModel`.
   """
 
   path: Any
@@ -124,6 +127,7 @@ class MetaGraph(runs.Exported):
   loss: str | None = None
   allow_file_ops: bool = False
   trust_ops: Sequence[str] = ()
+  timeout: float = 600.0
   _loaded: Any = dataclasses.field(default=None, init=False, compare=False)
 
   def _read(self):
@@ -168,6 +172,7 @@ class FrozenGraph(runs.Exported):
     training_feeds: see `SavedModel`.
     allow_file_ops: see `SavedModel`.
     trust_ops: see `SavedModel`.
+    timeout: see `SavedModel`.
   """
 
   path: Any
@@ -178,6 +183,7 @@ class FrozenGraph(runs.Exported):
   training_feeds: Mapping[str, Any] | None = None
   allow_file_ops: bool = False
   trust_ops: Sequence[str] = ()
+  timeout: float = 600.0
   _loaded: Any = dataclasses.field(default=None, init=False, compare=False)
 
   def _read(self):

@@ -7,7 +7,7 @@ import logging
 from tf_equiv.core import errors, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base, in_process
-from tf_equiv.references.exported import files, nodes
+from tf_equiv.references.exported import faults, files, nodes
 from tf_equiv.references.exported import graph as graph_lib
 from tf_equiv.references.exported import training as training_lib
 from tf_equiv.tf1 import graph, runner, source_lines, weights
@@ -41,7 +41,8 @@ class Exported(base.Reference):
   def list_variables(self, program, plan):
     """Describes the variables; see `Reference`."""
     adapter = self._adapter(program, plan)
-    built = graph.build(adapter.program, plan)
+    with faults.running(adapter.loaded.export.title, self.timeout):
+      built = graph.build(adapter.program, plan)
     observed = runner.list_variables(adapter.program, plan, built)
     adapter.annotate(observed)
     return observed
@@ -49,7 +50,10 @@ class Exported(base.Reference):
   def run(self, program, plan):
     """Runs a plan; see `Reference`."""
     adapter = self._adapter(program, plan)
-    found = in_process.InProcess(share_graphs=False).run(adapter.program, plan)
+    with faults.running(adapter.loaded.export.title, self.timeout):
+      found = in_process.InProcess(share_graphs=False).run(
+        adapter.program, plan
+      )
     adapter.annotate(found.observation)
 
     def captured(wanted, values):
@@ -66,9 +70,12 @@ class Exported(base.Reference):
 
   def _adapter(self, program, plan) -> '_Adapter':
     if self._loaded is None:
-      export = self._read()
+      faults.check_timeout(self.timeout)
+      with faults.reading(repr(self)):
+        export = self._read()
       _log.info('TF1: %s', export.title)
-      self._loaded = graph_lib.load(export, getattr(self, 'variables', ()))
+      with faults.reading(export.title):
+        self._loaded = graph_lib.load(export, getattr(self, 'variables', ()))
     return _Adapter(self, self._loaded, program, plan)
 
 
@@ -169,8 +176,10 @@ class _Adapter:
       trust_ops=allowed_ops.as_trusted(
         settings.trust_ops, type(settings).__name__
       ),
+      timeout=settings.timeout,
     )
-    self.imported = graph_lib.import_into(self.loaded, request)
+    with faults.reading(self.loaded.export.title):
+      self.imported = graph_lib.import_into(self.loaded, request)
     if self.imported.hidden and self._plan.gradients:
       raise errors.UsageError(
         f'{self.loaded.export.title} has loops or conditionals of TF1 without '

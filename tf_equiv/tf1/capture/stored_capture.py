@@ -13,6 +13,7 @@ from tf_equiv import compat
 from tf_equiv.core import errors
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.core.text import listed
+from tf_equiv.tf1 import runner
 from tf_equiv.tf1.capture import allowed_ops, capture
 
 v1 = tf.compat.v1
@@ -124,6 +125,7 @@ def load(
   trust_ops: Optional[Sequence[str]] = (),
   origin: str = 'The graph',
   needed: Sequence[str] = (),
+  timeout: float = 0.0,
 ) -> capture.Capture:
   """Makes a capture from plain data.
 
@@ -136,6 +138,7 @@ def load(
       user's own code.
     origin: what the graph is, for messages.
     needed: names of ops that are wanted besides the targets.
+    timeout: for how many seconds a run of the graph may last; 0 for any time.
 
   Returns:
     The capture, with a graph of its own.
@@ -154,6 +157,8 @@ def load(
   try:
     with graph.as_default():
       tf.import_graph_def(graph_def, name='')
+      if timeout:
+        runner.limit_runs(graph, timeout)
   except Exception as error:  # ValueError, or what the C++ code raises.
     raise errors.EnvironmentSetupError(_why_not(graph_def, error)) from error
   if known_lines is None:
