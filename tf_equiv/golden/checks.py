@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.core import source_line
+from tf_equiv.core import errors, source_line
 from tf_equiv.tf1 import serialization
 
 Check = Callable[[Any, str], None]
@@ -24,11 +24,6 @@ _MAX_TEXT = 4000
 # Nested deeper than the outputs of any model.
 _MAX_DEPTH = 60
 _MAX_QUOTED = 80
-# What a terminal takes for commands, and what changes the order of letters.
-_CONTROL = re.compile(
-  r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069'
-  r'\ud800-\udfff]'
-)
 
 
 class WrongError(Exception):
@@ -46,7 +41,7 @@ def quoted(value: Any) -> str:
 def printable(text: str) -> str:
   """Returns a text cut to what is shown, with control characters escaped."""
   cut = text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + '...'
-  return _CONTROL.sub(lambda match: ascii(match.group())[1:-1], cut)
+  return errors.printable(cut)
 
 
 def text(value: Any, where: str) -> None:
@@ -62,7 +57,7 @@ def lines(value: Any, where: str) -> None:
     raise WrongError(where, f'is {quoted(value)}; expected text')
   if len(value) > _MAX_TEXT:
     raise WrongError(where, f'is a text of {len(value)} characters')
-  if _CONTROL.search(value):
+  if errors.has_control(value):
     raise WrongError(where, f'has control characters: {quoted(value)}')
 
 

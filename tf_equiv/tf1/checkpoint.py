@@ -151,7 +151,7 @@ def open_checkpoint(path: Any) -> Checkpoint:
   """
   prefix = find_prefix(path)
   if tf.io.gfile.exists(prefix + '.index'):
-    _check_regular(prefix + '.index')
+    check_regular(prefix + '.index')
     return Checkpoint(prefix, 'V2', _count_v2_shards(prefix))
   shard = _V1_SHARD.search(prefix)
   if shard is None:
@@ -251,7 +251,7 @@ def _state_of(folder: str) -> Any:
   path = os.path.join(folder, 'checkpoint')
   if not tf.io.gfile.exists(path) and not os.path.lexists(path):
     return None
-  _check_regular(path)
+  check_regular(path)
   try:
     state = None
     if tf.io.gfile.stat(path).length <= _MAX_STATE:
@@ -271,10 +271,20 @@ def _damaged_state(folder: str) -> errors.UsageError:
   )
 
 
-def _check_regular(path: str) -> None:
+def check_regular(
+  path: str, what: str = 'a file of a checkpoint', advice: str = _WANTED
+) -> None:
   """Raises if a file is a folder, a pipe, a device, or a link to itself.
 
   Reading them would fail with an error of TensorFlow, or never end.
+
+  Args:
+    path: the file.
+    what: what it should be.
+    advice: what is expected, in a sentence.
+
+  Raises:
+    UsageError: if it is no regular file.
   """
   if '://' in path:
     return
@@ -282,12 +292,12 @@ def _check_regular(path: str) -> None:
     mode = os.stat(path).st_mode
   except OSError as error:
     raise errors.UsageError(
-      f'{path!r} cannot be read ({error.strerror}). {_WANTED}'
+      f'{path!r} cannot be read ({error.strerror}). {advice}'
     ) from error
   if not stat.S_ISREG(mode):
     kind = 'a folder' if stat.S_ISDIR(mode) else 'a pipe or a device'
     raise errors.UsageError(
-      f'{path!r} is {kind}, where a file of a checkpoint should be. {_WANTED}'
+      f'{path!r} is {kind}, where {what} should be. {advice}'
     )
 
 
@@ -347,7 +357,7 @@ def _count_v2_shards(prefix: str) -> int:
     absent = sorted(set(wanted) - set(names))
     if not absent:
       for name in wanted:
-        _check_regular(name)
+        check_regular(name)
       return total
   raise _incomplete(prefix, absent)
 
@@ -376,7 +386,7 @@ def _incomplete(prefix: str, absent: List[str]) -> errors.UsageError:
 
 def _check_v1_file(path: str) -> None:
   """Raises if a file is known to be something else."""
-  _check_regular(path)
+  check_regular(path)
   with tf.io.gfile.GFile(path, 'rb') as file:
     start = file.read(4)
   for magic, kind in _MAGIC:

@@ -234,5 +234,42 @@ class RunningTest(FaultsTestCase):
       self.run_it(timeout=timeout)
 
 
+class FilesTest(FaultsTestCase):
+  @parameterized.parameters('pipe', 'device', 'loop', 'folder')
+  def test_no_regular_file(self, kind):
+    for name, cls in (
+      ('model.meta', tf_equiv.MetaGraph),
+      ('frozen.pb', tf_equiv.FrozenGraph),
+      ('saved_model.pb', tf_equiv.SavedModel),
+    ):
+      path = os.path.join(self.folder, name)
+      if kind == 'pipe':
+        os.mkfifo(path)
+      elif kind == 'device':
+        os.symlink('/dev/zero', path)
+      elif kind == 'loop':
+        os.symlink(name, path)
+      else:
+        os.mkdir(path)
+      with self.assertRaises(tf_equiv.UsageError) as caught:
+        cls(
+          self.folder if cls is tf_equiv.SavedModel else path,
+          inputs='x',
+          outputs='y',
+        ).run(program_lib.Program(build=None), plan_lib.RunPlan(_INPUTS))
+      self.assertIn(self.folder, str(caught.exception))
+      if kind in ('pipe', 'device'):
+        self.assertIn(
+          f'{path!r} is a pipe or a device, where the file of an',
+          str(caught.exception),
+        )
+
+  def test_file_that_is_too_large(self):
+    with open(self.path, 'wb') as file:
+      file.truncate(3 << 30)
+    with self.assertRaisesRegex(tf_equiv.UsageError, 'has 2 GB at most'):
+      self.run_it()
+
+
 if __name__ == '__main__':
   absltest.main()
