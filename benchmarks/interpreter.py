@@ -56,9 +56,10 @@ def main(unused_argv):
   reference.defines('build_tf1')
   print('start, until TensorFlow is imported: %.2f s' % (time.time() - start))
   case = matrix.Lenet('run')
-  plan = case._make_plan()
-  run = reference.run(case._tf1_program(), plan)
-  weights = run.observation.weight_of()
+  methods = case._session.methods
+  plan = methods.make_plan()
+  run = reference.submit(methods.tf1_program(), plan)
+  weights = run.result().weight_of()
   captured = run.capture(plan, weights)
   names = [op.name for op in captured.graph.get_operations()][:COMMANDS]
   start = time.time()

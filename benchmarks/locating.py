@@ -153,7 +153,7 @@ def measure(name: str, count: int = 1) -> bool:
   case = Faulty()
   case.fault, case.count = fault, count
   spent = []
-  explain = diagnoser.Locator.explain
+  explain = diagnoser.Diagnoser.explain
 
   def timed(self, verdict):
     start = _now()
@@ -161,7 +161,7 @@ def measure(name: str, count: int = 1) -> bool:
     spent.append(_now() - start)
 
   start = _now()
-  with mock.patch.object(diagnoser.Locator, 'explain', timed):
+  with mock.patch.object(diagnoser.Diagnoser, 'explain', timed):
     try:
       case.assertForwardEquivalent()
     except AssertionError as error:

@@ -21,7 +21,7 @@ from examples.inception_resnet_v2 import pairs
 from examples.lenet import migrated as lenet
 from examples.lstm import legacy as lstm_legacy
 from examples.lstm import migrated as lstm
-from tf_equiv.tf2 import runner as tf2_runner
+from tf_equiv.tf2 import candidate
 
 # How the line of a message begins that says what a difference is.
 _KINDS = ('real:', 'noise:', 'vacuous:', 'random order:')
@@ -142,9 +142,12 @@ class Row:
 def compare(cls, seed_mode, training, judge=True) -> Row:
   """Runs both sides of a test case with seeded weights, and compares them."""
   start, case = time.time(), cls('run')
-  plan = case._make_plan(training, 'seeded', seed_mode)
-  tf1 = case._reference().run(case._tf1_program(), plan).later()
-  tf2 = tf2_runner.run(case._tf2_program(), plan, None, tf1)
+  session = case._session
+  plan = session.methods.make_plan(training, 'seeded', seed_mode)
+  run = session.submit(plan)
+  prepared = candidate.prepare(session.methods.tf2_program(), plan)
+  tf1 = run.result()
+  tf2 = prepared.run(reference=tf1)
   others = {s.name: w for s, w in zip(tf2.variables, tf2.weights, strict=True)}
   equal = [
     np.array_equal(weight, others.get(spec.name))

@@ -14,7 +14,7 @@ from unittest import mock
 
 import tf_equiv  # noqa: F401  # isort: skip (before tensorflow)
 from benchmarks import guide_vs_tf_equiv
-from tf_equiv.compare import judge
+from tf_equiv.compare import judge_forward
 from tf_equiv.references.interpreter import process
 from tf_equiv.tf1 import graph, jitter
 from tf_equiv.tf1 import runner as tf1_runner
@@ -38,7 +38,7 @@ STAGES = (
   (program, 'call_model', 'TF2: further calls'),
   (forward.Forward, 'prepare', 'TF2: set weights'),
   (forward.Forward, 'observe', 'TF2: read results'),
-  (judge, 'judge_run', 'compare'),
+  (judge_forward, 'judge_forward', 'compare'),
 )
 
 

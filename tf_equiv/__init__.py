@@ -7,7 +7,7 @@ TensorFlow 2.16 and later.
 
 from tf_equiv import compat, converters  # noqa: F401  (compat sets up)
 from tf_equiv.checkpoints.convert import ConvertedCheckpoint, convert_checkpoint
-from tf_equiv.compare.renames import RenameSuggestion, suggest_renames
+from tf_equiv.compare.renames import RenameSuggestion
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.errors import (
@@ -29,6 +29,7 @@ from tf_equiv.references.in_process import InProcess
 from tf_equiv.references.interpreter.reference import Tf1Interpreter
 from tf_equiv.references.model_fn import from_model_fn
 from tf_equiv.report.writer import write_report
+from tf_equiv.suggestions import suggest_renames
 from tf_equiv.testcase import MigrationTestCase
 from tf_equiv.tf1.program import TF1Behavior
 from tf_equiv.tf1.seeds import deterministic_seeds

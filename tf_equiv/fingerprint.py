@@ -1,4 +1,4 @@
-"""Tells whether code would build the same graph again.
+"""Returns whether code would build the same graph again.
 
 A graph may be used again only if the code that built it, and all that this code
 reads, are what they were: the test case's attributes, module constants, flags,
@@ -27,6 +27,8 @@ from tf_equiv.tf1 import source_lines
 
 # Values, functions and classes that are looked at before giving up.
 _MOST = 20000
+# What this package keeps in a test class is no code of the user's.
+_IGNORED = ('_tf_equiv_shared',)
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 
@@ -166,7 +168,7 @@ class _Walker:
       self.add(base)
     for name, item in sorted(vars(cls).items()):
       # The tests of a test case build nothing.
-      if not name.startswith(('test', '__', '_opened_')):
+      if not name.startswith(('test', '__')) and name not in _IGNORED:
         self.parts.append(name)
         self.add(item)
     if '__call__' in vars(cls) or '__init__' in vars(cls):
@@ -225,7 +227,7 @@ def _names_of(code) -> tuple[str, ...]:
 
 
 def _is_library(value) -> bool:
-  """Tells whether a module or class belongs to a library, or is built in."""
+  """Returns whether a module or class belongs to a library, or is built in."""
   if isinstance(value, types.ModuleType):
     return source_lines.is_library_file(getattr(value, '__file__', None) or '')
   module = sys.modules.get(value.__module__)

@@ -1,4 +1,4 @@
-"""`MigrationTestCase`: the template methods that a test author fills in.
+"""`MigrationTestCase`: the base class of tests of a migration.
 
 A complete test of a migration from TF1 to TF2:
 
@@ -25,15 +25,15 @@ A complete test of a migration from TF1 to TF2:
 
 import tensorflow as tf
 
+from tf_equiv import session
 from tf_equiv.assertions import (
   checkpoints,
   divergence,
   forward,
   gradients,
+  training,
   variables,
 )
-from tf_equiv.core import errors
-from tf_equiv.references import base as references
 
 __unittest = True
 
@@ -41,6 +41,7 @@ __unittest = True
 class MigrationTestCase(
   variables.VariableAssertions,
   forward.ForwardAssertions,
+  training.TrainingAssertions,
   gradients.GradientAssertions,
   checkpoints.CheckpointAssertions,
   divergence.DivergenceMethods,
@@ -80,23 +81,13 @@ class MigrationTestCase(
   """
 
   @classmethod
-  def setUpClass(cls):
+  def setUpClass(cls) -> None:
     """Starts the reference of the class, without waiting for it."""
     super().setUpClass()
-    reference = cls.tf1_reference  # Of each test case if it is a property.
-    if isinstance(reference, references.Reference):
-      cls._opened_references = [reference]
-      try:
-        reference.start()
-      except errors.EquivalenceError:
-        pass  # The first assertion that needs it will say so.
+    session.begin(cls)
 
   @classmethod
-  def tearDownClass(cls):
-    """Releases what the references of the class keep."""
-    for reference in cls.__dict__.get('_opened_references', ()):
-      reference.close()
-    cls._opened_references = []
-    if '_opened_models' in cls.__dict__:
-      cls._opened_models.clear()
+  def tearDownClass(cls) -> None:
+    """Releases what the tests of the class share: graphs, process, model."""
+    session.end(cls)
     super().tearDownClass()

@@ -3,6 +3,7 @@ import dataclasses
 from absl.testing import absltest, parameterized
 
 from tf_equiv.compare import optimizers
+from tf_equiv.report import hyperparameters
 from tf_equiv.tf1.optimizers import OptimizerSpec
 
 ADAM = {'beta_1': 0.9, 'beta_2': 0.999, 'epsilon': 1e-8}
@@ -60,7 +61,7 @@ class CompareSpecsTest(parameterized.TestCase):
     second = of_tf2(kind, **{**given, name: value})
     self.assertEqual(differences(first, second), [(name, given[name], value)])
     (found,) = optimizers.compare_specs(first, second)
-    self.assertNotEmpty(found.consequence)
+    self.assertNotEmpty(hyperparameters.consequence(found))
 
   @parameterized.parameters(
     ('weight_decay', 0.01, 0.0),
@@ -77,7 +78,7 @@ class CompareSpecsTest(parameterized.TestCase):
     second = of_tf2('adam', **ADAM, **{name: value})
     self.assertEqual(differences(first, second), [(name, None, value)])
     (found,) = optimizers.compare_specs(first, second)
-    self.assertIn('TF2', found.consequence)
+    self.assertIn('TF2', hyperparameters.consequence(found))
 
   def test_clipping_is_no_difference(self):
     first = of_tf1('adam', **ADAM)
@@ -155,7 +156,7 @@ class CompareSpecsTest(parameterized.TestCase):
       (found,) = optimizers.compare_specs(
         of_tf1(kind, epsilon=1e-8), of_tf2(kind, epsilon=1e-7)
       )
-      texts.append(found.consequence)
+      texts.append(hyperparameters.consequence(found))
     self.assertIn('small', texts[0])
     self.assertIn('first updates', texts[1])
 

@@ -3,6 +3,7 @@ from absl.testing import absltest
 
 from tf_equiv.compare import step_vacuity
 from tf_equiv.core import observation, plan
+from tf_equiv.report import wording
 from tf_equiv.tf1.optimizers import OptimizerSpec
 
 SGD = OptimizerSpec('SGD', 'gradient descent', {})
@@ -31,11 +32,12 @@ def steps(losses=(3.0, 2.0), gradient=1.0, jitter=None, **variables):
 
 class VacuousTest(absltest.TestCase):
   def _reason(self, **arguments):
-    return step_vacuity.vacuous(
+    found = step_vacuity.find_vacuity(
       plan.RunPlan(np.zeros(2, np.float32), training=True),
       steps(**arguments),
       observation.Observation('TF2'),
     )
+    return wording.vacuous(found)
 
   def test_steps_that_mean_something(self):
     self.assertEqual(self._reason(), '')
@@ -63,7 +65,7 @@ class VacuousTest(absltest.TestCase):
 class DescribeTest(absltest.TestCase):
   def test_names_what_does_not_change(self):
     self.assertEqual(
-      step_vacuity.describe(steps()),
+      wording.power(step_vacuity.step_power(steps())),
       'the steps change 1 of 2 trained variables, not v',
     )
 

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 from absl.testing import absltest, parameterized
 
 from tf_equiv.compare import variables
@@ -73,7 +74,7 @@ class MatchVariablesTest(parameterized.TestCase):
       [_spec('lstm/kernel', [4, 8])],
       [_spec('lstm/k', [2, 8]), _spec('lstm/r', [2, 8])],
       lambda n: container(['lstm/k', 'lstm/r']),
-      lambda first, second: (2, 8),
+      lambda tf1_name, value, tf2_name: value[:2],
     )
     self.assertTrue(table.passed)
     self.assertEqual(
@@ -126,17 +127,29 @@ class MatchVariablesTest(parameterized.TestCase):
   def test_converted_shape_counts(self):
     asked = []
 
-    def converted_shape(first, second):
-      asked.append((first.name, second.name))
-      return first.shape[::-1]
+    def convert(tf1_name, value, tf2_name):
+      asked.append((tf1_name, tf2_name))
+      return value.T
 
     table = variables.match_variables(
       [_spec('a', [2, 3])],
       [_spec('a', [3, 2])],
-      converted_shape=converted_shape,
+      convert=convert,
     )
     self.assertTrue(table.passed)
     self.assertEqual(asked, [('a', 'a')])
+
+  def test_value_to_convert_has_the_dtype(self):
+    given = []
+
+    def convert(tf1_name, value, tf2_name):
+      given.append(value.dtype)
+      return value
+
+    for dtype in ('float16', 'string'):
+      spec = _spec('a', dtype=dtype)
+      variables.match_variables([spec], [spec], convert=convert)
+    self.assertEqual(given, [np.float16, object])
 
   def test_rank_counts(self):
     for shape in ([6], [2, 3, 1], []):

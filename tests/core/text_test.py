@@ -1,3 +1,4 @@
+import numpy as np
 from absl.testing import absltest
 
 from tf_equiv.core import text
@@ -21,6 +22,12 @@ class TextTest(absltest.TestCase):
     rows = ['a', 'b', 'c']
     self.assertEqual(text.capped(rows, 2), ['a', 'b', '... and 1 more'])
     self.assertEqual(rows, ['a', 'b', 'c'])
+
+  def test_rounded_up_numbers_are_not_less(self):
+    self.assertEqual(text.rounded_up(1e-5), '1.1e-05')  # It is a bit more.
+    self.assertEqual(text.rounded_up(0.121), '0.13')
+    self.assertEqual(text.rounded_up(0.25), '0.25')
+    self.assertEqual(text.rounded_up(np.float32(7)), '7')
 
 
 if __name__ == '__main__':

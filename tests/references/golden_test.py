@@ -211,7 +211,8 @@ class ReplayTest(GoldenTestCase):
 
   def _checkpoint(self, name, value):
     path = os.path.join(self.folder, name)
-    specs, _ = LiveNet()._list_variables()
+    observed, _ = LiveNet()._session.list_variables()
+    specs = observed.variables
     tf.raw_ops.SaveV2(
       prefix=path,
       tensor_names=[spec.name for spec in specs],

@@ -21,6 +21,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest
 
+from tf_equiv import session
+
 v1 = tf.compat.v1
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -345,7 +347,7 @@ class CrashTest(FaultTest):
   def test_hangs(self):
     reference = interpreter('Hangs')
     reference.defines('build_tf1')  # It has started.
-    reference._process._timeout = 3.0
+    reference._client._process._timeout = 3.0
     message = self.error_of(reference)
     self.assertStartsWith(
       message, 'The interpreter of the TF1 side did not answer within 3 s'
@@ -447,7 +449,7 @@ class LifeTest(FaultTest):
     case = case_of(interpreter('Good'))
     case.assertVariablesMatch()
     self._worker()
-    type(case)._opened_references = []
+    session.shared_of(type(case)).references = []
     type(case).tf1_reference = None
     del case
     import gc
@@ -461,7 +463,7 @@ class LifeTest(FaultTest):
       'reference = tf_equiv.Tf1Interpreter(\n'
       '  %r, python=sys.executable, sys_path=[%r])\n'
       'reference.start()\n'
-      'print(reference._process._process.pid, flush=True)\n'
+      'print(reference._client._process._process.pid, flush=True)\n'
       'time.sleep(1000)\n' % ('legacy_faults:Good', _FOLDER)
     )
     root = os.path.dirname(os.path.dirname(tf_equiv.__file__))

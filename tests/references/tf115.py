@@ -2,9 +2,9 @@
 
 import unittest
 
-from tf_equiv.references.interpreter import reference
+from tf_equiv.references.interpreter import python
 
-PYTHON = reference.python_of()
+PYTHON = python.python_of()
 
 needed = unittest.skipUnless(
   PYTHON,

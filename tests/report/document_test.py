@@ -7,7 +7,7 @@ from absl.testing import absltest
 
 from tests.report import planted_verdicts as planted
 from tf_equiv.compare import divergence, vacuity, values, variables
-from tf_equiv.compare.verdict import Verdict
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.report import document, tables, text
 
 
@@ -23,7 +23,7 @@ class DocumentTest(absltest.TestCase):
 
   def test_pass(self):
     found = document.build(
-      Verdict('assertX', summary='pass assertX: 3 outputs')
+      planted.make('assertX', summary='pass assertX: 3 outputs')
     )
     self.assertEqual(found.result, 'pass')
     self.assertEqual(found.headline, 'pass assertX: 3 outputs')
@@ -32,10 +32,10 @@ class DocumentTest(absltest.TestCase):
   def test_difference_without_failure(self):
     place = divergence.Place('net/bn', 'FusedBatchNormV3')
     found = document.build(
-      Verdict(
+      planted.make(
         'locateDivergence',
         summary='located: ...',
-        divergence=divergence.Divergence(place, None),
+        divergences=(divergence.Divergence(place, None),),
       )
     )
     self.assertEqual(found.result, 'differs')
@@ -44,7 +44,7 @@ class DocumentTest(absltest.TestCase):
     )
 
   def test_pairs_that_differ_most_come_first(self):
-    rows = document.build(planted.full()).comparisons['outputs']
+    rows = document.build(planted.full()).comparisons[Key(Quantity.OUTPUTS)]
     self.assertEqual([row.passed for row in rows], [False, False, True])
     self.assertEqual(
       [math.isinf(row.ratio) for row in rows], [True, False, False]
@@ -142,7 +142,7 @@ class VariablesTest(absltest.TestCase):
       [planted.spec('a'), planted.spec('b'), planted.spec('c', (2,))],
       [planted.spec('a'), planted.spec('c', (3,)), planted.spec('x')],
     )
-    rows = tables.variables(Verdict('assertX', headline='x', table=table))
+    rows = tables.variables(planted.make('assertX', headline='x', table=table))
     self.assertEqual(
       [(row.tf1, row.tf2, row.problem) for row in rows],
       [
@@ -156,15 +156,16 @@ class VariablesTest(absltest.TestCase):
     self.assertIsNone(rows[3].ratio)
 
   def test_effect_on_the_outputs(self):
-    verdict = planted.full()
-    verdict.response = vacuity.Response({'net/w': 0.25})
+    verdict = planted.full(response=vacuity.Response({'net/w': 0.25}))
     rows = {row.tf2: row.effect for row in tables.variables(verdict)}
     self.assertEqual(rows, {'net/w': 0.25, 'net/b': None})
 
   def test_without_a_table(self):
     pairs = [planted.compare('w', np.float32([1]), np.float32([2]))]
     group = 'variables before and after an inference call'
-    (row,) = tables.variables(Verdict('assertX', comparisons={group: pairs}))
+    (row,) = tables.variables(
+      planted.make('assertX', comparisons={group: pairs})
+    )
     self.assertEqual((row.tf2, row.tf2_shape, row.trainable), ('w', None, None))
     self.assertEqual(row.errors[0].stage, 'after an inference call')
 
@@ -186,6 +187,8 @@ class PlainTest(absltest.TestCase):
       self.assertIs(type(found), type(expected))
 
   def test_ratio(self):
+    problem = values.Problem(values.ProblemKind.SHAPE, (1,), (2,))
+
     def ratio(**kwargs):
       return tables.ratio(values.ValueComparison('x', **kwargs))
 
@@ -193,7 +196,7 @@ class PlainTest(absltest.TestCase):
     self.assertEqual(ratio(passed=True), 0.0)
     self.assertEqual(ratio(passed=False, difference=1.0), math.inf)
     self.assertEqual(ratio(passed=False, difference=math.nan), math.inf)
-    self.assertEqual(ratio(passed=False, problem='shape'), math.inf)
+    self.assertEqual(ratio(passed=False, problem=problem), math.inf)
 
 
 if __name__ == '__main__':

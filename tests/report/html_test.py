@@ -9,7 +9,7 @@ from absl.testing import absltest, parameterized
 from tests.report import page_parser
 from tests.report import planted_verdicts as planted
 from tf_equiv.compare import variables
-from tf_equiv.compare.verdict import Verdict
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.report import document, html
 
 
@@ -69,7 +69,7 @@ class PageTest(parameterized.TestCase):
       ),
       (
         'gradient-table',
-        self.document.comparisons['gradients'],
+        self.document.comparisons[Key(Quantity.GRADIENTS)],
         lambda row: [row.name + ' gradients', 'differs', 'over'],
       ),
       (
@@ -183,7 +183,7 @@ class PageTest(parameterized.TestCase):
     self.assertLen(page.rows('layer-table'), 2)
 
   def test_empty(self):
-    source, page = render(Verdict('assertX', summary='pass assertX'))
+    source, page = render(planted.make('assertX', summary='pass assertX'))
     self.assertEmpty(page.unbalanced)
     self.assertEqual(
       page.texts['h2'], ['Steps of this test', 'Conditions', 'Message']
@@ -193,12 +193,12 @@ class PageTest(parameterized.TestCase):
   def test_many_rows_are_capped(self):
     specs = [planted.spec('v%d' % i) for i in range(4100)]
     table = variables.match_variables(specs, specs)
-    source, page = render(Verdict('assertX', headline='x', table=table))
+    source, page = render(planted.make('assertX', headline='x', table=table))
     self.assertLen(page.rows('variable-table'), 4000)
     self.assertIn(b'4000 of 4100 rows; the JSON file has the rest.', source)
 
   def test_lone_surrogates(self):
-    source, _ = render(Verdict('assertX', headline='x', notes=['\ud800']))
+    source, _ = render(planted.make('assertX', headline='x', notes=['\ud800']))
     self.assertIn(b'\\ud800', source)
 
 

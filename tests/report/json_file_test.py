@@ -3,8 +3,9 @@
 import dataclasses
 import json
 import math
+import os
 
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
 from tests.report import planted_verdicts as planted
 from tf_equiv.report import document, json_file
@@ -19,7 +20,7 @@ def strict(text):
   return json.loads(text, parse_constant=refuse)
 
 
-class JsonTest(absltest.TestCase):
+class JsonTest(parameterized.TestCase):
   def test_holds_the_document(self):
     report = document.build(planted.full())
     found = strict(json_file.render(report))
@@ -31,6 +32,18 @@ class JsonTest(absltest.TestCase):
     self.assertEqual(found['comparisons']['weights'][0]['name'], 'net/b')
     self.assertEqual(found['layers'][2]['shape'], [2, 3])
     self.assertEqual(found['earlier'][0]['assertion'], 'assertVariablesMatch')
+
+  @parameterized.parameters('full', 'noisy')
+  def test_format_is_as_it_was(self, name):
+    path = os.path.join(os.path.dirname(__file__), 'testdata', f'{name}.json')
+    with open(path, encoding='utf-8') as file:
+      recorded = json.load(file)
+    found = json_file.as_json(document.build(getattr(planted, name)()))
+    self.assertEqual(list(found), list(recorded))
+    for key, value in recorded.items():
+      if key != 'written':
+        with self.subTest(key):
+          self.assertEqual(found[key], value)
 
   def test_numbers_that_are_not_finite(self):
     found = strict(json_file.render(document.build(planted.full())))
@@ -44,8 +57,7 @@ class JsonTest(absltest.TestCase):
       strict(json.dumps(math.nan))
 
   def test_any_text(self):
-    verdict = planted.full()
-    verdict.notes = ['ünï 模型 \ud800 \x00']
+    verdict = planted.full(notes=('ünï 模型 \ud800 \x00',))
     found = strict(json_file.render(document.build(verdict)))
     self.assertEqual(found['notes'], ['ünï 模型 \\ud800 \x00'])
 

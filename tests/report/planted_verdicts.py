@@ -1,10 +1,22 @@
 """Verdicts of all kinds, made by hand, for the tests of reports."""
 
+import dataclasses
+
 import numpy as np
 
-from tf_equiv.compare import divergence, tolerances, values, variables
+from tf_equiv.compare import (
+  difference,
+  divergence,
+  tolerances,
+  values,
+  variables,
+)
 from tf_equiv.compare import draws as draws_lib
-from tf_equiv.compare.verdict import Step, Verdict
+from tf_equiv.compare.diagnosis import Diagnosis
+from tf_equiv.compare.outcome import Kind, Outcome
+from tf_equiv.compare.quantity import Key, Quantity
+from tf_equiv.compare.run_info import RunInfo, Step
+from tf_equiv.compare.verdict import Verdict, Words
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.source_line import SourceLine
@@ -16,6 +28,46 @@ def compare(name, tf1, tf2, **kwargs):
   return values.compare_arrays(
     name, np.asarray(tf1), np.asarray(tf2), tolerances.Tolerance(**kwargs)
   )
+
+
+def make(
+  assertion='assertX', headline='', comparisons=None, steps=(), **fields
+):
+  """Makes a verdict of fields of all its parts.
+
+  Args:
+    assertion: name of the assertion.
+    headline: that of a failure; '' for a pass.
+    comparisons: pairs by `Key`, `Quantity`, or the name of the quantity.
+    steps: for each training step, pairs by `Quantity`, or its name.
+    **fields: of the outcome, the diagnosis, the run, and the words.
+  """
+  parts = {}
+  for record in (Words, Diagnosis, RunInfo):
+    names = {field.name for field in dataclasses.fields(record)}
+    known = {name: fields.pop(name) for name in names & set(fields)}
+    parts[record] = (
+      record(headline=headline, **known)
+      if (record is Words)
+      else record(**known)
+    )
+  outcome = Outcome(
+    assertion,
+    kind=fields.pop('kind_of_outcome', Kind.VALUES if headline else Kind.PASS),
+    comparisons={
+      key if isinstance(key, Key) else Key(Quantity(key)): pairs
+      for key, pairs in (comparisons or {}).items()
+    },
+    steps=tuple(
+      {
+        Key(Quantity(quantity), i + 1): pairs
+        for quantity, pairs in step.items()
+      }
+      for i, step in enumerate(steps)
+    ),
+    **fields,
+  )
+  return Verdict(outcome, parts[Diagnosis], parts[RunInfo], parts[Words])
 
 
 def spec(name, shape=(2, 3), trainable=True):
@@ -38,17 +90,17 @@ def layer(i, difference, noise=None):
 def step(number, tf2_loss=1.0):
   weight = np.full((2, 3), number, np.float32)
   return {
-    'loss': [compare('loss', np.float32(1.0), np.float32(tf2_loss))],
-    'gradients': [compare('net/w', weight, weight)],
-    'variables': [compare('net/w', weight, weight * tf2_loss)],
+    Quantity.LOSS: [compare('loss', np.float32(1.0), np.float32(tf2_loss))],
+    Quantity.GRADIENTS: [compare('net/w', weight, weight)],
+    Quantity.VARIABLES: [compare('net/w', weight, weight * tf2_loss)],
   }
 
 
 def noisy():
   """A failure that is rounding noise."""
-  return Verdict(
+  return make(
     'assertForwardEquivalent',
-    'inference, fixed weights',
+    conditions='inference, fixed weights',
     headline='Outputs differ: 1 of 1, first outputs',
     kind=divergence.NOISE,
     noise=divergence.Noise(
@@ -64,33 +116,51 @@ def noisy():
   )
 
 
-def full(names=('net/w', 'net/b')):
+def _divergence(weight):
+  return divergence.Divergence(
+    divergence.Place('net/' + EVIL, 'Relu', 'net.py:7  relu(%s)' % EVIL),
+    divergence.Place('model/net/relu', 'Elu', 'net2.py:9  elu(x)'),
+    comparison=compare('net/relu', weight, weight * 2),
+    differences=[
+      difference.Difference(difference.Kind.OP_TYPE, '', 'Relu', 'Elu')
+    ],
+    only_tf1=[divergence.Place('net/pad', 'Pad')],
+    variables=('net/w',),
+    mistake='Another activation.',
+    others=[divergence.Divergence(divergence.Place('net/z', 'Add'), None)],
+    layers=[layer(0, 0.0, 1e-6), layer(1, 1e-12, 1e-6), layer(2, 0.5)],
+  )
+
+
+def full(names=('net/w', 'net/b'), **changes):
   """A failure of which everything is known."""
   table = variables.match_variables(
     [spec(name) for name in names], [spec(name) for name in names]
   )
   weight = np.ones((2, 3), np.float32)
   comparisons = {
-    'weights': [
+    Quantity.WEIGHTS: [
       compare(name, weight, weight + i * 0.25) for i, name in enumerate(names)
     ],
-    'outputs': [
+    Quantity.OUTPUTS: [
       compare("outputs['%s']" % EVIL, np.float32([1, 2]), np.float32([1, 3])),
       compare("outputs['same']", np.float32([1, 2]), np.float32([1, 2])),
       values.ValueComparison(
-        'outputs[2]', False, problem='dtype: TF1 a, TF2 b'
+        'outputs[2]',
+        False,
+        problem=values.Problem(values.ProblemKind.DTYPE, 'a', 'b'),
       ),
     ],
-    'gradients': [
+    Quantity.GRADIENTS: [
       compare('net/w', np.float32([np.nan]), np.float32([1.0])),
       compare('net/b', np.float32([np.inf]), np.float32([1.0])),
     ],
   }
   tf1 = [draw(0), draw(1, variable='net/w'), draw(2, 'dropout')]
   tf2 = [draw(0, variable='net/w'), draw(1), draw(2, 'dropout')]
-  return Verdict(
-    'assertGradientsClose',
-    'training, initial weights',
+  fields = dict(
+    assertion='assertGradientsClose',
+    conditions='training, initial weights',
     headline='Outputs differ: 2 of 3, first %s' % EVIL,
     comparisons=comparisons,
     compared={'weights': 2, 'outputs': 3, 'gradients': 2},
@@ -98,17 +168,7 @@ def full(names=('net/w', 'net/b')):
     evidence=['TF1 outputs[0] is %s' % EVIL],
     ledger=draws_lib.compare_ledgers(tf1, tf2),
     notes=['a note'],
-    divergence=divergence.Divergence(
-      divergence.Place('net/' + EVIL, 'Relu', 'net.py:7  relu(%s)' % EVIL),
-      divergence.Place('model/net/relu', 'Elu', 'net2.py:9  elu(x)'),
-      comparison=compare('net/relu', weight, weight * 2),
-      differences=['op: TF1 Relu, TF2 Elu'],
-      only_tf1=[divergence.Place('net/pad', 'Pad')],
-      variables=('net/w',),
-      mistake='Another activation.',
-      others=[divergence.Divergence(divergence.Place('net/z', 'Add'), None)],
-      layers=[layer(0, 0.0, 1e-6), layer(1, 1e-12, 1e-6), layer(2, 0.5)],
-    ),
+    divergences=(_divergence(weight),),
     kind=divergence.REAL,
     advice=['do this', 'or that'],
     seconds=1.25,
@@ -123,3 +183,4 @@ def full(names=('net/w', 'net/b')):
     earlier=[Step('assertVariablesMatch', '', True, '', 0.5)],
     rerun={'pytest': 'python -m pytest net_test.py::NetTest::test_it'},
   )
+  return make(**{**fields, **changes})

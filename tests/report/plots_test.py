@@ -11,7 +11,6 @@ from absl.testing import absltest
 
 from tests.report import planted_verdicts as planted
 from tf_equiv.compare import divergence
-from tf_equiv.compare.verdict import Verdict
 from tf_equiv.report import document, plots
 
 
@@ -47,25 +46,24 @@ class PlotsTest(absltest.TestCase):
       self.assertIn(label, found)
 
   def test_nothing_to_plot(self):
-    empty = document.build(Verdict('assertX'))
+    empty = document.build(planted.make('assertX'))
     self.assertEqual(plots.layers(empty), '')
     self.assertEqual(plots.training(empty), '')
 
   def test_any_number(self):
-    verdict = planted.full()
+    steps = [planted.step(1), planted.step(2, math.nan)]
+    verdict = planted.full(steps=steps)
     verdict.divergence.layers = [
       planted.layer(i, x)
       for i, x in enumerate((math.nan, math.inf, 0.0, 1e300, 5e-324))
     ] + [divergence.LayerError('a', 'a', 'Relu', (), 0.0, 0.0, 0.0)]
-    verdict.steps[1] = planted.step(2, math.nan)
     found = document.build(verdict)
     self.assertNotEmpty(texts(plots.layers(found)))
     self.assertNotEmpty(texts(plots.training(found)))
 
   def test_names_are_text(self):
-    verdict = planted.full()
     pair = planted.compare('outputs' + planted.EVIL, 1.0, 2.0)
-    verdict.steps = [{'outputs': [pair]}]
+    verdict = planted.full(steps=[{'outputs': [pair]}])
     svg = plots.training(document.build(verdict))
     self.assertIn('outputs' + planted.EVIL, texts(svg))
 

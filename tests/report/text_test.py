@@ -4,9 +4,9 @@ import ml_dtypes
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from tests.report import planted_verdicts as planted
 from tf_equiv.compare import draws as draws_lib
 from tf_equiv.compare import renames, tolerances, values, variables
-from tf_equiv.compare.verdict import Verdict
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.source_line import SourceLine
@@ -26,7 +26,7 @@ def _message(*comparisons, group='outputs', **kwargs):
   kwargs.setdefault('headline', 'Outputs differ')
   kwargs.setdefault('advice', ['look there'])
   return text.failure(
-    Verdict('assertX', comparisons={group: list(comparisons)}, **kwargs)
+    planted.make('assertX', comparisons={group: list(comparisons)}, **kwargs)
   )
 
 
@@ -38,7 +38,7 @@ def _spec(name, shape=(2, 3), dtype='float32', trainable=True, line=None):
 def _table_message(tf1, tf2, **kwargs):
   table = variables.match_variables(tf1, tf2, **kwargs)
   return text.failure(
-    Verdict('assertX', headline='Variables differ', table=table)
+    planted.make('assertX', headline='Variables differ', table=table)
   )
 
 
@@ -70,7 +70,9 @@ class FailureTest(parameterized.TestCase):
     )
 
   def test_no_advice_no_next(self):
-    message = text.failure(Verdict('assertX', headline='Nothing', advice=[]))
+    message = text.failure(
+      planted.make('assertX', headline='Nothing', advice=[])
+    )
     self.assertEqual(message, 'Nothing')
 
   def test_names_come_once(self):
@@ -87,7 +89,7 @@ class FailureTest(parameterized.TestCase):
 
   def test_groups_that_pass_are_not_listed(self):
     message = text.failure(
-      Verdict(
+      planted.make(
         'assertX',
         headline='Outputs differ',
         comparisons={
@@ -159,7 +161,7 @@ class FailureTest(parameterized.TestCase):
     first = [_compare('outputs', [1.0], [2.0])]
     later = [_compare('w%d' % i, [1.0], [2.0]) for i in range(9)]
     message = text.failure(
-      Verdict(
+      planted.make(
         'assertX',
         headline='Outputs differ',
         comparisons={'outputs': first, 'gradients': later},
@@ -171,7 +173,9 @@ class FailureTest(parameterized.TestCase):
 
   def test_evidence_is_cut(self):
     evidence = ['call %d: variable' % i for i in range(1000)]
-    message = text.failure(Verdict('assertX', headline='x', evidence=evidence))
+    message = text.failure(
+      planted.make('assertX', headline='x', evidence=evidence)
+    )
     self.assertIn('  call 9: variable\n  ... and 990 more', message)
     self.assertNotIn('call 10', message)
 
@@ -229,7 +233,7 @@ class TableTest(absltest.TestCase):
     message = _table_message(
       [_spec('v', (4, 5))],
       [_spec('v', (6,))],
-      converted_shape=lambda first, second: (20,),
+      convert=lambda tf1_name, value, tf2_name: value.reshape(-1),
     )
     self.assertIn('v: TF1 [20], TF2 [6]', message)
 
@@ -242,7 +246,7 @@ class TableTest(absltest.TestCase):
 class LedgerTest(absltest.TestCase):
   def _message(self, tf1, tf2):
     ledger = draws_lib.compare_ledgers(tf1, tf2)
-    return text.failure(Verdict('assertX', headline='x', ledger=ledger))
+    return text.failure(planted.make('assertX', headline='x', ledger=ledger))
 
   def test_moved(self):
     message = self._message(
@@ -295,7 +299,7 @@ class LengthTest(parameterized.TestCase):
       'gradients',
     )
     bad = [_compare('w%d' % i, [1.0], [2.0]) for i in range(1000)]
-    verdict = Verdict(
+    verdict = planted.make(
       'assertX',
       headline='Initial weights differ',
       comparisons={group: bad for group in groups},
@@ -317,7 +321,7 @@ class LengthTest(parameterized.TestCase):
         [_draw(i, 'a', 'v%d' % (49 - i)) for i in range(50)],
       ),
     ):
-      verdict = Verdict(
+      verdict = planted.make(
         'assertX',
         headline='Initial weights differ',
         comparisons={g: bad for g in ('weights', 'outputs', 'gradients')},
@@ -342,7 +346,7 @@ class LengthTest(parameterized.TestCase):
     table.suggestion = renames.RenameSuggestion(
       {'a%d' % i: 'b' for i in range(1000)}, hints=('x',) * 1000
     )
-    verdict = Verdict(
+    verdict = planted.make(
       'assertX', headline='Variables', table=table, advice=self._ADVICE
     )
     message = text.failure(verdict)
@@ -352,7 +356,7 @@ class LengthTest(parameterized.TestCase):
 
 class SummaryTest(absltest.TestCase):
   def test_pass(self):
-    verdict = Verdict(
+    verdict = planted.make(
       'assertForwardEquivalent',
       conditions='inference, fixed weights',
       comparisons={
@@ -368,14 +372,16 @@ class SummaryTest(absltest.TestCase):
     )
 
   def test_fail(self):
-    verdict = Verdict('assertX', headline='The loss differs', seconds=2.0)
+    verdict = planted.make('assertX', headline='The loss differs', seconds=2.0)
     self.assertEqual(
       text.summary(verdict), 'FAIL assertX: The loss differs; 2.0 s'
     )
 
   def test_is_one_line(self):
     bad = [_compare('w%d' % i, [1.0], [np.nan]) for i in range(100)]
-    verdict = Verdict('assertX', headline='x', comparisons={'weights': bad})
+    verdict = planted.make(
+      'assertX', headline='x', comparisons={'weights': bad}
+    )
     self.assertNotIn('\n', text.summary(verdict))
     self.assertIn('largest difference nan', text.summary(verdict))
 

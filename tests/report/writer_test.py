@@ -11,7 +11,6 @@ import tf_equiv  # isort: skip (before tensorflow)
 from absl.testing import absltest, parameterized
 
 from tests.report import planted_verdicts as planted
-from tf_equiv.compare.verdict import Verdict
 from tf_equiv.report import html, writer
 
 
@@ -47,7 +46,7 @@ class WriteReportTest(parameterized.TestCase):
     ('m.A.test_a0 (1, "/")', 'A.test_a0_1_-assertX'),
   )
   def test_name(self, test, expected):
-    name = writer.name_of(Verdict('assertX', test=test))
+    name = writer.name_of(planted.make('assertX', test=test))
     self.assertEqual(name, expected.lstrip('-'))
 
   def test_without_jinja(self):

@@ -11,7 +11,13 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tf_equiv.compare import judge, tolerances, variables
+from tf_equiv.compare import (
+  criteria,
+  judge_forward,
+  pairing,
+  tolerances,
+  variables,
+)
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import runner, serialization
@@ -79,12 +85,17 @@ class StorageTest(parameterized.TestCase):
     self.assertEqual(dict(loaded.outputs)["['half']"].dtype, ml_dtypes.bfloat16)
     table = variables.match_variables(original.variables, loaded.variables)
     exact = tolerances.Tolerance(rtol=0, atol=0)
-    verdict = judge.judge_run(
-      'a', plan, original, loaded, table, lambda n, v, m: v, exact
+    outcome = judge_forward.judge_forward(
+      'a',
+      plan,
+      original,
+      loaded,
+      pairing.Pairing(table),
+      criteria.Criteria(exact),
     )
-    self.assertTrue(verdict.passed, verdict.headline)
-    self.assertEqual(verdict.compared['outputs'], 3)
-    self.assertEqual(verdict.compared['gradients'], 2)
+    self.assertTrue(outcome.passed, outcome.kind)
+    self.assertEqual(outcome.compared['outputs'], 3)
+    self.assertEqual(outcome.compared['gradients'], 2)
 
   @parameterized.parameters(
     'float16', 'float32', 'float64', 'int8', 'uint64', 'bool', 'complex64'

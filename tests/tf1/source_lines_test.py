@@ -97,7 +97,7 @@ class UserLineTest(absltest.TestCase):
 
     class Layer:
       def __init__(self):
-        found.append(source_lines.user_line(self))
+        found.append(source_lines.user_line(of=self))
 
     Layer()  # made here
     self.assertIn('# made here', found[0].code)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl.testing import absltest
 
 from tf_equiv.core import observation, plan
-from tf_equiv.tf2 import eager_capture
+from tf_equiv.tf2 import capture, eager_capture
 from tf_equiv.tf2 import program as program_lib
 
 _INPUTS = np.array([[1.0, 2.0, 3.0]], np.float32)
@@ -44,12 +44,12 @@ def recorded():
     takes_training=lambda model: False,
   )
 
-  def weights_for(observed):
-    return [np.full(spec.shape, 0.5, 'f') for spec in observed.variables]
-
-  return eager_capture.record(
-    program, run_plan, weights_for, observation.Observation('TF1'), np.sum
-  )
+  forward = capture.prepare(program, run_plan, observation.Observation('TF1'))
+  values = {
+    spec.name: np.full(spec.shape, 0.5, 'f')
+    for spec in forward.observed.variables
+  }
+  return eager_capture.record(forward, run_plan, values, np.sum)
 
 
 class EagerCaptureTest(absltest.TestCase):

@@ -6,7 +6,6 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from tests.planted import pair
-from tf_equiv import compat
 from tf_equiv.core import observation
 from tf_equiv.tf2 import sensitivity
 
@@ -103,11 +102,11 @@ class SensitivityTest(parameterized.TestCase):
         )[0]
       return tape.gradient(y, mean)
 
-    with compat.batch_norm_statistics_differentiated():
+    with sensitivity.batch_norm_statistics_differentiated():
       self.assertIsNotNone(gradient())
     self.assertIsNone(gradient())
     with self.assertRaises(KeyError):
-      with compat.batch_norm_statistics_differentiated():
+      with sensitivity.batch_norm_statistics_differentiated():
         raise KeyError
     self.assertIsNone(gradient())
 

@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest
 
+from tf_equiv import session
+
 v1 = tf.compat.v1
 RATE = 0.5
 
@@ -306,7 +308,7 @@ class SharedModelsTest(absltest.TestCase):
   def test_models_are_released_when_the_class_ends(self):
     cls, _, _ = counted()
     cls().assertVariablesMatch()
-    models = cls._opened_models
+    models = session.shared_of(cls).models
     self.assertIsNotNone(models._kept)
     cls.tearDownClass()
     self.assertIsNone(models._kept)
@@ -321,7 +323,7 @@ class SharedModelsTest(absltest.TestCase):
     with mock.patch.object(case, 'convert_variable', lambda a, b, c: b + 1.0):
       with self.assertRaisesRegex(AssertionError, 'Outputs differ'):
         case.assertForwardEquivalent()
-    self.assertIsNone(cls._opened_models._kept)
+    self.assertIsNone(session.shared_of(cls).models._kept)
     case.assertForwardEquivalent()
 
 

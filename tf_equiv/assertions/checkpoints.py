@@ -4,25 +4,31 @@ import dataclasses
 import os
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv import session as session_lib
 from tf_equiv.assertions import base
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import judge
+from tf_equiv.compare import criteria as criteria_lib
+from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import run_info, tolerances
-from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.diagnose import first_look
+from tf_equiv.report import telling
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
+from tf_equiv.tf2 import candidate
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import model as model_lib
-from tf_equiv.tf2 import program as tf2_program
-from tf_equiv.tf2 import runner as tf2_runner
-from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
+
+_NAME = 'assertCheckpointEquivalent'
 
 
 class CheckpointAssertions(base.AssertionBase):
@@ -79,129 +85,117 @@ class CheckpointAssertions(base.AssertionBase):
       ModelCodeError: if the model's code cannot run on one of the sides.
     """
     __tracebackhide__ = True
-    tolerance = tolerances.Tolerance(rtol, atol, equal_nan)
+    criteria = criteria_lib.Criteria(
+      tolerances.Tolerance(rtol, atol, equal_nan),
+      allow_empty=allow_empty,
+      allow_vacuous=True,
+    )
     start = time.time()
     checkpoint = checkpoint_lib.open_checkpoint(path)
-    plan = self._make_plan(training, seed_mode=seed_mode)
-    verdict = self._judge_checkpoint(
-      checkpoint, plan, moving_averages, tolerance, allow_empty
+    plan = self._session.methods.make_plan(training, seed_mode=seed_mode)
+    trial, advice = self._judge_checkpoint(
+      checkpoint, plan, moving_averages, criteria
     )
-    verdict.assertion = 'assertCheckpointEquivalent'
-    verdict.conditions = (
-      f'{"training" if plan.training else "inference"}, weights of {checkpoint}'
+    outcome = dataclasses.replace(
+      trial.outcome,
+      conditions=(
+        f'{"training" if plan.training else "inference"}, weights of '
+        f'{checkpoint}'
+      ),
     )
-    verdict.seconds = time.time() - start
-    return self._conclude(verdict, msg)
+    diagnosis = first_look.diagnose(outcome, trial.ran)
+    if advice:
+      diagnosis = dataclasses.replace(diagnosis, advice=(advice,))
+    info = dataclasses.replace(trial.info, seconds=time.time() - start)
+    return self._conclude(telling.tell(outcome, diagnosis, info), msg)
 
   def _judge_checkpoint(
-    self, checkpoint, plan, moving_averages, tolerance, allow_empty
-  ) -> verdict_lib.Verdict:
-    """Takes the steps one after another, up to the first that fails."""
-    assertion = 'assertCheckpointEquivalent'
-    weights = _Weights(checkpoint, moving_averages, self.reset_weights)
-    program = dataclasses.replace(self._tf1_program(), reset_weights=weights)
-    tf1 = self._reference().run(program, plan).observation
+    self,
+    checkpoint: checkpoint_lib.Checkpoint,
+    plan: plan_lib.RunPlan,
+    moving_averages: bool,
+    criteria: criteria_lib.Criteria,
+  ) -> tuple[session_lib.Judged, str]:
+    """Takes the steps one after another, up to the first that fails.
+
+    Args:
+      checkpoint: the checkpoint.
+      plan: what to run.
+      moving_averages: whether variables take the values of their averages.
+      criteria: what may differ, and what counts as a pass.
+
+    Returns:
+      (what was judged, advice that only the TF2 model can give).
+    """
+    session, methods = self._session, self._session.methods
+    weights = _Weights(checkpoint, moving_averages, methods.reset_weights)
+    run = session.reference.submit(methods.tf1_program(weights), plan)
+    tf1 = run.result()
     contents = contents_lib.sort_entries(
       checkpoint.entries, [spec.name for spec in tf1.variables]
     )
     fit = contents_lib.fit(
       tf1.variables, contents, checkpoint.entries, self.ignored_variables
     )
-    verdict = judge.judge_fit(assertion, checkpoint.prefix, fit)
-    if not verdict.passed:
-      run_info.note_run(verdict, plan, tf1, base.here('TF2'))
-      return verdict
-    tf1.optimizer_variables = [
-      *tf1.optimizer_variables,
-      *(name for name in checkpoint.entries if name not in tf1.weight_of()),
-    ]
-    observed = {}
-
-    def judged(tf1, tf2, table, tolerance):
-      observed.update(tf2=tf2, table=table)
-      judge_forward = self._judged(
-        assertion, plan, allow_empty, allow_vacuous=True
-      )
-      return judge_forward(tf1, tf2, table, tolerance)
-
-    kept = _Keeping(self._tf2_program())
-    verdict = self._judge_variant(
-      assertion,
-      plan,
-      judged,
-      tolerance,
-      allow_empty,
-      tf1,
-      variants_lib.EAGER,
-      tf2_program=kept.program,
+    outcome = judge.judge_fit(_NAME, checkpoint.prefix, fit)
+    if not outcome.passed:
+      info = run_info.describe_run(plan, tf1, session_lib.here('TF2'))
+      return session_lib.Judged(outcome, info), ''
+    session.models.clear()  # The model is going to be saved.
+    first = candidate.prepare(methods.tf2_program(), plan)
+    others = [n for n in checkpoint.entries if n not in tf1.weight_of()]
+    pairing = methods.mapping().pair(tf1, first.variables, others)
+    judged = session_lib.try_candidate(
+      session_lib.Comparison(_NAME, plan, criteria, run), first, pairing
     )
-    if verdict.passed:
-      expected = variables_lib.carried(
-        observed['table'], self._converted, tf1.weight_of()
-      )
-      judge.judge_loaded(verdict, expected, observed['tf2'])
-    if verdict.passed:
-      self._judge_round_trip(
-        verdict, kept, plan, tf1, observed['tf2'], tolerance
+    outcome, advice, ran = judged.outcome, '', judged.ran
+    if outcome.passed and ran is not None:
+      values = pairing.carry(tf1.weight_of())
+      outcome = judge.judge_loaded(outcome, values, ran.tf2)
+    if outcome.passed and ran is not None:
+      outcome, advice = self._judge_round_trip(
+        outcome, first.model, ran, criteria.tolerance
       )
     left = contents.describe()
     if left:
-      verdict.notes.append('also in the checkpoint: ' + left)
-    return verdict
+      outcome = dataclasses.replace(
+        outcome, notes=(*outcome.notes, 'also in the checkpoint: ' + left)
+      )
+    return dataclasses.replace(judged, outcome=outcome), advice
 
-  def _judge_round_trip(self, verdict, first, plan, tf1, tf2, tolerance):
+  def _judge_round_trip(
+    self,
+    outcome: outcome_lib.Outcome,
+    model: Any,
+    ran: first_look.Run,
+    tolerance: tolerances.Tolerance,
+  ) -> tuple[outcome_lib.Outcome, str]:
     """Saves the TF2 model, and restores it into one that is built anew."""
-    verdict.headline = tf2_checkpoint.why_not_trackable(first.model)
-    if verdict.headline:
-      verdict.headline = 'The TF2 model cannot be saved: ' + verdict.headline
-      verdict.advice = [
-        'Derive it from tf.Module or a Keras layer, and keep its variables as '
-        'attributes of it.'
-      ]
-      return
-    variables = model_lib.variables_of(first.model, [])
-    judge.judge_unsaved(
-      verdict,
-      tf2_checkpoint.unreachable(first.model, variables),
-      tf2_checkpoint.advise_unreachable(first.model),
+    obstacle = tf2_checkpoint.why_not_trackable(model)
+    if obstacle:
+      outcome = dataclasses.replace(
+        outcome, kind=outcome_lib.Kind.NOT_TRACKABLE, obstacle=obstacle
+      )
+      return outcome, ''
+    variables = model_lib.variables_of(model, [])
+    outcome = judge.judge_unsaved(
+      outcome, tf2_checkpoint.unreachable(model, variables)
     )
-    if not verdict.passed:
-      return
+    if not outcome.passed:
+      return outcome, tf2_checkpoint.advise_unreachable(model)
     # The observed pass may have updated statistics.
-    for variable, value in zip(variables, tf2.weights, strict=True):
+    for variable, value in zip(variables, ran.tf2.weights, strict=True):
       model_lib.assign(variable, value)
-    second, unmatched = _Keeping(self._tf2_program()), []
-
-    def weights_for(unused_observed):
-      unmatched.append(tf2_checkpoint.restore(prefix, second.model))
-      return [
-        model_lib.value_of(variable)
-        for variable in model_lib.variables_of(second.model, [])
-      ]
-
     with tempfile.TemporaryDirectory() as folder:
       prefix = os.path.join(folder, 'model')
-      tf2_checkpoint.write(prefix, first.model)
-      restored = tf2_runner.run(second.program, plan, weights_for, tf1)
-    judge.judge_restored(verdict, tf1, tf2, restored, unmatched[0], tolerance)
-
-
-class _Keeping:
-  """A TF2 program that keeps the model which it builds.
-
-  Attributes:
-    program: the program.
-    model: the model, once it is built.
-  """
-
-  def __init__(self, program: tf2_program.Program):
-    self.model = None
-
-    def build():
-      self.model = program.build()
-      return self.model
-
-    self.program = dataclasses.replace(program, build=build)
+      tf2_checkpoint.write(prefix, model)
+      second = candidate.prepare(self._session.methods.tf2_program(), ran.plan)
+      unmatched = tf2_checkpoint.restore(prefix, second.model)
+      restored = second.run(reference=ran.tf1)
+    outcome = judge.judge_restored(
+      outcome, ran.tf1, ran.tf2, restored, unmatched, tolerance
+    )
+    return outcome, ''
 
 
 class _Weights:
@@ -211,16 +205,23 @@ class _Weights:
   is allowed, `checkpoints.fit` tells.
   """
 
-  def __init__(self, checkpoint, moving_averages, otherwise):
+  def __init__(
+    self,
+    checkpoint: checkpoint_lib.Checkpoint,
+    moving_averages: bool,
+    otherwise: Callable[..., np.ndarray],
+  ):
     self._checkpoint = checkpoint
     self._otherwise = otherwise
-    self._averages = {}
+    self._averages: Mapping[str, str] = {}
     if moving_averages:
       self._averages = contents_lib.averages_of(
         checkpoint.entries, checkpoint.prefix
       )
 
-  def __call__(self, name, shape, dtype):
+  def __call__(
+    self, name: str, shape: tuple[int, ...], dtype: Any
+  ) -> np.ndarray:
     entry = self._checkpoint.entries.get(self._averages.get(name, name))
     if (
       entry is None

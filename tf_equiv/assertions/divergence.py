@@ -1,19 +1,23 @@
 """Where two sides part, within the tolerance or not."""
 
+import dataclasses
 import time
 from typing import Any
 
+from tf_equiv import session
 from tf_equiv.assertions import base
+from tf_equiv.compare import diagnosis as diagnosis_lib
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import judge, run_info
+from tf_equiv.compare import judge_variables, run_info
+from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.core import errors
-from tf_equiv.diagnose import diagnoser
-from tf_equiv.references import base as references
-from tf_equiv.report import text
-from tf_equiv.tf2 import capture as tf2_capture
+from tf_equiv.core import capture_errors, errors
+from tf_equiv.diagnose import diagnoser, result
+from tf_equiv.report import headlines, telling, text
 
 __unittest = True
+
+_NAME = 'locateDivergence'
 
 
 class DivergenceMethods(base.AssertionBase):
@@ -54,43 +58,55 @@ class DivergenceMethods(base.AssertionBase):
       ModelCodeError: if the model's code cannot run on one of the sides.
     """
     start = time.time()
-    plan = self._make_plan(training, weights, seed_mode, gradients=gradients)
-    run = self._reference().run(self._tf1_program(), plan)
-    verdict = verdict_lib.Verdict('locateDivergence', plan.describe())
-    try:
-      found = diagnoser.Locator(self, plan, run).find(
-        groups=diagnoser.GROUPS if gradients else diagnoser.GROUPS[:2]
-      )
-    except diagnoser.VariablesDifferError as error:
-      table = judge.judge_variables(error.table, verdict.assertion, True)
+    plan = self._session.methods.make_plan(
+      training, weights, seed_mode, gradients=gradients
+    )
+    groups = diagnoser.GROUPS if gradients else diagnoser.GROUPS[:2]
+    subject = self._session.open_subject(plan)
+    table = subject.pairing.table
+    if table.blocks_values:
+      judged = judge_variables.judge_variables(table, _NAME, True)
       raise errors.UsageError(
-        f'locateDivergence needs variables that correspond. {table.headline}. '
+        'locateDivergence needs variables that correspond. '
+        f'{headlines.headline(judged)}. '
         'assertVariablesMatch lists them; give their names to rename_variable.'
-      ) from error
-    except references.CannotCaptureError as error:
+      )
+    try:
+      found = diagnoser.Diagnoser(subject).find(groups=groups)
+    except capture_errors.CannotCaptureError as error:
       raise errors.UsageError(
         f'locateDivergence needs the graph of the TF1 side: {error}'
       ) from error
-    except tf2_capture.CannotTraceError as error:
+    except capture_errors.CannotTraceError as error:
       raise errors.UsageError(
         f'locateDivergence cannot look at this: {error}'
       ) from error
-    verdict.seconds = time.time() - start
-    verdict.divergence = found.divergence
-    verdict.compared['results'] = len(found.results[0])
-    run_info.note_run(verdict, plan, run.observation, base.here('TF2'))
-    verdict.summary = f'locateDivergence ({verdict.conditions}):'
-    if found.divergence is None:
-      verdict.noise = found.noise
-      verdict.summary += (
-        f' {len(found.results[0])} result(s) agree in '
-        f'float{32 if found.recorded else 64} (they are {found.distance:.1g} '
-        'of the values apart)'
+    outcome = outcome_lib.Outcome(
+      _NAME, plan.describe(), compared={'results': len(found.results[0])}
+    )
+    diagnosis = diagnosis_lib.Diagnosis(noise=found.noise)
+    if found.divergence is not None:
+      diagnosis = diagnosis_lib.Diagnosis(
+        kind=divergence_lib.REAL if found.is_real else '',
+        divergences=(found.divergence,),
       )
-      if found.noise is not None:
-        verdict.summary += '\n' + text.noise(found.noise)
-    else:
-      verdict.kind = divergence_lib.REAL if found.is_real else ''
-      verdict.summary += '\n' + text.divergence(found.divergence)
-    self._report(verdict)
-    return verdict
+    info = dataclasses.replace(
+      run_info.describe_run(plan, subject.run.result(), session.here('TF2')),
+      seconds=time.time() - start,
+    )
+    verdict = telling.with_summary(
+      telling.tell(outcome, diagnosis, info), _summary(outcome, found)
+    )
+    return self._report(verdict)[0]
+
+
+def _summary(outcome: outcome_lib.Outcome, found: result.Result) -> str:
+  line = f'{_NAME} ({outcome.conditions}):'
+  if found.divergence is not None:
+    return f'{line}\n{text.divergence(found.divergence)}'
+  line += (
+    f' {len(found.results[0])} result(s) agree in '
+    f'float{32 if found.recorded else 64} (they are {found.distance:.1g} '
+    'of the values apart)'
+  )
+  return line if found.noise is None else f'{line}\n{text.noise(found.noise)}'

@@ -3,8 +3,10 @@
 from typing import Any
 
 from tf_equiv.assertions import base
+from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import tolerances
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
 
@@ -65,16 +67,13 @@ class GradientAssertions(base.AssertionBase):
       ModelCodeError: if the model's code cannot run on one of the sides.
     """
     __tracebackhide__ = True
-    tolerance = tolerances.Tolerance(rtol, atol, equal_nan)
-    plan = self._make_plan(
+    criteria = criteria_lib.Criteria(
+      tolerances.Tolerance(rtol, atol, equal_nan),
+      allow_empty=allow_empty,
+      allow_vacuous=allow_vacuous,
+      variants=variants_lib.check_variants(variants),
+    )
+    plan = self._session.methods.make_plan(
       training, weights, seed_mode, gradients=True, inputs=inputs
     )
-    return self._compare_run(
-      'assertGradientsClose',
-      plan,
-      tolerance,
-      allow_empty,
-      msg,
-      variants,
-      allow_vacuous,
-    )
+    return self._compare('assertGradientsClose', plan, criteria, msg)

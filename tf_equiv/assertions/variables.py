@@ -1,18 +1,15 @@
 """Steps 1 and 2 of the guide: variables are created once, and correspond."""
 
-import contextlib
 import dataclasses
 import time
 
+from tf_equiv import session as session_lib
 from tf_equiv.assertions import base
-from tf_equiv.compare import judge, run_info, tolerances, values
+from tf_equiv.compare import judge_variables, run_info, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.core import errors
-from tf_equiv.diagnose import diagnoser
-from tf_equiv.tf2 import model as model_lib
-from tf_equiv.tf2 import program as tf2_program
-from tf_equiv.tf2 import runner as tf2_runner
-from tf_equiv.tf2 import variable_writes
+from tf_equiv.diagnose import first_look
+from tf_equiv.report import telling
+from tf_equiv.tf2 import repeated_calls
 
 __unittest = True
 
@@ -45,39 +42,22 @@ class VariableAssertions(base.AssertionBase):
       UsageError: for an unusable template method.
     """
     __tracebackhide__ = True
-    start = time.time()
-    plan = self._make_plan()
-    program = self._tf2_program()
-    # What follows needs TF1's graph: it can be built now, if elsewhere.
-    with contextlib.suppress(errors.EquivalenceError):
-      self._reference().prepare(self._tf1_program(), plan)
-    new = []
-    with tf2_runner.used(program, plan, self._models()) as (built, created):
-      model, inputs = built.model, tf2_program.input_tensors(plan.inputs)
-      calls = [('second inference call', False)]
-      if program.takes_training(model):
-        calls += [('training call', True), ('second training call', True)]
-      watched = _watched(model, built.created)
-      before = [model_lib.value_of(variable) for variable in watched]
-      count, total, changed = 0, len(watched), []
-      for title, training in calls:
-        tf2_program.call_model(program, model, inputs, training)
-        new += [(title, r) for r in created[count:] if not r.internal]
-        count = len(created)
-        if not training:
-          changed = _changed(watched, before)
-      if changed and not new:
-        assigners = variable_writes.find(
-          lambda x: tf2_program.call_model(program, model, x, False),
-          inputs,
-          watched,
-        )
-        changed = [_with_line(c, assigners) for c in changed]
-    verdict = judge.judge_creations(
-      'assertNoNewVariables', new, changed, len(calls), total, allow_empty
+    start, session = time.time(), self._session
+    plan = session.methods.make_plan()
+    found = session.observe_repeated_calls(plan)
+    outcome = judge_variables.judge_creations(
+      'assertNoNewVariables',
+      found.created,
+      [c for c in map(_comparison, found.changed) if not c.passed],
+      found.calls,
+      found.variables,
+      allow_empty,
     )
-    run_info.note_run(verdict, plan, base.here('TF2'))
-    verdict.seconds = time.time() - start
+    info = dataclasses.replace(
+      run_info.describe_run(plan, session_lib.here('TF2')),
+      seconds=time.time() - start,
+    )
+    verdict = telling.tell(outcome, first_look.diagnose(outcome), info)
     return self._conclude(verdict, msg)
 
   def assertVariablesMatch(
@@ -110,45 +90,29 @@ class VariableAssertions(base.AssertionBase):
         `ignored_variables` that matches nothing.
     """
     __tracebackhide__ = True
-    start = time.time()
-    plan = self._make_plan(training)
-    tf1, tf2 = self._variables_of_both(plan)
-    table = self._match(tf1, tf2)
-    verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
-    verdict.notes += [*tf1.notes, *tf2.notes]
-    run_info.note_run(verdict, plan, tf1, tf2)
-    verdict.draws = None  # It is not about values.
-    if table.shapes:
-      diagnoser.explain_shapes(self, plan, verdict)
-    verdict.seconds = time.time() - start
-    return self._conclude(verdict, msg)
-
-
-def _watched(model, created):
-  """The model's variables, and those that it created but does not list.
-
-  States of random generators are left out: each draw changes them.
-  """
-  variables = model_lib.variables_of(model, created)
-  hidden = [r.variable for r in model_lib.untracked(variables, created)]
-  states = {id(r.variable) for r in created if r.random_state}
-  return [v for v in variables + hidden if id(v) not in states]
-
-
-def _with_line(comparison, assigners):
-  if comparison.name not in assigners:
-    return comparison
-  note = 'assigned by ' + assigners[comparison.name]
-  return dataclasses.replace(comparison, note=note)
-
-
-def _changed(watched, before):
-  """Comparisons of the variables that are no longer what they were."""
-  exact = tolerances.Tolerance(rtol=0, atol=0, equal_nan=True)
-  comparisons = [
-    values.compare_arrays(
-      model_lib.name_of(variable), old, model_lib.value_of(variable), exact
+    start, session = time.time(), self._session
+    plan = session.methods.make_plan(training)
+    tf1, tf2 = session.list_variables(plan)
+    table = session.methods.mapping().pair(tf1, tf2).table
+    outcome = dataclasses.replace(
+      judge_variables.judge_variables(
+        table, 'assertVariablesMatch', allow_empty
+      ),
+      notes=(*tf1.notes, *tf2.notes),
     )
-    for variable, old in zip(watched, before, strict=True)
-  ]
-  return [comparison for comparison in comparisons if not comparison.passed]
+    diagnosis = first_look.diagnose(outcome)
+    if table.shapes:
+      diagnosis = session.explain_shapes(plan, outcome, diagnosis)
+    info = dataclasses.replace(
+      run_info.describe_run(plan, tf1, tf2), seconds=time.time() - start
+    )
+    return self._conclude(telling.tell(outcome, diagnosis, info), msg)
+
+
+def _comparison(held: repeated_calls.Held) -> values.ValueComparison:
+  """Compares what a variable held before and after an inference call."""
+  exact = tolerances.Tolerance(rtol=0, atol=0, equal_nan=True)
+  found = values.compare_arrays(held.name, held.before, held.after, exact)
+  if not held.writer:
+    return found
+  return dataclasses.replace(found, note=values.Assigned(held.writer))

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.core import errors
 from tf_equiv.core.observation import VariableSpec
-from tf_equiv.core.text import capped
 
 AVERAGE = 'ExponentialMovingAverage'
 
@@ -210,92 +209,3 @@ def fit(
     spec for spec in filter(kept, contents.variables) if spec.name not in names
   ]
   return variables_lib.match_variables(wanted, found)
-
-
-def misfit(table: variables_lib.VariableTable, path: str, what: str) -> str:
-  """Returns the headline for a checkpoint that does not fit, '' if it does.
-
-  Args:
-    table: of `fit`.
-    path: the checkpoint.
-    what: what it should fit, e.g. 'the TF1 model'.
-  """
-  counts = (
-    (len(table.missing), 'missing'),
-    (len(table.shapes), 'of another shape'),
-    (len(table.dtypes), 'of another dtype'),
-    (len(table.extra), 'unused'),
-  )
-  problems = ', '.join(f'{n} {kind}' for n, kind in counts if n)
-  if not problems:
-    return ''
-  return f'Checkpoint {path!r} does not fit {what}: {problems}'
-
-
-def describe_misfit(table: variables_lib.VariableTable) -> list[str]:
-  """Returns a table of what does not fit, one text for each kind."""
-  likely = table.suggestion.names
-  sections = (
-    (
-      'variables missing from the checkpoint',
-      [_row(s) + _arrow(likely.get(s.name)) for s, _ in table.missing],
-    ),
-    (
-      'another shape',
-      [
-        f'{a.name}: model {list(shape)}, checkpoint {list(b.shape)}'
-        for a, shape, b in table.shapes
-      ],
-    ),
-    (
-      'another dtype',
-      [
-        f'{a.name}: model {a.dtype}, checkpoint {b.dtype}'
-        for a, b in table.dtypes
-      ],
-    ),
-    ('unused in the checkpoint', [_row(s) for s in table.extra]),
-  )
-  return [
-    '\n    '.join([title + ':', *capped(sorted(rows), MAX_ROWS)])
-    for title, rows in sections
-    if rows
-  ]
-
-
-def _row(spec: VariableSpec) -> str:
-  return f'{spec.name}  {spec.dtype}{list(spec.shape)}'
-
-
-def _arrow(likely: str | None) -> str:
-  return f' -> {likely}?' if likely else ''
-
-
-def advise_misfit(table: variables_lib.VariableTable) -> list[str]:
-  """Says what to do about a checkpoint that does not fit the TF1 model."""
-  advice = []
-  entries = {spec.name for spec in table.extra}
-  if any(
-    re.sub(r'/part_\d+$', '', spec.name) in entries for spec, _ in table.missing
-  ):
-    advice.append(
-      'TF1 partitions a variable that the checkpoint holds as a whole: build '
-      'the TF1 side without the partitioner (the values are the same).'
-    )
-  elif table.missing:
-    advice.append(
-      'build_tf1 must give the variables the names that they had when the '
-      'checkpoint was saved (scopes around the model, auto-numbered layers); '
-      'rename_variable leads from TF1 to TF2 and cannot help here.'
-    )
-  if table.shapes or table.dtypes:
-    advice.append(
-      'Build the TF1 model with the sizes and dtypes with which the checkpoint '
-      'was trained.'
-    )
-  if table.extra:
-    advice.append(
-      'What the model leaves out on purpose (a head that was only trained, '
-      'say) goes into ignored_variables.'
-    )
-  return advice

@@ -5,16 +5,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import slots as slots_lib
-from tf_equiv.compare import judge
+from tf_equiv.compare import judge_variables
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.core import errors
 from tf_equiv.core.text import listed
-from tf_equiv.report import text
+from tf_equiv.diagnose import first_look
+from tf_equiv.report import telling, text
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import checkpoint_files, optimizers
@@ -139,48 +140,40 @@ def convert_checkpoint(
     origin = slots_lib.Source(
       source,
       contents,
-      _match(
+      _paired(
         source,
         contents,
         variables,
-        rename_variable or (lambda name: name),
-        _checked(convert_variable),
+        rename_variable or str,
+        pairing_lib.checked(convert_variable or pairing_lib.unchanged),
         ignored_variables,
       ),
-      _checked(convert_variable),
     )
     return _convert(
       origin,
       model,
       variables,
-      optimizer,
+      slots_lib.Target(optimizer, optimizer_name, learning_rate, iterations),
       output,
       moving_averages,
-      optimizer_name,
-      learning_rate,
-      iterations,
     )
 
 
 def _convert(
-  origin,
-  model,
-  variables,
-  optimizer,
-  output,
-  moving_averages,
-  optimizer_name,
-  learning_rate,
-  iterations,
+  origin: slots_lib.Source,
+  model: Any,
+  variables: list[Any],
+  target: slots_lib.Target,
+  output: str,
+  moving_averages: bool,
 ) -> ConvertedCheckpoint:
-  source, table = origin.checkpoint, origin.table
-  taken = {first.name: first.name for first, _ in table.pairs}
+  optimizer = target.optimizer
+  source, pairing = origin.checkpoint, origin.pairing
+  taken = {first.name: first.name for first, _ in pairing.table.pairs}
   if moving_averages:
     averages = contents_lib.averages_of(source.entries, source.prefix)
     taken.update((n, averages[n]) for n in taken if n in averages)
-  values = variables_lib.carried(
-    table, origin.convert, {n: source.value(e) for n, e in taken.items()}
-  )
+  values = pairing.carry({n: source.value(e) for n, e in taken.items()})
   changed, trainable = list(variables), model_lib.trainable_of(model, variables)
   if optimizer is not None:
     optimizers.check_optimizer(optimizer, 'The argument optimizer')
@@ -193,9 +186,7 @@ def _convert(
       if name in values:
         model_lib.assign(variable, values[name])
     if optimizer is not None:
-      state = slots_lib.carry(
-        origin, optimizer, trainable, optimizer_name, learning_rate, iterations
-      )
+      state = slots_lib.carry(origin, target, trainable)
     checkpoint_files.write(output, model, optimizer, changed)
   unused = set(source.entries) - set(taken.values()) - state.used
   return ConvertedCheckpoint(
@@ -234,46 +225,27 @@ def _variables_of(model: Any) -> list[Any]:
   return variables
 
 
-def _checked(convert):
-  """Returns `convert_variable`, with a check of what it returns."""
-
-  def checked(tf1_name, value, tf2_name):
-    converted = convert(tf1_name, value, tf2_name)
-    if converted is None:
-      raise errors.UsageError(
-        f'convert_variable({tf1_name!r}, <array of shape {np.shape(value)}>, '
-        f'{tf2_name!r}) returned None; return the value of the TF2 variable.'
-      )
-    return np.asarray(converted)
-
-  return checked if convert else lambda tf1_name, value, tf2_name: value
-
-
-def _match(source, contents, variables, rename, convert, ignored):
+def _paired(source, contents, variables, rename, convert, ignored):
   tf2 = [
     # Whether TF1 trained a variable is not in the checkpoint.
     dataclasses.replace(spec, trainable=True)
     for spec in model_lib.specs_of(None, variables, [])
   ]
-
-  def converted_shape(first, second):
-    dtype = tf.as_dtype(first.dtype).as_numpy_dtype
-    return convert(first.name, np.zeros(first.shape, dtype), second.name).shape
-
   table = variables_lib.match_variables(
     contents.variables,
     tf2,
     rename,
-    converted_shape,
+    convert,
     ignored,
     others=list(source.entries),
-    convert=convert,
   )
   if table.blocks_values:
-    verdict = judge.judge_variables(table, 'convert_checkpoint', False)
-    verdict.headline = (
-      f'The checkpoint {source.prefix!r} does not fit the model. '
-      f'{verdict.headline}'
+    outcome = judge_variables.judge_variables(
+      table, 'convert_checkpoint', False
     )
-    raise errors.UsageError(text.failure(verdict))
-  return table
+    verdict = telling.tell(outcome, first_look.diagnose(outcome))
+    raise errors.UsageError(
+      f'The checkpoint {source.prefix!r} does not fit the model. '
+      f'{text.failure(verdict)}'
+    )
+  return pairing_lib.Pairing(table, convert)

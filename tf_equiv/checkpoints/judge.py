@@ -1,155 +1,158 @@
 """Judges a checkpoint: whether it fits, loads, and is restored as saved."""
 
+import dataclasses
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
-from tf_equiv.checkpoints import contents
-from tf_equiv.compare import quantities, tolerances, values
+from tf_equiv.compare import outcome as outcome_lib
+from tf_equiv.compare import pairs as pairs_lib
+from tf_equiv.compare import tolerances, values
 from tf_equiv.compare import variables as variables_lib
-from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare.outcome import Kind, Outcome
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import observation
-from tf_equiv.core.text import capped
 
 _EXACT = tolerances.Tolerance(rtol=0, atol=0, equal_nan=True)
-
-LOADED = 'variables loaded'
-RESTORED = 'variables restored'
-RESTORED_OUTPUTS = 'outputs restored'
 
 
 def judge_fit(
   assertion: str, path: str, table: variables_lib.VariableTable
-) -> verdict_lib.Verdict:
-  """Judges whether a checkpoint fits the TF1 model; see `checkpoints.fit`."""
-  verdict = verdict_lib.Verdict(assertion)
-  verdict.compared['variables'] = len(table.pairs)
-  verdict.headline = contents.misfit(table, path, 'the TF1 model')
-  if verdict.headline:
-    verdict.headline += '; outputs were not compared'
-    verdict.evidence = contents.describe_misfit(table)
-    verdict.advice = contents.advise_misfit(table)
-  return verdict
+) -> Outcome:
+  """Judges whether a checkpoint fits the TF1 model.
+
+  Args:
+    assertion: name of the assertion.
+    path: the checkpoint.
+    table: of `contents.fit`.
+
+  Returns:
+    The outcome.
+  """
+  outcome = Outcome(assertion, compared={'variables': len(table.pairs)})
+  if not (table.missing or table.shapes or table.dtypes or table.extra):
+    return outcome
+  return dataclasses.replace(
+    outcome,
+    kind=Kind.MISFIT,
+    evidence=(outcome_lib.Misfit(path, table),),
+    stopped=True,
+  )
 
 
 def judge_loaded(
-  verdict: verdict_lib.Verdict,
-  expected: dict[str, np.ndarray],
+  outcome: Outcome,
+  expected: Mapping[str, np.ndarray],
   tf2: observation.Observation,
-) -> None:
+) -> Outcome:
   """Adds whether the TF2 variables hold the values of the checkpoint.
 
   Args:
-    verdict: a passed verdict, which fails here if they do not.
+    outcome: a pass, which fails here if they do not.
     expected: converted values by TF2 name.
     tf2: what was observed.
+
+  Returns:
+    The outcome.
   """
   found = tf2.weight_of()
-  pairs = _exact_pairs(
-    {name: v.astype(found[name].dtype) for name, v in expected.items()}, found
+  wanted = {name: v.astype(found[name].dtype) for name, v in expected.items()}
+  return _with_pairs(
+    outcome, Quantity.LOADED, pairs_lib.by_name(wanted, found), _EXACT
   )
-  verdict.comparisons[LOADED] = pairs
-  verdict.compared[LOADED] = len(pairs)
-  if verdict.failed(LOADED):
-    verdict.headline = 'Variables do not keep what is assigned to them: ' + (
-      _count(verdict, LOADED)
-    )
-    verdict.advice = [
-      'Two variables may share their memory, or a property of the model '
-      'replaces what is assigned.'
-    ]
 
 
-def judge_unsaved(
-  verdict: verdict_lib.Verdict, unsaved: list[str], advice: str
-) -> None:
+def judge_unsaved(outcome: Outcome, unsaved: Sequence[str]) -> Outcome:
   """Adds which variables a TF2 checkpoint leaves out, if any."""
   if not unsaved:
-    return
-  verdict.headline = (
-    f'tf.train.Checkpoint does not save {len(unsaved)} of the '
-    f'{verdict.compared["variables"]} variables of the TF2 model, first '
-    f'{unsaved[0]}'
+    return outcome
+  return dataclasses.replace(
+    outcome,
+    kind=Kind.UNSAVED,
+    evidence=(*outcome.evidence, outcome_lib.Unsaved(tuple(unsaved))),
   )
-  rows = capped(sorted(unsaved), contents.MAX_ROWS)
-  verdict.evidence.append(
-    '\n    '.join(['not reachable by attributes of the model:', *rows])
-  )
-  verdict.advice = [advice]
 
 
 def judge_restored(
-  verdict: verdict_lib.Verdict,
+  outcome: Outcome,
   tf1: observation.Observation,
   saved: observation.Observation,
   restored: observation.Observation,
   unmatched: str,
   tolerance: tolerances.Tolerance,
-) -> None:
+) -> Outcome:
   """Adds whether a model built anew is restored to what was saved.
 
   Args:
-    verdict: a passed verdict, which fails here if that is not so.
+    outcome: a pass, which fails here if that is not so.
     tf1: the reference.
     saved: the model that was saved.
     restored: the model that was built anew and restored.
     unmatched: what TensorFlow says does not match, '' if all does.
     tolerance: what may differ in the outputs.
+
+  Returns:
+    The outcome.
   """
   before, after = saved.weight_of(), restored.weight_of()
-  pairs = _exact_pairs(before, after)
-  verdict.comparisons[RESTORED] = pairs
-  verdict.compared[RESTORED] = len(pairs)
-  if unmatched or verdict.failed(RESTORED):
-    verdict.headline = (
-      'A model that is built anew is not restored to what was saved'
+  outcome = _with_pairs(
+    outcome, Quantity.RESTORED, _rebuilt(before, after), _EXACT
+  )
+  if unmatched or not outcome.passed:
+    failed = outcome.failed(Key(Quantity.RESTORED))
+    return dataclasses.replace(
+      outcome,
+      kind=Kind.NOT_RESTORED,
+      evidence=(
+        *([unmatched] if unmatched else []),
+        *_mixed_up(failed, before, after),
+      ),
     )
-    if verdict.failed(RESTORED):
-      verdict.headline += ': ' + _count(verdict, RESTORED)
-    verdict.evidence = [unmatched] * bool(unmatched) + _mixed_up(
-      verdict.failed(RESTORED), before, after
-    )
-    verdict.advice = [
-      'tf.train.Checkpoint goes by attribute names and the order of lists: '
-      'build_tf2 must create layers and variables under the same attributes, '
-      'in the same order, each time (no sets, no counters that go on).'
-    ]
-    return
-  pairs = quantities.compare_outputs(tf1, restored, tolerance)
-  verdict.comparisons[RESTORED_OUTPUTS] = pairs
-  verdict.compared[RESTORED_OUTPUTS] = len(pairs)
-  if verdict.failed(RESTORED_OUTPUTS):
-    verdict.headline = (
-      'Outputs differ after saving and restoring, though %s'
-      % ('all variables agree: ' + _count(verdict, RESTORED_OUTPUTS))
-    )
-    verdict.advice = [
-      'The model keeps something that is no variable and is set when it is '
-      'built (a NumPy array, a random number, a counter): make it a '
-      'tf.Variable, or the same each time.'
-    ]
-
-
-def _exact_pairs(first, second):
-  pairs = []
-  for name, value in first.items():
-    if name in second:
-      pairs.append(values.compare_arrays(name, value, second[name], _EXACT))
-    else:
-      problem = 'the model that is built anew has no variable of this name'
-      pairs.append(values.ValueComparison(name, False, problem=problem))
-  return pairs
-
-
-def _count(verdict, group) -> str:
-  failed = verdict.failed(group)
-  return (
-    f'{len(failed)} of {len(verdict.comparisons[group])}, first '
-    f'{failed[0].name}'
+  return _with_pairs(
+    outcome,
+    Quantity.RESTORED_OUTPUTS,
+    pairs_lib.of_outputs(tf1.outputs, restored.outputs, tf1.output_order),
+    tolerance,
   )
 
 
-def _mixed_up(failed, before, after) -> list[str]:
-  """Names variables that hold what another one was saved with."""
-  rows = []
+def _with_pairs(
+  outcome: Outcome,
+  quantity: Quantity,
+  pairs: Sequence[pairs_lib.Pair],
+  tolerance: tolerances.Tolerance,
+) -> Outcome:
+  """Adds comparisons, which the outcome fails if one differs."""
+  found = pairs_lib.compare(pairs, tolerance)
+  differs = not all(c.passed for c in found)
+  return dataclasses.replace(
+    outcome,
+    kind=Kind.VALUES if differs else outcome.kind,
+    comparisons={**outcome.comparisons, Key(quantity): found},
+    compared={**outcome.compared, quantity.value: len(found)},
+  )
+
+
+def _rebuilt(
+  before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]
+) -> list[pairs_lib.Pair]:
+  """Pairs the variables of a model with those of the same, built anew."""
+  gone = values.Problem(values.ProblemKind.NOT_REBUILT)
+  return [
+    pairs_lib.Pair(name, value, after[name])
+    if name in after
+    else pairs_lib.Pair(name, problem=gone)
+    for name, value in before.items()
+  ]
+
+
+def _mixed_up(
+  failed: Sequence[values.ValueComparison],
+  before: Mapping[str, np.ndarray],
+  after: Mapping[str, np.ndarray],
+) -> list[outcome_lib.Exchanged]:
+  """Returns the variables that hold what another one was saved with."""
+  found = []
   for comparison in failed:
     value = after.get(comparison.name)
     if value is None:
@@ -157,6 +160,6 @@ def _mixed_up(failed, before, after) -> list[str]:
     for name, saved in before.items():
       same = name != comparison.name and saved.shape == value.shape
       if same and saved.size and np.array_equal(saved, value):
-        rows.append(f'{comparison.name} holds what {name} was saved with')
+        found.append(outcome_lib.Exchanged(comparison.name, name))
         break
-  return rows
+  return found

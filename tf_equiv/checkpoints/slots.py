@@ -6,13 +6,12 @@ which tensorflow/python/training/*.py creates them.
 
 import dataclasses
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tf_equiv.checkpoints import contents as contents_lib
-from tf_equiv.compare import variables as variables_lib
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.core import errors
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf1 import optimizers as tf1_optimizers
@@ -44,19 +43,34 @@ class Source:
   Attributes:
     checkpoint: the checkpoint.
     contents: its entries, sorted.
-    table: which variable became which.
-    convert: `convert_variable`.
+    pairing: which variable became which.
   """
 
   checkpoint: checkpoint_lib.Checkpoint
   contents: contents_lib.Contents
-  table: variables_lib.VariableTable
-  convert: Callable[[str, np.ndarray, str], np.ndarray]
+  pairing: pairing_lib.Pairing
 
   @property
   def path(self) -> str:
     """The prefix of the checkpoint."""
     return self.checkpoint.prefix
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+  """An optimizer, and what is known of the one that TF1 used.
+
+  Attributes:
+    optimizer: the optimizer.
+    name: name that the TF1 optimizer was given; None for that of its class.
+    learning_rate: the learning rate in force; None for that of the optimizer.
+    iterations: the step counter; None for that of the checkpoint.
+  """
+
+  optimizer: Any
+  name: str | None = None
+  learning_rate: float | None = None
+  iterations: int | None = None
 
 
 @dataclasses.dataclass
@@ -74,23 +88,13 @@ class CarriedState:
   fresh: list[str] = dataclasses.field(default_factory=list)
 
 
-def carry(
-  source: Source,
-  optimizer: Any,
-  variables: list[Any],
-  name: str | None = None,
-  learning_rate: float | None = None,
-  iterations: int | None = None,
-) -> CarriedState:
+def carry(source: Source, target: Target, variables: list[Any]) -> CarriedState:
   """Fills an optimizer with the state of the one that TF1 used.
 
   Args:
     source: where it comes from.
-    optimizer: the optimizer; its slots exist.
+    target: the optimizer; its slots exist.
     variables: the trainable variables of the model, which have their values.
-    name: name that the TF1 optimizer was given; None for that of its class.
-    learning_rate: the learning rate in force; None for that of the optimizer.
-    iterations: the step counter; None for that of the checkpoint.
 
   Returns:
     What was carried.
@@ -98,12 +102,14 @@ def carry(
   Raises:
     UsageError: if the two optimizers do not correspond.
   """
+  optimizer, iterations = target.optimizer, target.iterations
+  learning_rate = target.learning_rate
   spec = optimizers.describe(optimizer)
   existing = {
     model_lib.name_of(variable): optimizers.slots_of(optimizer, variable)
     for variable in variables
   }
-  entries = _slots_of_family(source, spec, name)
+  entries = _slots_of_family(source, spec, target.name)
   meanings = _meanings(source, spec, entries)
   _check_slots(spec, meanings, existing)
   if iterations is None:
@@ -119,12 +125,8 @@ def carry(
   for index, meaning in enumerate(meanings):
     if not meaning:
       continue
-    values = variables_lib.carried_linearly(
-      source.table,
-      source.convert,
-      {
-        n: source.checkpoint.value(slots[index]) for n, slots in entries.items()
-      },
+    values = source.pairing.carry_linear(
+      {n: source.checkpoint.value(slots[index]) for n, slots in entries.items()}
     )
     for variable in variables:
       value = values.get(model_lib.name_of(variable))
@@ -145,7 +147,7 @@ def _slots_of_family(source, spec, name) -> dict[str, list[str]]:
   """Returns the slots of one optimizer: {TF1 variable: entries in order}."""
   default, meanings = _SLOTS.get(spec.kind, (spec.name, None))
   families = {}
-  for owner in sorted({first.name for first, _ in source.table.pairs}):
+  for owner in sorted({first.name for first, _ in source.pairing.table.pairs}):
     slots = source.contents.slots.get(owner, {})
     for part in slots:
       base = re.sub(r'_\d+$', '', part)
@@ -242,7 +244,7 @@ def _check_conversion(source, entries) -> None:
     name: np.ones(source.checkpoint.entries[name].shape, np.float32)
     for name in entries
   }
-  carried = variables_lib.carried_linearly(source.table, source.convert, ones)
+  carried = source.pairing.carry_linear(ones)
   scaled = sorted(n for n, v in carried.items() if not np.isin(v, (0, 1)).all())
   if scaled:
     raise errors.UsageError(
@@ -308,10 +310,8 @@ def _carry_averages(source, optimizer, variables, state) -> None:
   if not kept:
     return
   averages = source.contents.averages
-  values = variables_lib.carried(
-    source.table,
-    source.convert,
-    {n: source.checkpoint.value(e) for n, e in averages.items()},
+  values = source.pairing.carry(
+    {n: source.checkpoint.value(e) for n, e in averages.items()}
   )
   for variable, slot in kept:
     name = model_lib.name_of(variable)
@@ -319,5 +319,5 @@ def _carry_averages(source, optimizer, variables, state) -> None:
     model_lib.assign(slot, values.get(name, model_lib.value_of(variable)))
     if name in values:
       state.count += 1
-      sources = source.table.tf1_names_of()[name]
+      sources = source.pairing.tf1_names()[name]
       state.used.update(averages[n] for n in sources if n in averages)

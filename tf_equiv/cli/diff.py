@@ -1,31 +1,32 @@
 """`python -m tf_equiv diff`: compares two goldens, plan by plan."""
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tf_equiv.cli import show
+from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import (
-  judge,
+  judge_forward,
   judge_steps,
+  judge_variables,
   tolerances,
 )
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
-from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare.outcome import Kind, OtherWeights, Outcome
+from tf_equiv.compare.quantity import Quantity
 from tf_equiv.core import errors
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.core.text import capped
 from tf_equiv.golden import plans, replaying, schema
-from tf_equiv.report import text
+from tf_equiv.report import headlines, telling, text
 from tf_equiv.tf1 import weights as weights_lib
 
 _SIDES = ('A', 'B')
-_MAX_NAMES = 8
 # Quantities that depend on no earlier step.
-_WITHOUT_STATE = (': learning rate', ': step counter')
+_WITHOUT_STATE = (Quantity.LEARNING_RATE, Quantity.STEP_COUNTER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,11 @@ def run(arguments) -> int:
     _Side(path, schema.read_index(path), trusted)
     for path in (arguments.a, arguments.b)
   ]
-  tolerance = tolerances.Tolerance(arguments.rtol, arguments.atol)
+  criteria = criteria_lib.Criteria(
+    tolerances.Tolerance(arguments.rtol, arguments.atol),
+    allow_empty=True,
+    allow_vacuous=True,
+  )
   for name, side in zip(_SIDES, sides, strict=True):
     print(f'{name}: {side.path}')
     for made_by in side.index['manifests'].values():
@@ -88,9 +93,9 @@ def run(arguments) -> int:
       name = _SIDES[0] if entries[0] is not None else _SIDES[1]
       print(f'  only {name} has {plans.title(present[0]["plan"])}')
       continue
-    verdict = _compare(sides, entries, tolerance)
-    different += not verdict.passed
-    print('\n'.join('  ' + line for line in _lines(verdict, entries[0])))
+    outcome = _compare(sides, entries, criteria)
+    different += not outcome.passed
+    print('\n'.join('  ' + line for line in _lines(outcome)))
   if different:
     print(f'{different} of {len(pairs)} plan(s) differ')
   else:
@@ -119,7 +124,7 @@ def _pairs(first, second):
   return pairs + [(None, entry) for entry in left]
 
 
-def _compare(sides, entries, tolerance) -> verdict_lib.Verdict:
+def _compare(sides, entries, criteria) -> Outcome:
   plan = plans.plan_of(entries[0]['plan'])
   title = plans.title(entries[0]['plan'])
   observed = [
@@ -127,38 +132,30 @@ def _compare(sides, entries, tolerance) -> verdict_lib.Verdict:
     for side, entry in zip(sides, entries, strict=True)
   ]
   table = variables_lib.match_variables(*[o.variables for o in observed])
+  outcome = judge_variables.judge_variables(table, title, allow_empty=True)
   if entries[0]['plan']['kind'] == plans.VARIABLES:
-    return judge.judge_variables(table, title, allow_empty=True)
+    return outcome
   fixed = plan.weights == plan_lib.FIXED
   if fixed and entries[0]['weights'] != entries[1]['weights']:
-    other = table.blocks_values
-    verdict = judge.judge_variables(table, title, allow_empty=True)
-    if not other:
-      verdict.headline = 'The fixed weights differ; nothing was compared'
-      verdict.evidence = _other_weights(sides, entries)
-    return verdict
+    if table.blocks_values:
+      return outcome
+    return dataclasses.replace(
+      outcome,
+      kind=Kind.OTHER_WEIGHTS,
+      evidence=tuple(map(OtherWeights, _other_weights(sides, entries))),
+    )
   notes = []
   for side, entry, each in zip(sides, entries, observed, strict=True):
     each.weights, note = _weights(side, entry, each, fixed)
     notes += [note] if note else []
-  if plan.batches:
-    verdict = _judge_steps(title, plan, *observed, table, tolerance)
-  else:
-    verdict = judge.judge_run(
-      title,
-      plan,
-      *observed,
-      table,
-      _same,
-      tolerance,
-      allow_empty=True,
-      allow_vacuous=True,
-    )
-  verdict.notes += sorted(set(notes))
-  return verdict
+  judged = _judge_steps if plan.batches else judge_forward.judge_forward
+  outcome = judged(title, plan, *observed, pairing_lib.Pairing(table), criteria)
+  return dataclasses.replace(
+    outcome, notes=(*outcome.notes, *sorted(set(notes)))
+  )
 
 
-def _judge_steps(title, plan, first, second, table, tolerance):
+def _judge_steps(title, plan, first, second, pairing, criteria):
   """Judges training steps that each file took from its own state.
 
   Differences below the tolerance add up, and Adam makes full steps of gradients
@@ -172,27 +169,26 @@ def _judge_steps(title, plan, first, second, table, tolerance):
       dataclasses.replace(plan, batches=plan.batches[:steps]),
       first,
       second,
-      table,
-      _same,
-      tolerance,
-      allow_empty=True,
+      pairing,
+      criteria,
     )
 
-  verdict = judged(len(plan.batches))
-  groups = [g for g in verdict.comparisons if verdict.failed(g)]
-  if not groups or any(g.endswith(_WITHOUT_STATE) for g in groups):
-    return verdict
+  outcome = judged(len(plan.batches))
+  failing = outcome.failing()
+  if not failing or any(key.quantity in _WITHOUT_STATE for key in failing):
+    return outcome
   beginning = judged(1)
-  if beginning.passed:
-    beginning.notes.append(
+  if not beginning.passed:
+    return outcome
+  headline = headlines.headline(outcome, _SIDES)
+  return dataclasses.replace(
+    beginning,
+    notes=(
+      *beginning.notes,
       'not judged, because each file went on from its own state: '
-      f'{verdict.headline[0].lower()}{verdict.headline[1:]}'
-    )
-  return beginning if beginning.passed else verdict
-
-
-def _same(unused_name, value, unused_other):
-  return value
+      f'{headline[0].lower()}{headline[1:]}',
+    ),
+  )
 
 
 def _weights(side, entry, observed, fixed) -> tuple[Sequence[np.ndarray], str]:
@@ -238,48 +234,43 @@ def _other_weights(sides, entries) -> list[str]:
     schema.load(side.path, entry, 'weights')
     for side, entry in zip(sides, entries, strict=True)
   ]
-  names = sorted(
+  return sorted(
     name for name in digests[0] if digests[0][name] != digests[1].get(name)
   )
-  return capped(names, _MAX_NAMES)
 
 
-def _lines(verdict: verdict_lib.Verdict, entry) -> list[str]:
+def _lines(outcome: Outcome) -> list[str]:
   """Returns the text about one plan."""
-  counts = _counts(verdict)
-  if verdict.passed:
-    lines = [f'equal: {verdict.assertion}']
+  # Of the conditions the title says all.
+  verdict = telling.tell(
+    dataclasses.replace(outcome, conditions=''), sides=_SIDES
+  )
+  counts = _counts(outcome)
+  if outcome.passed:
     largest = verdict.largest()
     if largest is not None and largest.difference:
       counts.append(
         f'largest difference {largest.difference:.3g} of '
         f'{largest.allowed:.3g} allowed ({largest.name})'
       )
-    notes = [re.sub(r'\bTF([12])\b', _letter, n) for n in verdict.notes]
-    lines += ['  ' + each for each in counts + notes]
-    return lines
-  verdict.advice = []  # It is about migrations.
-  verdict.conditions = ''
-  found = text.failure(verdict).splitlines()
+    return [
+      f'equal: {outcome.assertion}',
+      *('  ' + each for each in (*counts, *verdict.notes)),
+    ]
   return [
-    f'DIFFER: {verdict.assertion}',
-    *['  ' + re.sub(r'\bTF([12])\b', _letter, line) for line in found],
-    *['    ' + each for each in counts],
+    f'DIFFER: {outcome.assertion}',
+    *('  ' + line for line in text.failure(verdict, _SIDES).splitlines()),
+    *('    ' + each for each in counts),
   ]
 
 
-def _letter(match: re.Match) -> str:
-  return _SIDES[int(match.group(1)) - 1]
-
-
-def _counts(verdict: verdict_lib.Verdict) -> list[str]:
+def _counts(outcome: Outcome) -> list[str]:
   """Says for each kind of values how many pairs do not differ at all."""
-  totals = {}
-  for group, pairs in verdict.comparisons.items():
-    kind = re.sub(r'^step \d+: ', '', group)
-    same, count = totals.get(kind, (0, 0))
+  totals: dict[str, tuple[int, int]] = {}
+  for key, pairs in outcome.comparisons.items():
+    same, count = totals.get(key.name, (0, 0))
     same += sum(c.passed and not c.difference for c in pairs)
     if pairs:
-      totals[kind] = same, count + len(pairs)
-  found = ['%d of %d %s' % (*each, kind) for kind, each in totals.items()]
+      totals[key.name] = same, count + len(pairs)
+  found = [f'{same} of {n} {name}' for name, (same, n) in totals.items()]
   return ['exactly equal: ' + ', '.join(found)] if found else []

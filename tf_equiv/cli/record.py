@@ -13,7 +13,7 @@ from tf_equiv.cli import show
 from tf_equiv.core import errors
 from tf_equiv.golden import archive, recording
 from tf_equiv.references import golden
-from tf_equiv.references.interpreter import reference
+from tf_equiv.references.interpreter import python, reference
 
 
 def add_to(commands) -> None:
@@ -75,7 +75,7 @@ def add_to(commands) -> None:
 def run(arguments) -> int:
   """Runs the tests and prints what was recorded; returns the exit code."""
   if arguments.tf1_python:
-    os.environ[reference.PYTHON_VARIABLE] = arguments.tf1_python
+    os.environ[python.PYTHON_VARIABLE] = arguments.tf1_python
   classes = [cls for text in arguments.target for cls in find_classes(text)]
   emptied, failed, recorded = set(), False, []
   for cls in classes:

@@ -1,8 +1,8 @@
-"""Where two sides part, and whether it is real, as plain data."""
+"""Where two sides diverge, and whether it is real, as plain data."""
 
 import dataclasses
 
-from tf_equiv.compare import values
+from tf_equiv.compare import difference, values
 
 REAL = 'real'
 NOISE = 'noise'
@@ -98,7 +98,7 @@ class Noise:
 
 @dataclasses.dataclass
 class Divergence:
-  """The first place where the sides part although all before agrees.
+  """The first ops that differ although all before them agrees.
 
   Attributes:
     tf1: the op in TF1, None if TF2 alone has one there.
@@ -110,7 +110,7 @@ class Divergence:
     only_tf2: the same of TF2.
     variables: names of the TF1 variables that the ops read.
     mistake: a classic mistake that the evidence fits, with its remedy.
-    others: further independent places.
+    others: further independent divergences.
     layers: the corresponding ops in the order of TF1's program.
     group: group of the results that were followed to it, e.g. 'gradients'.
     note: how it was found, where that limits what can be said.
@@ -121,7 +121,9 @@ class Divergence:
   tf1: Place | None
   tf2: Place | None
   comparison: values.ValueComparison | None = None
-  differences: list[str] = dataclasses.field(default_factory=list)
+  differences: list[difference.Difference] = dataclasses.field(
+    default_factory=list
+  )
   only_tf1: list[Place] = dataclasses.field(default_factory=list)
   only_tf2: list[Place] = dataclasses.field(default_factory=list)
   variables: tuple[str, ...] = ()

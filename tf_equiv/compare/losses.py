@@ -1,20 +1,22 @@
-"""Compares regularization losses, matched by the variables behind them."""
+"""Pairs regularization losses by the variables behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tf_equiv.compare import tolerances, values
+from tf_equiv.compare import pairs, values
 from tf_equiv.core.observation import RegularizationLoss
 
+# Values of TF1's and of TF2's losses.
+_Values = tuple[list[np.ndarray], list[np.ndarray]]
 
-def compare_losses(
+
+def pair_losses(
   tf1: Sequence[RegularizationLoss],
   tf2: Sequence[RegularizationLoss],
-  tf1_names_of: dict[str, tuple[str, ...]],
-  tolerance: tolerances.Tolerance,
-) -> list[values.ValueComparison]:
-  """Compares regularization losses.
+  tf1_names_of: Mapping[str, Sequence[str]],
+) -> list[pairs.Pair]:
+  """Pairs regularization losses.
 
   Losses are matched by the variables that they depend on. Where one side
   computes one loss for several variables and the other one for each, the sums
@@ -25,26 +27,25 @@ def compare_losses(
     tf1: losses of the reference.
     tf2: losses of the candidate.
     tf1_names_of: TF1 names of each TF2 variable.
-    tolerance: what may differ.
 
   Returns:
-    One comparison for each match, and, where both have any, that of the
-    totals last. A loss on one side only is a difference.
+    One pair for each match, and, where both have any, that of the totals last.
+    A loss on one side only is a difference.
   """
   tf1, tf2 = _without_surplus_zeros(tf1, tf2)
   if not tf1 and not tf2:
     return []
   groups = _groups(tf1, tf2, tf1_names_of)
-  found = []
-  for name in sorted(groups):
-    found.append(_compare_sums(name, groups[name], tolerance))
+  found = [_pair_of_sums(name, groups[name]) for name in sorted(groups)]
   if tf1 and tf2:
-    totals = ([x.value for x in tf1], [x.value for x in tf2])
-    found.append(_compare_sums('total', totals, tolerance))
+    totals = [x.value for x in tf1], [x.value for x in tf2]
+    found.append(_pair_of_sums('total', totals))
   return found
 
 
-def _without_surplus_zeros(tf1, tf2):
+def _without_surplus_zeros(
+  tf1: Sequence[RegularizationLoss], tf2: Sequence[RegularizationLoss]
+) -> list[list[RegularizationLoss]]:
   """Leaves out zeros that depend on no variable and have no counterpart.
 
   The shim reports such a loss for each layer of `get_or_create_layer` that has
@@ -60,7 +61,11 @@ def _without_surplus_zeros(tf1, tf2):
   return sides
 
 
-def _groups(tf1, tf2, tf1_names_of):
+def _groups(
+  tf1: Sequence[RegularizationLoss],
+  tf2: Sequence[RegularizationLoss],
+  tf1_names_of: Mapping[str, Sequence[str]],
+) -> dict[str, _Values]:
   """Maps a name of each group to its (TF1 values, TF2 values)."""
   sides = [
     [(loss.variables, loss.value) for loss in tf1],
@@ -74,9 +79,9 @@ def _groups(tf1, tf2, tf1_names_of):
       for loss in tf2
     ],
   ]
-  parent = {}
+  parent: dict[str, str] = {}
 
-  def root(name):
+  def root(name: str) -> str:
     parent.setdefault(name, name)
     while parent[name] != name:
       name = parent[name]
@@ -86,10 +91,10 @@ def _groups(tf1, tf2, tf1_names_of):
     for names, _ in losses:
       for name in names:
         parent[root(name)] = root(names[0])
-  members = {}
+  members: dict[str, list[str]] = {}
   for name in parent:
     members.setdefault(root(name), []).append(name)
-  groups = {}
+  groups: dict[str, _Values] = {}
   for side, losses in enumerate(sides):
     position = 0
     for names, value in losses:
@@ -101,15 +106,15 @@ def _groups(tf1, tf2, tf1_names_of):
   return groups
 
 
-def _compare_sums(name, pair, tolerance):
-  for side, mine in zip(('TF1', 'TF2'), pair, strict=True):
-    if not mine:
-      return values.ValueComparison(
-        name, False, problem=f'{side} has no such regularization loss'
-      )
+def _pair_of_sums(name: str, sides: _Values) -> pairs.Pair:
+  if not all(sides):
+    problem = values.Problem(
+      values.ProblemKind.NO_REGULARIZATION, *(bool(mine) for mine in sides)
+    )
+    return pairs.Pair(name, problem=problem)
   sums = []
-  for mine in pair:
+  for mine in sides:
     # Sums in float64: the two sides add the same losses in another order.
     total = np.sum([np.asarray(v, np.float64) for v in mine])
     sums.append(np.asarray(total, np.asarray(mine[0]).dtype))
-  return values.compare_arrays(name, sums[0], sums[1], tolerance)
+  return pairs.Pair(name, sums[0], sums[1])

@@ -1,150 +1,162 @@
-"""Compares two observations, one kind of values after the other.
+"""What a forward pass and its gradients are compared in, in order."""
 
-Each function takes the observations of both sides, and where values have to be
-carried over, the table of the variables and `convert_variable`.
-"""
+from collections.abc import Callable, Sequence
 
-import numpy as np
-
-from tf_equiv.compare import values
-from tf_equiv.compare import variables as variables_lib
+from tf_equiv.compare import losses as losses_lib
+from tf_equiv.compare import pairing as pairing_lib
+from tf_equiv.compare import pairs as pairs_lib
+from tf_equiv.compare import tolerances, values
+from tf_equiv.compare.pairs import Pair
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import observation
+from tf_equiv.core import plan as plan_lib
+
+_Compare = Callable[
+  [Sequence[Pair], tolerances.Tolerance], list[values.ValueComparison]
+]
 
 
-def compare_weights(tf1, tf2, table, convert, tolerance):
-  """Compares the weights before the run."""
-  by_tf2 = tf2.weight_of()
-  return [
-    values.compare_arrays(name, value, by_tf2[name], tolerance)
-    for name, value in variables_lib.carried(
-      table, convert, tf1.weight_of()
-    ).items()
-  ]
+def compare_forward(
+  plan: plan_lib.RunPlan,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
+  pairing: pairing_lib.Pairing,
+  tolerance: tolerances.Tolerance,
+) -> dict[Key, list[values.ValueComparison]]:
+  """Compares two observations, causes before effects.
+
+  Args:
+    plan: what was run; it decides what is compared.
+    tf1: the reference.
+    tf2: the candidate.
+    pairing: how the variables correspond.
+    tolerance: what may differ.
+
+  Returns:
+    The comparisons by group.
+  """
+  found = {}
+  for quantity, pairs in pairs_of_forward(plan, tf1, tf2, pairing):
+    compare: _Compare = pairs_lib.compare
+    if quantity.is_of_gradients:
+      compare = pairs_lib.compare_gradients
+    found[Key(quantity)] = compare(pairs, tolerance)
+  return found
 
 
-def compare_outputs(tf1, tf2, tolerance):
-  """Compares the outputs of two observations, in forward order."""
-  others = dict(tf2.outputs)
-  return sorted(
-    (
-      values.compare_arrays(
-        'outputs' + path,
-        value,
-        others[path],
-        tolerance,
-        order=tf1.output_order.get(path, -1),
-      )
-      for path, value in tf1.outputs
-    ),
-    key=lambda c: c.order,
-  )
-
-
-def compare_updates(tf1, tf2, table, convert, tolerance):
-  """Compares the variables that a training pass changes."""
-  before = variables_lib.carried(table, convert, tf1.weight_of())
+def pairs_of_forward(
+  plan: plan_lib.RunPlan,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
+  pairing: pairing_lib.Pairing,
+) -> list[tuple[Quantity, list[Pair]]]:
+  """Returns the values that correspond, by quantity, causes before effects."""
   found = []
-  after = variables_lib.carried(table, convert, tf1.updated)
-  for name, new in after.items():
-    if name not in tf2.updated:
-      problem = 'trainable on the TF2 side, but not in TF1'
-      found.append(values.ValueComparison(name, False, problem=problem))
-    else:
+  if plan.weights == plan_lib.SEEDED:
+    found.append((Quantity.WEIGHTS, pairs_of_weights(tf1, tf2, pairing)))
+  found.append(
+    (
+      Quantity.OUTPUTS,
+      pairs_lib.of_outputs(tf1.outputs, tf2.outputs, tf1.output_order),
+    )
+  )
+  if observation.LOSSES not in tf1.unknown:
+    found.append(
+      (
+        Quantity.REGULARIZATION_LOSSES,
+        losses_lib.pair_losses(tf1.losses, tf2.losses, pairing.tf1_names()),
+      )
+    )
+  if plan.updates:
+    found.append((Quantity.UPDATED_VARIABLES, _updates(tf1, tf2, pairing)))
+  if plan.gradients:
+    found.append((Quantity.LOSS, _losses(tf1, tf2)))
+    found.append((Quantity.GRADIENTS, _gradients(tf1, tf2, pairing)))
+    if plan.input_gradients:
       found.append(
-        values.compare_arrays(
-          name,
-          new,
-          tf2.updated[name],
-          values.update_tolerance(before[name], new, tolerance),
+        (
+          Quantity.INPUT_GRADIENTS,
+          [
+            Pair('inputs' + path, gradient, tf2.input_gradients[path])
+            for path, gradient in tf1.input_gradients.items()
+          ],
         )
       )
   return found
 
 
-def compare_user_losses(tf1, tf2, tolerance):
-  """Compares each loss that compute_loss returned, and their total."""
+def pairs_of_weights(
+  tf1: observation.Observation,
+  tf2: observation.Observation,
+  pairing: pairing_lib.Pairing,
+) -> list[Pair]:
+  """Pairs the weights before the run."""
+  return pairs_lib.by_name(pairing.carry(tf1.weight_of()), tf2.weight_of())
+
+
+def _updates(
+  tf1: observation.Observation,
+  tf2: observation.Observation,
+  pairing: pairing_lib.Pairing,
+) -> list[Pair]:
+  """Pairs the variables that a training pass changes."""
+  before = pairing.carry(tf1.weight_of())
+  trained = values.Problem(values.ProblemKind.UNEXPECTED_UPDATE, True, False)
+  return [
+    Pair(name, new, tf2.updated[name], before=before[name])
+    if name in tf2.updated
+    else Pair(name, problem=trained)
+    for name, new in pairing.carry(tf1.updated).items()
+  ]
+
+
+def _losses(
+  tf1: observation.Observation, tf2: observation.Observation
+) -> list[Pair]:
+  """Pairs each loss that compute_loss returned, and their total."""
   names = sorted(set(tf1.user_losses) | set(tf2.user_losses))
   found = []
   for name in names if len(names) > 1 else ():
-    if name not in tf1.user_losses or name not in tf2.user_losses:
-      side = 'TF2' if name in tf1.user_losses else 'TF1'
-      problem = f'compute_loss returned no such loss on the {side} side'
-      found.append(
-        values.ValueComparison('loss' + name, False, problem=problem)
+    sides = [name in side.user_losses for side in (tf1, tf2)]
+    found.append(
+      Pair('loss' + name, tf1.user_losses[name], tf2.user_losses[name])
+      if all(sides)
+      else Pair(
+        'loss' + name,
+        problem=values.Problem(values.ProblemKind.NO_LOSS, *sides),
       )
-      continue
-    pair = tf1.user_losses[name], tf2.user_losses[name]
-    found.append(values.compare_arrays('loss' + name, *pair, tolerance))
-  total = values.compare_arrays('loss', tf1.loss, tf2.loss, tolerance)
-  return [*found, total]
-
-
-def compare_gradients(tf1, tf2, table, convert, tolerance):
-  """Compares the gradients of the trainable variables."""
-  of_tf1 = dict(
-    zip([s.name for s in tf1.trainable()], tf1.gradients, strict=True)
-  )
-  of_tf2 = dict(
-    zip([s.name for s in tf2.trainable()], tf2.gradients, strict=True)
-  )
-  frozen = {
-    second.name: 'TF2' if first.trainable else 'TF1'
-    for first, second in table.pairs
-    if first.trainable != second.trainable
-    and observation.TRAINABLE not in tf1.unknown
-  }
-  found = [
-    values.ValueComparison(
-      name, False, problem=f'not trainable on the {side} side'
     )
-    for name, side in frozen.items()
+  return [*found, Pair('loss', tf1.loss, tf2.loss)]
+
+
+def _gradients(
+  tf1: observation.Observation,
+  tf2: observation.Observation,
+  pairing: pairing_lib.Pairing,
+) -> list[Pair]:
+  """Pairs the gradients of the trainable variables."""
+  of_tf1, of_tf2 = (
+    dict(zip([s.name for s in x.trainable()], x.gradients, strict=True))
+    for x in (tf1, tf2)
+  )
+  frozen = {}
+  if observation.TRAINABLE not in tf1.unknown:
+    # Where TF1 does not know its flags, those of TF2 count.
+    frozen = {
+      second.name: Pair(
+        second.name,
+        problem=values.Problem(
+          values.ProblemKind.NOT_TRAINABLE, first.trainable, second.trainable
+        ),
+      )
+      for first, second in pairing.table.pairs
+      if first.trainable != second.trainable
+    }
+  return [
+    *frozen.values(),
+    *(
+      Pair(name, gradient, of_tf2[name])
+      for name, gradient in pairing.carry_gradients(of_tf1).items()
+      if name not in frozen and name in of_tf2
+    ),
   ]
-  carried = carried_gradients(table, convert, of_tf1)
-  # Where TF1 does not know its flags, those of TF2 count.
-  names = [name for name in carried if name not in frozen and name in of_tf2]
-  return found + values.compare_gradients(
-    names,
-    [carried[name] for name in names],
-    [of_tf2[name] for name in names],
-    tolerance,
-  )
-
-
-def carried_gradients(table, convert, by_name):
-  """Carries gradients of TF1 into the names and layouts of TF2.
-
-  Args:
-    table: how the variables correspond.
-    convert: `convert_variable`.
-    by_name: gradients by TF1 name, None where not connected to the loss.
-
-  Returns:
-    Gradients by TF2 name; None where those of all its TF1 variables are.
-  """
-  specs = {first.name: first for first, _ in table.pairs}
-  present = {
-    name: gradient for name, gradient in by_name.items() if gradient is not None
-  }
-  found = {}
-  for name, sources in table.tf1_names_of().items():
-    if any(source in present for source in sources):
-      for source in sources:
-        if source not in present:
-          present[source] = np.zeros(specs[source].shape, specs[source].dtype)
-    elif any(source in by_name for source in sources):
-      found[name] = None
-  return {
-    **found,
-    **variables_lib.carried_linearly(table, convert, present),
-  }
-
-
-def compare_input_gradients(tf1, tf2, tolerance):
-  """Compares the gradients with respect to the inputs."""
-  paths = list(tf1.input_gradients)
-  return values.compare_gradients(
-    ['inputs' + path for path in paths],
-    [tf1.input_gradients[path] for path in paths],
-    [tf2.input_gradients[path] for path in paths],
-    tolerance,
-  )

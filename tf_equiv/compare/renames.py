@@ -71,31 +71,8 @@ class RenameSuggestion:
     return '\n'.join(lines + ['# %s' % hint for hint in self.hints])
 
 
-def suggest_renames(tf1: Any, tf2: Any = None) -> RenameSuggestion:
-  """Proposes a mapping of TF1 variables to TF2 variables.
-
-  Variables of the same shape and dtype are paired by their names (common words
-  count, `weights` is `kernel`), by the layer that their neighbours went to, and
-  at last by their order. Names that exist on both sides are left alone. Check
-  the proposal: `assertForwardEquivalent` tells whether it is right.
-
-  Example:
-    >>> suggest_renames(
-    ...     {'a/weights': (2, 3), 'a/biases': (3,)},
-    ...     {'first/kernel': (2, 3), 'first/bias': (3,)}).names
-    {'a/weights': 'first/kernel', 'a/biases': 'first/bias'}
-
-  Args:
-    tf1: variables of the TF1 side, in order: variables or specs (anything with
-      `name` and `shape`), or a dict of shapes by name. Or a
-      `MigrationTestCase` with its methods defined; then `tf2` is left out.
-    tf2: variables of the TF2 side.
-
-  Returns:
-    A `RenameSuggestion`.
-  """
-  if tf2 is None:
-    tf1, tf2 = tf1._list_variables()
+def suggest(tf1: Any, tf2: Any) -> RenameSuggestion:
+  """Proposes a mapping of variables; see `tf_equiv.suggest_renames`."""
   tf1, tf2 = _entries(tf1), _entries(tf2)
   common = {v.name for v in tf1} & {v.name for v in tf2}
   return propose(

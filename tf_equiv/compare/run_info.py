@@ -1,51 +1,116 @@
-"""Notes in a verdict what it was found under: settings, versions, draws."""
+"""What a verdict was found under: settings, versions, draws, the test."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tf_equiv.compare import draws, tolerances, values
-from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare import draws as ledgers
+from tf_equiv.compare import tolerances, values, variables
 from tf_equiv.core import nest, observation
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.draw import Draw
 from tf_equiv.core.seed_mode import SeedMode
 
 _MAX_INPUTS = 20
 
 
-def note_run(
-  verdict: verdict_lib.Verdict,
+@dataclasses.dataclass(frozen=True)
+class Step:
+  """An assertion that has run.
+
+  Attributes:
+    assertion: its name.
+    conditions: what it ran.
+    passed: whether the sides agreed.
+    headline: the verdict of a failure in one line, '' if it passed.
+    seconds: wall time.
+  """
+
+  assertion: str
+  conditions: str
+  passed: bool
+  headline: str
+  seconds: float
+
+
+@dataclasses.dataclass
+class RunInfo:
+  """What was run, and where.
+
+  Attributes:
+    settings: what was asked for, by name: inputs, seeds, tolerances.
+    environments: versions and switches by name, of 'TF1' and 'TF2'.
+    draws: the random draws that matter, of TF1 and TF2, with the names of TF1;
+      None where no draws are known.
+    seconds: wall time.
+    test: full name of the test; outside of one, that of its class.
+    earlier: assertions of the same test that ran before.
+    rerun: command lines that run the test again, by runner.
+    report: path of the report, '' until one is written.
+  """
+
+  settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  environments: Mapping[str, Mapping[str, str]] = dataclasses.field(
+    default_factory=dict
+  )
+  draws: tuple[list[Draw], list[Draw]] | None = None
+  seconds: float = 0.0
+  test: str = ''
+  earlier: Sequence[Step] = ()
+  rerun: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  report: str = ''
+
+
+def describe_run(
   plan: plan_lib.RunPlan,
   *sides: observation.Observation,
-) -> None:
-  """Notes under what plan and in which environments the sides ran.
+  table: variables.VariableTable | None = None,
+  tolerance: tolerances.Tolerance | None = None,
+) -> RunInfo:
+  """Describes under what plan and in which environments the sides ran.
 
   Args:
-    verdict: gets `settings` and `environments`, and `draws` where its table
-      says how the variables correspond.
     plan: what was run.
     *sides: what was observed of TF1, TF2, or both.
+    table: how the variables correspond, where the draws of both sides are to
+      be kept.
+    tolerance: what was allowed to differ, where values were compared.
   """
-  verdict.settings.update(_settings(plan))
-  for side in sides:
-    verdict.environments[side.side] = {
-      name: str(value) for name, value in side.environment.items()
-    }
-  if len(sides) == 2 and verdict.table is not None:
-    _note_draws(verdict, plan, *sides)
+  settings = _settings(plan)
+  draws = None
+  if len(sides) == 2 and table is not None:
+    draws = ledgers.relevant_draws(
+      sides[0].draws,
+      sides[1].draws,
+      table.tf1_names_of(),
+      initial=plan.weights == plan_lib.SEEDED,
+    )
+    note = _note_on_draws(plan, sides[1])
+    if note:
+      settings['draws'] = note
+  if tolerance is not None:
+    settings.update(_tolerance_settings(tolerance))
+  return RunInfo(
+    settings=settings,
+    environments={
+      side.side: {name: str(x) for name, x in side.environment.items()}
+      for side in sides
+    },
+    draws=draws,
+  )
 
 
-def note_tolerance(
-  verdict: verdict_lib.Verdict, tolerance: tolerances.Tolerance
-) -> None:
-  """Notes what was allowed to differ."""
+def _tolerance_settings(tolerance: tolerances.Tolerance) -> dict[str, str]:
+  found = {}
   for name in ('rtol', 'atol'):
     value = getattr(tolerance, name)
-    verdict.settings[name] = (
-      'by dtype and scale' if value is None else f'{value:g}'
-    )
+    found[name] = 'by dtype and scale' if value is None else f'{value:g}'
   if tolerance.slack != 1.0:
-    verdict.settings['default tolerances times'] = f'{tolerance.slack:g}'
+    found['default tolerances times'] = f'{tolerance.slack:g}'
   if tolerance.equal_nan:
-    verdict.settings['equal_nan'] = 'True'
+    found['equal_nan'] = 'True'
+  return found
 
 
 def _settings(plan: plan_lib.RunPlan) -> dict[str, str]:
@@ -74,16 +139,11 @@ def _describe(array: np.ndarray) -> str:
   return text
 
 
-def _note_draws(verdict, plan, tf1, tf2) -> None:
-  verdict.draws = draws.relevant_draws(
-    tf1.draws,
-    tf2.draws,
-    verdict.table.tf1_names_of(),
-    initial=plan.weights == plan_lib.SEEDED,
-  )
-  if plan.weights == plan_lib.FIXED:
-    verdict.settings['draws'] = 'those of initializers are not used'
-  elif plan.seed_mode is SeedMode.CONSTANT:
-    verdict.settings['draws'] = 'their order does not matter in this seed mode'
+def _note_on_draws(plan: plan_lib.RunPlan, tf2: observation.Observation) -> str:
   if tf2.injected:
-    verdict.settings['draws'] = 'TF2 computed with the random numbers of TF1'
+    return 'TF2 computed with the random numbers of TF1'
+  if plan.weights == plan_lib.FIXED:
+    return 'those of initializers are not used'
+  if plan.seed_mode is SeedMode.CONSTANT:
+    return 'their order does not matter in this seed mode'
+  return ''

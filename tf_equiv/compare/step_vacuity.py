@@ -9,15 +9,27 @@ from tf_equiv.core import observation
 from tf_equiv.core import plan as plan_lib
 
 _MAX_NOISE = 0.01
-_MAX_NAMES = 4
 
 
-def vacuous(
+@dataclasses.dataclass(frozen=True)
+class StepPower:
+  """How many of the trained variables the steps change.
+
+  Attributes:
+    count: number of trained variables.
+    still: names of those that no step changes.
+  """
+
+  count: int
+  still: tuple[str, ...]
+
+
+def find_vacuity(
   plan: plan_lib.RunPlan,
   tf1: observation.Observation,
   tf2: observation.Observation,
-) -> str:
-  """Says why the agreement of training steps proves nothing, '' if it does.
+) -> vacuity.Vacuity | None:
+  """Returns why the agreement of training steps proves nothing.
 
   Args:
     plan: what was run.
@@ -26,22 +38,19 @@ def vacuous(
 
   Returns:
     The reason: the outputs or the loss of the first step are rounding noise,
-    all gradients are zero, or the loss is the same in all steps.
+    all gradients are zero, or the loss is the same in all steps. None if the
+    agreement proves something.
   """
   plan = dataclasses.replace(plan, gradients=True)
-  reason = vacuity.vacuous(plan, tf1, tf2)
-  if reason:
-    return 'in the first step, ' + reason
+  found = vacuity.find_vacuity(plan, tf1, tf2)
+  if found is not None:
+    return dataclasses.replace(found, in_steps=True)
   first = tf1.steps[0]
   if first.loss is not None and observation.LOSS in tf1.jitter:
     moves = tf1.jitter[observation.LOSS]
     share = moves / (values.scale_of(np.asarray(first.loss)) or 1.0)
     if share > _MAX_NOISE:
-      return (
-        'the loss of the first step is rounding noise: it moves by '
-        f'{share:.2g} of its size when the inputs move by one unit in the '
-        'last place'
-      )
+      return vacuity.Vacuity(vacuity.Reason.NOISY_LOSS, value=share)
   gradients = [
     gradient
     for step in tf1.steps
@@ -50,19 +59,18 @@ def vacuous(
     if gradient is not None
   ]
   if gradients and not any(np.any(gradient) for gradient in gradients):
-    return f'all gradients are zero in all {len(tf1.steps)} step(s)'
+    return vacuity.Vacuity(vacuity.Reason.ZERO_GRADIENTS, count=len(tf1.steps))
   losses = [step.loss for step in tf1.steps]
   if len(losses) > 1 and losses[0] is not None:
     if all(np.array_equal(loss, losses[0]) for loss in losses):
-      return (
-        f'the loss is the same in all {len(losses)} steps ({losses[0]:.6g}), '
-        'so that it responds neither to the batches nor to the updates'
+      return vacuity.Vacuity(
+        vacuity.Reason.EQUAL_LOSSES, value=losses[0], count=len(losses)
       )
-  return ''
+  return None
 
 
-def describe(tf1: observation.Observation) -> str:
-  """Says how many of the trained variables the steps change."""
+def step_power(tf1: observation.Observation) -> StepPower:
+  """Returns how many of the trained variables the steps change."""
   before = tf1.weight_of()
   trained = [spec.name for spec in tf1.trainable() if spec.name in before]
   still = [
@@ -73,12 +81,4 @@ def describe(tf1: observation.Observation) -> str:
       for step in tf1.steps
     )
   ]
-  line = (
-    f'the steps change {len(trained) - len(still)} of {len(trained)} trained '
-    'variables'
-  )
-  if still:
-    line += ', not ' + ', '.join(still[:_MAX_NAMES])
-    if len(still) > _MAX_NAMES:
-      line += f' and {len(still) - _MAX_NAMES} more'
-  return line
+  return StepPower(len(trained), tuple(still))

@@ -1,11 +1,14 @@
 """Compares the structure of outputs, before any number is compared."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
-from tf_equiv.compare import tolerances, values
+from tf_equiv.compare import difference, tolerances, values
 from tf_equiv.core import nest
+
+Difference, Kind = difference.Difference, difference.Kind
 
 # Each of these is compared with each other one.
 _MAX_EXCHANGED = 30
@@ -13,7 +16,7 @@ _MAX_EXCHANGED = 30
 
 def structure_differences(
   tf1: nest.Structure, tf2: nest.Structure, path: str = 'outputs'
-) -> list[str]:
+) -> list[Difference]:
   """Lists where two structures differ, each with its path.
 
   Lists and tuples are the same kind. Keys of mappings must be the same; their
@@ -26,14 +29,12 @@ def structure_differences(
     path: where they are, for the messages.
 
   Returns:
-    A sentence for each difference; empty if there is none.
+    The differences; empty if there is none.
   """
   if tf1.kind != tf2.kind:
-    return [f'{path}: TF1 returns {_kind(tf1)}, TF2 returns {_kind(tf2)}']
+    return [Difference(Kind.STRUCTURE, path, _kind(tf1), _kind(tf2))]
   if tf1.kind == nest.SEQUENCE and len(tf1.keys) != len(tf2.keys):
-    return [
-      f'{path}: TF1 returns {len(tf1.keys)} items, TF2 returns {len(tf2.keys)}'
-    ]
+    return [Difference(Kind.ITEM_COUNT, path, len(tf1.keys), len(tf2.keys))]
   found = []
   if tf1.kind == nest.MAPPING:
     found.extend(_key_differences(tf1, tf2, path))
@@ -44,27 +45,26 @@ def structure_differences(
   return found
 
 
-def _key_differences(tf1, tf2, path) -> list[str]:
+def _key_differences(
+  tf1: nest.Structure, tf2: nest.Structure, path: str
+) -> list[Difference]:
   found = []
-  for title, these, those in (
-    ('missing on the TF2 side', tf1.keys, tf2.keys),
-    ('only on the TF2 side', tf2.keys, tf1.keys),
+  for i, (these, those) in enumerate(
+    ((tf1.keys, tf2.keys), (tf2.keys, tf1.keys))
   ):
-    keys = [key for key in these if key not in those]
+    keys = tuple(key for key in these if key not in those)
     if keys:
-      found.append(f'{path}: keys {title}: {_listed(keys)}')
+      found.append(difference.one_sided(Kind.KEYS, i, keys, subject=path))
   ordered = tf1.ordered and tf2.ordered
   if ordered and not found and list(tf1.keys) != list(tf2.keys):
-    found.append(
-      f'{path}: the OrderedDicts have another order: TF1 {_listed(tf1.keys)}, '
-      f'TF2 {_listed(tf2.keys)}'
-    )
+    keys = tuple(tf1.keys), tuple(tf2.keys)
+    found.append(Difference(Kind.KEY_ORDER, path, *keys))
   return found
 
 
 def spec_differences(
   tf1: Sequence[tuple[str, np.ndarray]], tf2: Sequence[tuple[str, np.ndarray]]
-) -> list[str]:
+) -> list[Difference]:
   """Lists outputs whose dtype or shape differs.
 
   Args:
@@ -72,20 +72,33 @@ def spec_differences(
     tf2: the same of the candidate; paths are those of `tf1`.
 
   Returns:
-    A sentence for each difference; if the outputs look like a permutation of
-    the reference's, a sentence that says so comes first.
+    The differences; if the outputs look like a permutation of the reference's,
+    that comes first.
   """
   others = dict(tf2)
   found = []
   for path, value in tf1:
     spec, other = _spec(value), _spec(others[path])
     if spec != other:
-      found.append(f'outputs{path}: TF1 {spec}, TF2 {other}')
+      found.append(Difference(Kind.OUTPUT, f'outputs{path}', spec, other))
   specs1 = [_spec(value) for _, value in tf1]
   specs2 = [_spec(others[path]) for path, _ in tf1]
   if found and sorted(specs1) == sorted(specs2):
-    found.insert(0, 'the outputs look like the same ones in another order')
+    found.insert(0, Difference(Kind.PERMUTED))
   return found
+
+
+@dataclasses.dataclass(frozen=True)
+class EqualOutputs:
+  """An output that equals another one of the other side.
+
+  Attributes:
+    tf1: the output of TF1, e.g. 'outputs[0]'.
+    tf2: that of TF2.
+  """
+
+  tf1: str
+  tf2: str
 
 
 def find_permutation(
@@ -93,7 +106,7 @@ def find_permutation(
   tf1: dict[str, np.ndarray],
   tf2: dict[str, np.ndarray],
   tolerance: tolerances.Tolerance,
-) -> list[str]:
+) -> list[EqualOutputs]:
   """Finds outputs that differ but equal another output of the other side.
 
   Args:
@@ -103,7 +116,7 @@ def find_permutation(
     tolerance: what may differ.
 
   Returns:
-    A sentence for each exchanged output.
+    The exchanged outputs.
   """
   failed = [
     c.name[len('outputs') :]
@@ -116,7 +129,7 @@ def find_permutation(
       if other == path or tf1[path].shape != tf2[other].shape:
         continue
       if values.compare_arrays(path, tf1[path], tf2[other], tolerance).passed:
-        found.append(f'TF1 outputs{path} equals TF2 outputs{other}')
+        found.append(EqualOutputs(f'outputs{path}', f'outputs{other}'))
         break
   return found
 
@@ -131,8 +144,3 @@ def _kind(structure: nest.Structure) -> str:
   if structure.kind == nest.LEAF:
     return 'a tensor'
   return f'a {structure.type_name} of {len(structure.keys)} items'
-
-
-def _listed(keys, limit: int = 10) -> str:
-  shown = ', '.join(repr(key) for key in list(keys)[:limit])
-  return shown + (', ...' if len(keys) > limit else '')

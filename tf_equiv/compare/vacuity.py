@@ -1,6 +1,9 @@
 """What an agreement proves: whether the compared values mean anything."""
 
 import dataclasses
+import enum
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +18,44 @@ _MAX_NOISE = 0.01
 # A variable counts if it moves the outputs by more than what is allowed to
 # differ, in units of the largest output; so does the input.
 _MIN_EFFECT = 1e-5
-_MAX_NAMES = 4
 
-ADVICE = (
-  'Use random inputs (make_inputs) instead of constant ones, a batch larger '
-  'than one, or other weights (reset_weights). If the outputs are meant to be '
-  'so, pass allow_vacuous=True.'
-)
+
+class Reason(enum.Enum):
+  """Why an agreement proves nothing."""
+
+  ZERO_OUTPUTS = 'all outputs are zero'
+  EQUAL_ELEMENTS = 'all elements of the outputs are equal'
+  EQUAL_EXAMPLES = 'all examples of a batch have the same outputs'
+  NOISY_OUTPUTS = 'outputs are rounding noise'
+  NO_RESPONSE = 'the outputs respond to no variable'
+  NOISY_LOSS = 'the loss is rounding noise'
+  ZERO_GRADIENTS = 'all gradients are zero'
+  EQUAL_LOSSES = 'the loss is the same in all steps'
+
+
+@dataclasses.dataclass(frozen=True)
+class Vacuity:
+  """Why an agreement proves nothing.
+
+  Attributes:
+    reason: the reason.
+    value: the value of all elements or losses, or by which share of its size
+      a result moves.
+    count: number of outputs that are noise, of examples, variables or steps.
+    total: number of all outputs.
+    path: path of the first output that is noise.
+    inputs_moved: whether noise was measured by moving the inputs, not the
+      weights.
+    in_steps: whether the outputs are those of the first training step.
+  """
+
+  reason: Reason
+  value: Any = 0.0
+  count: int = 0
+  total: int = 0
+  path: str = ''
+  inputs_moved: bool = True
+  in_steps: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +71,6 @@ class SilentLayer:
   name: str
   silent: tuple[str, ...]
   count: int
-
-  def __str__(self) -> str:
-    if len(self.silent) == 1:
-      return self.silent[0]
-    of = '' if len(self.silent) == self.count else f' of {self.count}'
-    return f'layer {self.name} ({len(self.silent)}{of} variables)'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +104,8 @@ class Response:
   @property
   def silent_layers(self) -> list[SilentLayer]:
     """The same by layer."""
-    sizes, silent = {}, {}
+    sizes: dict[str, int] = {}
+    silent: dict[str, list[str]] = {}
     for name in self.effects:
       sizes[_layer_of(name)] = sizes.get(_layer_of(name), 0) + 1
     for name in self.silent:
@@ -97,25 +126,22 @@ class Response:
     # What is NaN or infinite is no reason to worry about the variable.
     return not effect <= _MIN_EFFECT
 
-  def __str__(self) -> str:
-    line = f'outputs respond to {self.count} of {len(self.effects)} variables'
-    line += _not_to('to', [str(layer) for layer in self.silent_layers])
-    if self.updated:
-      line += f'; {len(self.updated)} more are compared by their updates'
-    return line
+
+@dataclasses.dataclass(frozen=True)
+class GradientPower:
+  """How many gradients are something else than zero.
+
+  Attributes:
+    count: number of trained variables.
+    zero: names of those whose gradient is zero or does not exist, sorted.
+  """
+
+  count: int
+  zero: tuple[str, ...]
 
 
 def _layer_of(name: str) -> str:
   return name.rpartition('/')[0] or name
-
-
-def _not_to(word: str, names: list[str]) -> str:
-  if not names:
-    return ''
-  line = f', not {word} {", ".join(names[:_MAX_NAMES])}'
-  if len(names) > _MAX_NAMES:
-    line += f' and {len(names) - _MAX_NAMES} more'
-  return line
 
 
 def respond(tf2: observation.Observation) -> Response | None:
@@ -134,27 +160,23 @@ def respond(tf2: observation.Observation) -> Response | None:
   )
 
 
-def describe_gradients(tf2: observation.Observation) -> str:
-  """Says how many gradients are something else than zero."""
+def gradient_power(tf2: observation.Observation) -> GradientPower:
+  """Returns how many gradients are something else than zero."""
   names = [spec.name for spec in tf2.trainable()]
   zero = [
     name
     for name, gradient in zip(names, tf2.gradients, strict=True)
     if gradient is None or not np.any(gradient)
   ]
-  line = (
-    f'gradients of {len(names) - len(zero)} of {len(names)} trained variables '
-    'are not zero'
-  )
-  return line + _not_to('of', sorted(zero)).replace(', not', ', but', 1)
+  return GradientPower(len(names), tuple(sorted(zero)))
 
 
-def vacuous(
+def find_vacuity(
   plan: plan_lib.RunPlan,
   tf1: observation.Observation,
   tf2: observation.Observation,
-) -> str:
-  """Says why an agreement of the outputs proves nothing, '' if it does.
+) -> Vacuity | None:
+  """Returns why an agreement of the outputs proves nothing.
 
   Args:
     plan: what was run. Gradients say more than constant outputs do.
@@ -164,7 +186,7 @@ def vacuous(
   Returns:
     The reason: all floating-point outputs are zero, constant, or the same for
     all examples of a batch, one of them is rounding noise, or none responds to
-    a variable.
+    a variable. None if the agreement proves something.
   """
   outputs = {
     path: np.asarray(value)
@@ -172,45 +194,41 @@ def vacuous(
     if values.is_inexact(np.asarray(value)) and np.size(value)
   }
   if not outputs or any(np.isnan(x).any() for x in outputs.values()):
-    return ''
+    return None
   inputs = [array for _, array in nest.flatten(plan.inputs)]
   if not plan.gradients:
-    reason = _constant(list(outputs.values()), _size_of_batch(inputs))
-    if reason:
-      return reason
+    found = _constant(list(outputs.values()), _size_of_batch(inputs))
+    if found is not None:
+      return found
   noise = noisy(tf1)
   if noise:
     path = next(iter(noise))
-    has_floats = any(array.dtype.kind == 'f' for array in inputs)
-    moved = 'the inputs move' if has_floats else 'the weights move'
-    return (
-      f'{len(noise)} of {len(outputs)} outputs are rounding noise, first '
-      f'outputs{path}: it moves by {noise[path]:.2g} of its size when {moved} '
-      'by one unit in the last place'
+    return Vacuity(
+      Reason.NOISY_OUTPUTS,
+      value=noise[path],
+      count=len(noise),
+      total=len(outputs),
+      path=path,
+      inputs_moved=any(array.dtype.kind == 'f' for array in inputs),
     )
   response = respond(tf2)
   if response is not None and not response.count and not plan.gradients:
-    return 'the outputs respond to none of the %d variables' % len(
-      response.effects
-    )
-  return ''
+    return Vacuity(Reason.NO_RESPONSE, count=len(response.effects))
+  return None
 
 
-def _constant(outputs: list[np.ndarray], batch_size: int) -> str:
+def _constant(outputs: Sequence[np.ndarray], batch_size: int) -> Vacuity | None:
   if not any(x.any() for x in outputs):
-    return 'all outputs are zero'
+    return Vacuity(Reason.ZERO_OUTPUTS)
   if all(x.size > 1 and not np.ptp(x) for x in outputs):
-    return f'all elements of the outputs are equal ({outputs[0].flat[0]:.6g})'
+    return Vacuity(Reason.EQUAL_ELEMENTS, value=outputs[0].flat[0])
   if batch_size > 1 and all(
     x.shape[:1] == (batch_size,)
     and np.ptp(x, axis=0).max() <= _MIN_EFFECT * np.abs(x).max()
     for x in outputs
   ):
-    return (
-      f'the outputs are the same for all {batch_size} examples of the batch, '
-      'although their inputs differ'
-    )
-  return ''
+    return Vacuity(Reason.EQUAL_EXAMPLES, count=batch_size)
+  return None
 
 
 def _size_of_batch(inputs: list[np.ndarray]) -> int:
@@ -237,7 +255,7 @@ def noisy(tf1: observation.Observation) -> dict[str, float]:
 
 
 def _is_discrete(value: np.ndarray) -> bool:
-  """Tells whether all elements are whole numbers, which jump and do not move.
+  """Returns whether all elements are whole numbers, which jump and do not move.
 
   Zeros alone are no evidence of that.
   """

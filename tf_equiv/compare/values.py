@@ -1,6 +1,7 @@
 """Compares arrays of any dtype, in chunks, and says where they differ."""
 
 import dataclasses
+import enum
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,62 @@ _CHUNK = 1 << 22
 # For ResNet-50 (v1, v2; batches of 2 and 4) the gradients differ by up to 0.65
 # of what is allowed for values, so they get this multiple of it.
 _GRADIENT_SLACK = 5.0
+
+
+class ProblemKind(enum.Enum):
+  """Why a pair has no numbers to compare."""
+
+  DTYPE = 'dtype'
+  SHAPE = 'shape'
+  # One side has it, the other has not.
+  NO_GRADIENT = 'gradient'
+  NO_LOSS = 'loss'
+  NO_REGULARIZATION = 'regularization loss'
+  NOT_TRAINABLE = 'trainable'
+  UNEXPECTED_UPDATE = 'trainable, and updated by the forward pass'
+  # Of two models, built one after the other.
+  NOT_REBUILT = 'variable of the model that is built anew'
+  # How often a training step trains it.
+  TIMES_TRAINED = 'times trained'
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+  """Why a pair has no numbers to compare.
+
+  Attributes:
+    kind: what the sides do not have in common.
+    tf1: the dtype, shape or number of TF1; for what one side alone has, whether
+      TF1 does.
+    tf2: the same of TF2.
+  """
+
+  kind: ProblemKind
+  tf1: Any = True
+  tf2: Any = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+  """How a step changed a variable on both sides.
+
+  Attributes:
+    tf1: largest change in TF1, 0 if there is none.
+    tf2: the same of TF2.
+    factor: by what the change of TF1 is to be multiplied to give that of TF2;
+      None if there is no such number.
+  """
+
+  tf1: float
+  tf2: float
+  factor: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Assigned:
+  """Who changed a variable: the line that assigns it, in words."""
+
+  by: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +94,7 @@ class ValueComparison:
     needed_atol: an absolute tolerance with which all would have passed.
     rtol: relative tolerance that was used.
     atol: absolute tolerance that was used.
-    problem: for pairs that have no numbers to compare: what is wrong.
+    problem: for pairs that have no numbers to compare: why.
     note: what else is known of the difference.
     order: position in forward order, where known, else -1.
   """
@@ -56,8 +113,8 @@ class ValueComparison:
   needed_atol: float = 0.0
   rtol: float = 0.0
   atol: float = 0.0
-  problem: str = ''
-  note: str = ''
+  problem: Problem | None = None
+  note: Change | Assigned | None = None
   order: int = -1
 
 
@@ -81,7 +138,7 @@ def scale_of(array: np.ndarray | None) -> float:
 
 
 def is_inexact(array: np.ndarray) -> bool:
-  """Tells whether an array holds floating-point or complex numbers.
+  """Returns whether an array holds floating-point or complex numbers.
 
   That includes bfloat16 and the float8 types of ml_dtypes, which NumPy itself
   does not know.
@@ -118,13 +175,13 @@ def compare_arrays(
     and no number is compared then.
   """
   tf1, tf2 = np.asarray(tf1), np.asarray(tf2)
-  for what, a, b in (
-    ('dtype', dtype_name(tf1), dtype_name(tf2)),
-    ('shape', list(tf1.shape), list(tf2.shape)),
+  for kind, a, b in (
+    (ProblemKind.DTYPE, dtype_name(tf1), dtype_name(tf2)),
+    (ProblemKind.SHAPE, tf1.shape, tf2.shape),
   ):
     if a != b:
       return ValueComparison(
-        name, False, problem=f'{what}: TF1 {a}, TF2 {b}', order=order
+        name, False, problem=Problem(kind, a, b), order=order
       )
   if is_inexact(tf1):
     return _compare_inexact(
@@ -160,7 +217,15 @@ def update_tolerance(
   return dataclasses.replace(tolerance, atol=atol)
 
 
-def _compare_inexact(name, tf1, tf2, tolerance, group_scale, order, extra):
+def _compare_inexact(
+  name: str,
+  tf1: np.ndarray,
+  tf2: np.ndarray,
+  tolerance: tolerances.Tolerance,
+  group_scale: float,
+  order: int,
+  extra: np.ndarray | None,
+) -> ValueComparison:
   dtype = dtype_name(tf1)
   rtol, atol = tolerance.resolve(dtype, scale_of(tf1), group_scale)
   flat1, flat2 = tf1.reshape(-1), tf2.reshape(-1)
@@ -218,12 +283,14 @@ def _compare_inexact(name, tf1, tf2, tolerance, group_scale, order, extra):
   )
 
 
-def _allowed(value, rtol: float, atol: float) -> float:
+def _allowed(value: Any, rtol: float, atol: float) -> float:
   relative = rtol * abs(_widen(value))
   return float(relative if np.isfinite(relative) else 0.0) + atol
 
 
-def _compare_exact(name, tf1, tf2, order):
+def _compare_exact(
+  name: str, tf1: np.ndarray, tf2: np.ndarray, order: int
+) -> ValueComparison:
   unequal = _as_comparable(tf1) != _as_comparable(tf2)
   places = np.flatnonzero(unequal)
   index = int(places[0]) if places.size else 0
@@ -281,12 +348,8 @@ def compare_gradients(
     if a is None and b is None:
       continue
     if a is None or b is None:
-      side, other = ('TF1', 'TF2') if a is None else ('TF2', 'TF1')
-      problem = '%s has no gradient (None): its loss does not depend on the '
-      problem += 'variable; %s has one'
-      found.append(
-        ValueComparison(name, False, problem=problem % (side, other))
-      )
+      problem = Problem(ProblemKind.NO_GRADIENT, a is not None, b is not None)
+      found.append(ValueComparison(name, False, problem=problem))
       continue
     found.append(compare_arrays(name, a, b, tolerance, group_scale))
   return found

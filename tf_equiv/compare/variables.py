@@ -9,11 +9,7 @@ import numpy as np
 
 from tf_equiv.compare import renames as renames_lib
 from tf_equiv.core import errors
-from tf_equiv.core.observation import (
-  MOVING_AVERAGE,
-  StepObservation,
-  VariableSpec,
-)
+from tf_equiv.core.observation import VariableSpec
 
 # TF1 name -> TF2 name, names, or None.
 Rename = Callable[[str], object]
@@ -83,78 +79,14 @@ class VariableTable:
     return found
 
 
-def carried(
-  table: VariableTable, convert: Convert, by_name: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-  """Carries values of TF1 variables into the names and layouts of TF2.
-
-  Where several TF1 variables became one, `convert` gives each an array of the
-  size of the whole with zeros where the others go, and these are added up.
-
-  Args:
-    table: how the variables correspond.
-    convert: `convert_variable`.
-    by_name: values by TF1 name.
-
-  Returns:
-    Values by TF2 name, of those whose TF1 variables are all given.
-  """
-  found = {}
-  for name, sources in table.tf1_names_of().items():
-    if all(source in by_name for source in sources):
-      parts = [convert(source, by_name[source], name) for source in sources]
-      found[name] = parts[0] if len(parts) == 1 else sum(parts)
-  return found
-
-
-def carried_linearly(
-  table: VariableTable, convert: Convert, by_name: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-  """Carries gradients: of an affine conversion only the linear part counts."""
-  dtypes = {second.name: first.dtype for first, second in table.pairs}
-  # In float64, because the offset (a forget bias of one) would swallow the
-  # digits of small gradients.
-  wide = {name: np.asarray(v, np.float64) for name, v in by_name.items()}
-  zeros = {name: np.zeros_like(value) for name, value in wide.items()}
-  offsets = carried(table, convert, zeros)
-  return {
-    name: (value - offsets[name]).astype(dtypes[name])
-    for name, value in carried(table, convert, wide).items()
-  }
-
-
-def carried_state(
-  table: VariableTable, convert: Convert, step: StepObservation
-) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
-  """Carries what a training step left behind.
-
-  Args:
-    table: how the variables correspond.
-    convert: `convert_variable`.
-    step: what TF1 did.
-
-  Returns:
-    Values of the variables by TF2 name, and of the slots by meaning and name.
-  """
-  slots = {}
-  for meaning, by_name in step.slots.items():
-    carry = carried if meaning == MOVING_AVERAGE else carried_linearly
-    slots[meaning] = carry(table, convert, by_name)
-  return carried(table, convert, step.variables), slots
-
-
 def match_variables(
   tf1: Sequence[VariableSpec],
   tf2: Sequence[VariableSpec],
-  rename: Rename = lambda name: name,
-  converted_shape: Callable[[VariableSpec, VariableSpec], tuple] = (
-    lambda first, second: first.shape
-  ),
+  rename: Rename = str,
+  convert: Convert | None = None,
   ignored: Sequence[str] = (),
   untracked: Sequence[VariableSpec] = (),
   others: Sequence[str] = (),
-  convert: Convert | None = None,
-  flags: bool = True,
 ) -> VariableTable:
   """Matches variables by name.
 
@@ -163,14 +95,12 @@ def match_variables(
     tf2: variables of the candidate.
     rename: TF2 name of a TF1 variable, a tuple or list of names where one
       became several, None where it was dropped on purpose.
-    converted_shape: shape that a TF1 value has for a TF2 variable.
+    convert: `convert_variable`; needed where several TF1 variables become one.
     ignored: regular expressions (`re.search`) of names on either side that
       are left out.
     untracked: variables that the TF2 model created but does not list.
-    convert: `convert_variable`; needed where several TF1 variables become one.
     others: further names that a pattern of `ignored` may match: of variables
       that are left out anyway.
-    flags: whether trainable flags are known on both sides.
 
   Returns:
     The table.
@@ -205,14 +135,12 @@ def match_variables(
     for name in names:
       claimed.setdefault(name, []).append(first)
       if name in by_name:
-        _pair(table, first, by_name[name][0], converted_shape)
+        _pair(table, first, by_name[name][0], convert)
       else:
         table.missing.append((first, name))
   for name, sources in claimed.items():
     if len(sources) > 1:
       _check_parts(name, sources, by_name.get(name), convert)
-  if not flags:
-    table.trainable = []
   table.extra = [spec for spec in tf2 if spec.name not in claimed]
   table.suggestion = renames_lib.propose(
     [first for first, _ in table.missing], table.extra
@@ -309,12 +237,24 @@ def _renamed(rename, name: str):
   )
 
 
-def _pair(table, first, second, converted_shape) -> None:
+def _pair(table, first, second, convert) -> None:
   table.pairs.append((first, second))
-  shape = tuple(converted_shape(first, second))
+  shape = tuple(first.shape)
+  if convert is not None:
+    # Zeros stand in for the value: only the shape is asked for.
+    zeros = np.zeros(shape, _array_dtype(first.dtype))
+    shape = tuple(np.shape(convert(first.name, zeros, second.name)))
   if shape != tuple(second.shape):
     table.shapes.append((first, shape, second))
   elif first.dtype != second.dtype:
     table.dtypes.append((first, second))
   if first.trainable != second.trainable:
     table.trainable.append((first, second))
+
+
+def _array_dtype(name: str) -> np.dtype:
+  """Returns the dtype of arrays that hold values of a TensorFlow dtype."""
+  try:
+    return np.dtype(name)
+  except TypeError:  # A string or a resource.
+    return np.dtype(object)

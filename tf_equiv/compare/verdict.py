@@ -1,33 +1,38 @@
-"""The outcome of an assertion, as plain data."""
+"""The verdict of an assertion: what was found, why, and under what."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws as ledgers
+from tf_equiv.compare import outcome as outcome_lib
+from tf_equiv.compare import quantity as quantity_lib
+from tf_equiv.compare import run_info as run_info_lib
 from tf_equiv.compare import vacuity, values, variables
+from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.core.draw import Draw
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-  """An assertion that has run.
+class Words:
+  """What the report says of a verdict.
 
   Attributes:
-    assertion: its name.
-    conditions: what it ran.
-    passed: whether the sides agreed.
-    headline: the verdict of a failure in one line, '' if it passed.
-    seconds: wall time.
+    headline: the verdict of a failure in one line; '' if it passed.
+    evidence: further lines, in the order in which to read them.
+    notes: what a reader should know of a pass, too.
+    power: how much the outputs depend on, in one line.
+    summary: the outcome in one line.
   """
 
-  assertion: str
-  conditions: str
-  passed: bool
-  headline: str
-  seconds: float
+  headline: str = ''
+  evidence: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
+  power: str = ''
+  summary: str = ''
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Verdict:
   """What an assertion found.
 
@@ -44,83 +49,38 @@ class Verdict:
     (True, 'inference, fixed weights', 0.0)
 
   Attributes:
-    assertion: name of the assertion.
-    conditions: what was run, e.g. 'inference, fixed weights'.
-    headline: the verdict of a failure in one line; '' if it passed.
-    comparisons: compared pairs by group: 'weights', 'outputs',
-      'regularization losses', 'loss', 'gradients'.
-    compared: number of items by kind, for the summary.
-    table: how the variables correspond, where they were matched.
-    evidence: further lines, in the order in which to read them.
-    ledger: difference of the random draws, where it matters.
-    notes: what a reader should know of a pass, too: what was not compared.
-    culprit: pass of Grappler without which the sides agree, '' if not known.
-    divergence: the first op in which the sides part, where it was looked for.
-    noise: how large rounding is and where it grows, where the kind is 'noise'
-      or 'vacuous' and that was examined.
-    kind: of a difference, 'real', 'noise' or 'random order', where that was
-      examined;
-      'vacuous' where the compared values prove nothing.
-    response: which variables the outputs respond to, where that was measured.
-    power: how much the outputs depend on, in one line, where that was measured.
-    advice: what to do next.
-    seconds: wall time.
-    summary: the outcome in one line, as `str()` gives it.
-    settings: what was asked for, by name: inputs, seeds, tolerances.
-    environments: versions and switches by name, of 'TF1' and 'TF2'.
-    draws: the random draws that matter, of TF1 and TF2, with the names of TF1;
-      None where no draws are known.
-    steps: compared pairs by quantity, for each training step.
-    test: full name of the test; outside of one, that of its class.
-    earlier: assertions of the same test that ran before.
-    rerun: command lines that run the test again, by runner.
-    report: path of the report about it, '' if none was written.
+    outcome: what differs.
+    diagnosis: why, and what to do about it.
+    run: under what it was found.
+    words: the same in sentences.
   """
 
-  assertion: str
-  conditions: str = ''
-  headline: str = ''
-  comparisons: dict[str, list[values.ValueComparison]] = dataclasses.field(
-    default_factory=dict
+  outcome: outcome_lib.Outcome
+  diagnosis: Diagnosis = Diagnosis()
+  run: run_info_lib.RunInfo = dataclasses.field(
+    default_factory=run_info_lib.RunInfo
   )
-  compared: dict[str, int] = dataclasses.field(default_factory=dict)
-  table: variables.VariableTable | None = None
-  evidence: list[str] = dataclasses.field(default_factory=list)
-  ledger: ledgers.LedgerDifference | None = None
-  notes: list[str] = dataclasses.field(default_factory=list)
-  culprit: str = ''
-  divergence: divergence_lib.Divergence | None = None
-  noise: divergence_lib.Noise | None = None
-  kind: str = ''
-  response: vacuity.Response | None = None
-  power: str = ''
-  advice: list[str] = dataclasses.field(default_factory=list)
-  seconds: float = 0.0
-  summary: str = ''
-  settings: dict[str, str] = dataclasses.field(default_factory=dict)
-  environments: dict[str, dict[str, str]] = dataclasses.field(
-    default_factory=dict
-  )
-  draws: tuple[list[Draw], list[Draw]] | None = None
-  steps: list[dict[str, list[values.ValueComparison]]] = dataclasses.field(
-    default_factory=list
-  )
-  test: str = ''
-  earlier: list[Step] = dataclasses.field(default_factory=list)
-  rerun: dict[str, str] = dataclasses.field(default_factory=dict)
-  report: str = ''
+  words: Words = Words()
 
   @property
   def passed(self) -> bool:
     """Whether the sides agree."""
-    return not self.headline
+    return self.outcome.passed
 
   def __bool__(self) -> bool:
     return self.passed
 
-  def failed(self, group: str) -> list[values.ValueComparison]:
+  def failed(
+    self, group: str | quantity_lib.Key
+  ) -> list[values.ValueComparison]:
     """Returns the pairs of a group that differ."""
-    return [c for c in self.comparisons.get(group, []) if not c.passed]
+    return [
+      c
+      for key, pairs in self.outcome.comparisons.items()
+      if group in (key, key.title)
+      for c in pairs
+      if not c.passed
+    ]
 
   def largest(self) -> values.ValueComparison | None:
     """Returns the numeric pair that comes closest to what is allowed.
@@ -129,14 +89,14 @@ class Verdict:
     """
     pairs = [
       c
-      for group in self.comparisons.values()
+      for group in self.outcome.comparisons.values()
       for c in group
       if c.atol or c.rtol
     ]
     if not pairs:
       return None
 
-    def excess(c):
+    def excess(c: values.ValueComparison) -> float:
       if c.difference != c.difference:  # NaN
         return float('inf')
       return c.difference / c.allowed if c.allowed else c.difference
@@ -145,3 +105,151 @@ class Verdict:
 
   def __str__(self) -> str:
     return self.summary or repr(self)
+
+  @property
+  def assertion(self) -> str:
+    """Name of the assertion."""
+    return self.outcome.assertion
+
+  @property
+  def conditions(self) -> str:
+    """What was run, e.g. 'inference, fixed weights'."""
+    return self.outcome.conditions
+
+  @property
+  def headline(self) -> str:
+    """The verdict of a failure in one line; '' if it passed."""
+    return self.words.headline
+
+  @property
+  def comparisons(self) -> dict[str, list[values.ValueComparison]]:
+    """Compared pairs by the name of their group.
+
+    Names are 'weights', 'outputs', 'regularization losses', 'loss',
+    'gradients', and of training steps 'step 2: gradients'.
+    """
+    return {
+      key.title: list(pairs) for key, pairs in self.outcome.comparisons.items()
+    }
+
+  @property
+  def compared(self) -> Mapping[str, int]:
+    """Number of items by kind."""
+    return self.outcome.compared
+
+  @property
+  def table(self) -> variables.VariableTable | None:
+    """How the variables correspond, where they were matched."""
+    return self.outcome.table
+
+  @property
+  def evidence(self) -> list[str]:
+    """Further lines, in the order in which to read them."""
+    return list(self.words.evidence)
+
+  @property
+  def ledger(self) -> ledgers.LedgerDifference | None:
+    """Difference of the random draws, where it matters."""
+    return self.outcome.ledger
+
+  @property
+  def notes(self) -> list[str]:
+    """What a reader should know of a pass, too: what was not compared."""
+    return list(self.words.notes)
+
+  @property
+  def culprit(self) -> str:
+    """Pass of Grappler without which the sides agree, '' if not known."""
+    return self.diagnosis.culprit
+
+  @property
+  def divergence(self) -> divergence_lib.Divergence | None:
+    """The first op in which the sides differ, where it was looked for."""
+    return self.diagnosis.divergence
+
+  @property
+  def noise(self) -> divergence_lib.Noise | None:
+    """Analysis of rounding; for the kinds 'noise' and 'vacuous'."""
+    return self.diagnosis.noise
+
+  @property
+  def kind(self) -> str:
+    """Kind of a difference, where that was examined.
+
+    It is 'real', 'noise' or 'random order', and 'vacuous' where the compared
+    values prove nothing.
+    """
+    if self.outcome.vacuity is not None and not self.diagnosis.kind:
+      return divergence_lib.VACUOUS
+    return self.diagnosis.kind
+
+  @property
+  def response(self) -> vacuity.Response | None:
+    """Which variables the outputs respond to, where that was measured."""
+    return self.outcome.response
+
+  @property
+  def power(self) -> str:
+    """What an agreement proves, in one line, where that was measured."""
+    return self.words.power
+
+  @property
+  def advice(self) -> list[str]:
+    """What to do next."""
+    return list(self.diagnosis.advice)
+
+  @property
+  def steps(self) -> list[dict[str, list[values.ValueComparison]]]:
+    """Compared pairs by the name of their group, for each training step."""
+    return [
+      {key.name: list(pairs) for key, pairs in step.items()}
+      for step in self.outcome.steps
+    ]
+
+  @property
+  def seconds(self) -> float:
+    """Wall time."""
+    return self.run.seconds
+
+  @property
+  def summary(self) -> str:
+    """The outcome in one line, as `str()` gives it."""
+    return self.words.summary
+
+  @property
+  def settings(self) -> Mapping[str, str]:
+    """What was asked for, by name: inputs, seeds, tolerances."""
+    return self.run.settings
+
+  @property
+  def environments(self) -> Mapping[str, Mapping[str, str]]:
+    """Versions and switches by name, of 'TF1' and 'TF2'."""
+    return self.run.environments
+
+  @property
+  def draws(self) -> tuple[list[Draw], list[Draw]] | None:
+    """The random draws that matter, of TF1 and TF2, with the names of TF1.
+
+    None where no draws are known.
+    """
+    return self.run.draws
+
+  @property
+  def test(self) -> str:
+    """Full name of the test; outside of one, that of its class."""
+    return self.run.test
+
+  @property
+  def earlier(self) -> Sequence[run_info_lib.Step]:
+    """Assertions of the same test that ran before."""
+    return self.run.earlier
+
+  @property
+  def rerun(self) -> Mapping[str, str]:
+    """Command lines that run the test again, by runner."""
+    return self.run.rerun
+
+  @property
+  def report(self) -> str:
+    """Path of the report about it, '' if none was written."""
+    return self.run.report

@@ -1,23 +1,21 @@
-"""The second half of `compat`: what is private in optimizers.
+"""What is private in optimizers.
 
 Neither `tf.compat.v1.train` nor Keras publish an optimizer's hyperparameters,
-slots and learning rate in full. Like `compat`, this imports and runs on Python
-3.7 with TensorFlow 1.15, and imports nothing of the package but `compat`.
+slots and learning rate in full.
 """
 
 import contextlib
-import functools
 import sys
 
 import tensorflow as tf
 
-from tf_equiv import compat
+from tf_equiv.compat import constructors, execution, keras
 
 v1 = tf.compat.v1
 
 
 def is_v1(optimizer):
-  """Tells whether it is an optimizer of `tf.compat.v1.train`."""
+  """Returns whether it is an optimizer of `tf.compat.v1.train`."""
   return isinstance(optimizer, v1.train.Optimizer)
 
 
@@ -55,17 +53,8 @@ def made(callback):
     base = getattr(sys.modules.get(module), name, None)
     if base is not None:
       classes += [base] + _derived(base)
-  patched = []
-  for cls in classes:
-    original = vars(cls).get('__init__')
-    if original is not None and not any(cls is c for c, _ in patched):
-      patched.append((cls, original))
-      cls.__init__ = _calling_back(original, callback)
-  try:
+  with constructors.seen(classes, callback):
     yield
-  finally:
-    for cls, original in patched:
-      cls.__init__ = original
 
 
 def _derived(base):
@@ -73,15 +62,6 @@ def _derived(base):
   for cls in base.__subclasses__():
     found += [cls] + _derived(cls)
   return found
-
-
-def _calling_back(original, callback):
-  @functools.wraps(original)
-  def __init__(self, *args, **kwargs):
-    callback(self)
-    original(self, *args, **kwargs)
-
-  return __init__
 
 
 # The tensor that the update reads comes first: `_prepare` makes it.
@@ -95,7 +75,7 @@ def v1_learning_rate(optimizer):
   update, or of another function, so the constructor's argument is what counts.
   """
   names = _V1_RATES
-  if compat.execution_context() != 'graph':
+  if execution.execution_context() != 'graph':
     names = _V1_RATES[2:]
   for name in names:
     value = getattr(optimizer, name, None)
@@ -129,7 +109,7 @@ def v1_build(optimizer, variables):
 
 
 def is_legacy_keras(optimizer):
-  """Tells whether it is one of `tf_keras.optimizers.legacy`."""
+  """Returns whether it is one of `tf_keras.optimizers.legacy`."""
   return any(
     cls.__name__ == 'OptimizerV2' and 'keras' in cls.__module__
     for cls in type(optimizer).__mro__
@@ -137,7 +117,7 @@ def is_legacy_keras(optimizer):
 
 
 def is_keras(optimizer):
-  """Tells whether it is an optimizer of any Keras."""
+  """Returns whether it is an optimizer of any Keras."""
   return is_legacy_keras(optimizer) or any(
     cls.__name__ in ('_BaseOptimizer', 'BaseOptimizer')
     and cls.__module__.split('.')[0] in ('keras', 'tf_keras')
@@ -195,7 +175,7 @@ def keras_learning_rate(optimizer):
     return optimizer._decayed_lr(tf.float32)
   if _is_made_by(optimizer, 'MultiOptimizer'):
     return None
-  if compat.is_keras_3_object(optimizer):
+  if keras.is_keras_3_object(optimizer):
     return optimizer.learning_rate
   # The public `learning_rate` of tf_keras is that of the last update.
   rate = getattr(optimizer, '_learning_rate', None)
@@ -249,7 +229,7 @@ def keras_legacy_slots(optimizer, variable):
 def keras_index(optimizer, variable):
   """Returns the position of a variable in the slot lists, None if unknown."""
   try:
-    if compat.is_keras_3_object(optimizer):
+    if keras.is_keras_3_object(optimizer):
       return optimizer._get_variable_index(variable)
     return optimizer._index_dict[optimizer._var_key(variable)]
   except (KeyError, AttributeError):
@@ -267,7 +247,7 @@ def keras_build(optimizer, variables):
 
 def keras_scaled_loss(optimizer, loss):
   """Returns the loss as an optimizer of Keras 3 scales it, else as it is."""
-  if compat.is_keras_3_object(optimizer):
+  if keras.is_keras_3_object(optimizer):
     return optimizer.scale_loss(loss)
   return loss
 
@@ -284,7 +264,7 @@ def keras_clip(optimizer, pairs):
   if is_legacy_keras(optimizer):
     return [gradient for gradient, _ in optimizer._transform_gradients(pairs)]
   gradients = [gradient for gradient, _ in pairs]
-  if compat.is_keras_3_object(optimizer):
+  if keras.is_keras_3_object(optimizer):
     scale = optimizer.loss_scale_factor
     if outer is not optimizer:
       # It is not there before the first update.

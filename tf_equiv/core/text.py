@@ -1,5 +1,6 @@
 """Wording that messages share: long lists are cut, and say so."""
 
+import decimal
 from typing import Iterable, List
 
 # What to do about variables that were created outside of the shim.
@@ -36,3 +37,9 @@ def capped(rows: Iterable[str], most: int) -> List[str]:
   rows = list(rows)
   hidden = len(rows) - most
   return rows[:most] + [f'... and {hidden} more'] * (hidden > 0)
+
+
+def rounded_up(value: float) -> str:
+  """Returns a number that is not less than a value, in two digits."""
+  context = decimal.Context(prec=2, rounding=decimal.ROUND_CEILING)
+  return f'{float(context.create_decimal_from_float(float(value))):.2g}'

@@ -8,26 +8,30 @@ name.
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tf_equiv.diagnose import graph
 from tf_equiv.diagnose import sketches as sketches_lib
+from tf_equiv.tf1.capture import capture
+
+Sketches = Mapping[str, Sequence[sketches_lib.Sketch]]
 
 # Evidence for a pair. A pair of ops whose values differ needs more than a
 # common type.
 _FAMILY = 3.0
 _VARIABLES = 4.0
 _OPERANDS = 3.0
-_LEAST = 4.0
+_MIN_SCORE = 4.0
 # Evidence against it: of the gates of a cell, one side may compute several in
 # one op of these types.
 _OTHER_SIZE = 5.0
 _FUSED = ('MatMul', 'Add')
 # So few numbers may agree by chance.
 _FEW = 8
-# Ops that cut a value into parts.
-_PARTING = ('Split', 'SplitV', 'Unpack')
+# Ops that split a value.
+_SPLITTING = ('Split', 'SplitV', 'Unpack')
 _COUNTER = re.compile(r'_\d+$')
 
 
@@ -41,19 +45,25 @@ class Alignment:
     sketches: for each side, sketches of a node's outputs by its name.
   """
 
-  def __init__(self, tf1, tf2, sketches, draws, tolerance, failing):
+  def __init__(
+    self,
+    graphs: tuple[graph.Graph, graph.Graph],
+    sketches: tuple[Sketches, Sketches],
+    draws: Mapping[str, str],
+    tolerance: float,
+    failing: Sequence[capture.Label],
+  ):
     """Aligns two graphs.
 
     Args:
-      tf1: the `nodes.Graph` of TF1.
-      tf2: the `nodes.Graph` of TF2.
+      graphs: of TF1 and TF2.
       sketches: for each side, sketches of a node's outputs by its name.
       draws: which random draws correspond.
       tolerance: distance up to which values agree.
       failing: labels of results that differ, though it be in order only.
     """
+    tf1, tf2 = self._tf1, self._tf2 = graphs
     self._strict = {tf1.results[label].key for label in failing}
-    self._tf1, self._tf2 = tf1, tf2
     self.sketches, self.tolerance = sketches, tolerance
     self.draws = draws
     self.pairs: dict[str, str] = {}
@@ -73,15 +83,24 @@ class Alignment:
   def distance(self, first: str) -> float | None:
     """Returns how far a TF1 node is from its counterpart, None if unknown.
 
-    It is not known where numbers agree, but not all that a node gives are.
+    It is not known where numbers agree, but not all outputs are numbers.
     """
     distance = self._distance_of_numbers(first)
     if distance is not None and distance <= self.tolerance:
       return None if self._tf1.nodes[first].opaque else distance
     return distance
 
+  def agreeing(self, side: int) -> set[str]:
+    """Returns the nodes that have a counterpart with equal values.
+
+    Args:
+      side: 0 for nodes of TF1, 1 for those of TF2.
+    """
+    names = {name for name in self.pairs if self.agrees(name)}
+    return {self.pairs[name] for name in names} if side else names
+
   def has_equals(self, side: int, names: list[str]) -> bool:
-    """Tells whether all arrays that nodes give are there on the other side.
+    """Returns whether the other side has all outputs of some nodes.
 
     Args:
       side: 0 for nodes of TF1, 1 for those of TF2.
@@ -107,7 +126,7 @@ class Alignment:
     if not mine or len(mine) != len(theirs):
       return None if mine == theirs else float('inf')
     in_order = self._must_be_in_order(first, second)
-    if not in_order and self._tf1.nodes[first].family in _PARTING:
+    if not in_order and self._tf1.nodes[first].family in _SPLITTING:
       theirs = self._matched(mine, theirs)
     return max(
       0.0
@@ -116,8 +135,12 @@ class Alignment:
       for a, b in zip(mine, theirs, strict=True)
     )
 
-  def _matched(self, mine, theirs):
-    """Orders parts of a value, which may be cut from it in another order."""
+  def _matched(
+    self,
+    mine: Sequence[sketches_lib.Sketch],
+    theirs: Sequence[sketches_lib.Sketch],
+  ) -> list[sketches_lib.Sketch]:
+    """Orders what a value was split into as on the other side."""
     left, ordered = list(theirs), []
     for sketch in mine:
       gaps = [sketches_lib.distance(sketch, other) for other in left]
@@ -125,7 +148,7 @@ class Alignment:
     return ordered
 
   def _must_be_in_order(self, first: str, second: str) -> bool:
-    """Tells whether another order of the numbers is a difference.
+    """Returns whether another order of the numbers is a difference.
 
     That is so for results, and for ops that read the same.
     """
@@ -140,7 +163,7 @@ class Alignment:
     )
 
   def is_rearranged(self, first: str) -> bool:
-    """Tells whether a node and its counterpart differ in order only."""
+    """Returns whether a node and its counterpart differ in order only."""
     second = self.pairs.get(first)
     if second is None:
       return False
@@ -153,12 +176,12 @@ class Alignment:
     )
 
   def agrees(self, first: str) -> bool:
-    """Tells whether a TF1 node has a counterpart with equal values."""
+    """Returns whether a TF1 node has a counterpart with equal values."""
     distance = self.distance(first)
     return distance is not None and distance <= self.tolerance
 
-  def same_operand(self, a, b) -> bool:
-    """Tells whether two operands correspond; constants never do here."""
+  def same_operand(self, a: graph.Operand, b: graph.Operand) -> bool:
+    """Returns whether two operands correspond; constants never do here."""
     if a.kind != b.kind:
       return False
     if a.kind == graph.NODE:
@@ -184,7 +207,7 @@ class Alignment:
         if other in self.inverse:
           continue
         score = self._score(node, self._tf2.nodes[other])
-        if score > best_score and not (weak and score < _LEAST):
+        if score > best_score and not (weak and score < _MIN_SCORE):
           best, best_score = other, score
       if best is not None:
         self._add(name, best)
@@ -211,11 +234,11 @@ class Alignment:
       ]
       if scored:
         score, _, other = max(scored)
-        if score >= _LEAST:
+        if score >= _MIN_SCORE:
           self._add(name, other)
 
-  def _traits(self, node, second: bool = False):
-    """What two nodes of a family may have in common that speaks for a pair.
+  def _traits(self, node: graph.Node, second: bool = False) -> list[tuple]:
+    """Returns what two nodes of a pair may have in common.
 
     Args:
       node: the node.
@@ -238,8 +261,8 @@ class Alignment:
         traits.append((family, o.kind, key, o.output))
     return traits
 
-  def _score(self, a, b) -> float:
-    """Weighs what speaks for a pair of nodes."""
+  def _score(self, a: graph.Node, b: graph.Node) -> float:
+    """Returns how much speaks for a pair of nodes."""
     score = _FAMILY if a.family == b.family else 0.0
     if a.variables and b.variables:
       score += _VARIABLES if a.variables == b.variables else -_VARIABLES
@@ -260,19 +283,19 @@ class Alignment:
 class _Group:
   """Sketches of one shape."""
 
-  def __init__(self, named):
+  def __init__(self, named: Sequence[tuple[str, sketches_lib.Sketch]]):
     self._names = [name for name, _ in named]
     self._scales = np.array([sketch.scale for _, sketch in named])
     self._projections = np.array([sketch.projections for _, sketch in named])
 
-  def near(self, sketch, tolerance: float) -> list[str]:
+  def near(self, sketch: sketches_lib.Sketch, tolerance: float) -> list[str]:
     """Returns the names of those that are equal to a sketch."""
-    apart = sketches_lib.distances(sketch, self._projections, self._scales)
-    return [self._names[i] for i in np.flatnonzero(apart <= tolerance)]
+    found = sketches_lib.distances(sketch, self._projections, self._scales)
+    return [self._names[i] for i in np.flatnonzero(found <= tolerance)]
 
 
 def _common_suffix(first: str, second: str) -> float:
-  """Counts the last parts that two names have in common."""
+  """Returns how many of their last scopes two names have in common."""
   mine, theirs = first.split('/'), second.split('/')
   if mine[-1] != theirs[-1]:
     same = _COUNTER.sub('', mine[-1]) == _COUNTER.sub('', theirs[-1])

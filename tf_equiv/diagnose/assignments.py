@@ -3,8 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.compare import divergence
+from tf_equiv.compare import difference, divergence
 from tf_equiv.tf1.capture import capture
+
+Difference, Kind = difference.Difference, difference.Kind
 
 _ARITHMETIC = {
   'Sub': np.subtract,
@@ -20,7 +22,7 @@ def one_sided(
   label: capture.Label,
   lines: tuple[str, str],
 ) -> divergence.Divergence | None:
-  """Says that only one side assigns a variable, None if both or neither do.
+  """Returns where one side alone assigns a variable; None if that is not so.
 
   Args:
     captures: both sides.
@@ -31,41 +33,32 @@ def one_sided(
   if all(there) or not any(there):
     return None
   i, name = 0 if there[0] else 1, label[1]
-  places: list[divergence.Place | None] = [None, None]
-  places[i] = _place(captures[i], label)
-  sides = 'TF1', 'TF2'
-  found = divergence.Divergence(
-    *places,
-    differences=[
-      f'only {sides[i]} assigns {name}, by the op above',
-    ],
-    variables=(name,),
-  )
+  ops: list[divergence.Place | None] = [None, None]
+  ops[i] = _op(captures[i], label)
+  differences = [
+    difference.one_sided(Kind.ASSIGNS, i, ops[i].name, subject=name)
+  ]
   if lines[1 - i]:
-    found.differences.append(
-      f'{sides[1 - i]} makes the variable at {lines[1 - i]}, and leaves it '
-      'alone'
+    differences.append(
+      difference.one_sided(Kind.LEAVES_ALONE, 1 - i, lines[1 - i], subject=name)
     )
-  return found
+  return divergence.Divergence(*ops, differences=differences, variables=(name,))
 
 
-def places(
+def of_both(
   captures: tuple[capture.Capture, capture.Capture],
   label: capture.Label,
 ) -> divergence.Divergence:
   """Returns the ops that assign a variable on both sides."""
   return divergence.Divergence(
-    *(_place(captured, label) for captured in captures),
-    differences=[
-      'from the state in which TF1 left the step before, both assign the '
-      f'same: what {label[1]} starts from differs'
-    ],
+    *(_op(captured, label) for captured in captures),
+    differences=[Difference(Kind.START, label[1])],
     variables=(label[1],),
     group=label[0],
   )
 
 
-def _place(captured, label) -> divergence.Place:
+def _op(captured: capture.Capture, label: capture.Label) -> divergence.Place:
   op_name, op_type = captured.assigned[label]
   line = captured.line_of(op_name)
   return divergence.Place(op_name, op_type, str(line) if line.filename else '')
@@ -74,25 +67,21 @@ def _place(captured, label) -> divergence.Place:
 def describe(
   captures: tuple[capture.Capture, capture.Capture],
   label: capture.Label,
-) -> list[str]:
-  """Says how both sides assign a variable: by which ops, with which decay."""
+) -> list[Difference]:
+  """Returns by which ops both sides assign a variable, with which decay."""
   if not all(label in captured.assigned for captured in captures):
     return []
-  lines = []
+  found = []
   if all(label in captured.targets for captured in captures):
     factors = [_factor(captured.targets[label]) for captured in captures]
     if None not in factors and abs(factors[0] - factors[1]) > 1e-6:
-      lines.append(
-        'decay: TF1 %.6g, TF2 %.6g' % tuple(1 - factor for factor in factors)
-      )
-  names = [captured.assigned[label][0] for captured in captures]
-  return [
-    *lines,
-    '%s is assigned by %s in TF1, by %s in TF2' % (label[1], *names),
-  ]
+      first, second = (1 - factor for factor in factors)
+      found.append(Difference(Kind.DECAY, tf1=first, tf2=second))
+  first, second = (captured.assigned[label][0] for captured in captures)
+  return [*found, Difference(Kind.ASSIGNED_BY, label[1], first, second)]
 
 
-def _factor(tensor) -> float | None:
+def _factor(tensor: tf.Tensor) -> float | None:
   """Returns how much of the new value goes into a moving average.
 
   Known are the forms of TensorFlow, old - (old - new) * factor, of fused batch
@@ -100,7 +89,7 @@ def _factor(tensor) -> float | None:
   """
   op = _computing(tensor)
   if op.type.startswith('FusedBatchNorm'):
-    return float(f'{op.get_attr("exponential_avg_factor"):.6g}')
+    return difference.plain(op.get_attr('exponential_avg_factor'))
   if op.type in ('Sub', 'AssignSub'):
     change = _computing(op.inputs[1])
     if change.type == 'Mul':
@@ -115,19 +104,20 @@ def _factor(tensor) -> float | None:
   return None
 
 
-def _computing(tensor):
+def _computing(tensor: tf.Tensor) -> tf.Operation:
+  """Returns the op that computes a tensor, not one that passes it through."""
   op = tensor.op
   while op.type in ('Identity', 'Cast', 'Squeeze') and op.inputs:
     op = op.inputs[0].op
   return op
 
 
-def _numbers(op) -> list[float]:
+def _numbers(op: tf.Operation) -> list[float]:
   found = [_number(x) for x in op.inputs]
-  return [float(f'{x:.6g}') for x in found if x is not None]
+  return [difference.plain(x) for x in found if x is not None]
 
 
-def _number(tensor) -> float | None:
+def _number(tensor: tf.Tensor) -> float | None:
   """Returns the value of a scalar that depends on constants only."""
   op = _computing(tensor)
   if op.type in _ARITHMETIC and len(op.inputs) == 2:
@@ -137,6 +127,6 @@ def _number(tensor) -> float | None:
   return float(value) if value is not None and np.ndim(value) == 0 else None
 
 
-def _reads_variable(op) -> bool:
+def _reads_variable(op: tf.Operation) -> bool:
   types = ('ReadVariableOp', 'VariableV2', 'VarHandleOp', 'Placeholder')
   return any(_computing(x).type in types for x in op.inputs)

@@ -7,12 +7,16 @@ variables that `convert_variable` changed, are therefore moved by half of a unit
 in the last place of float32: what the results move by is no difference.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from tf_equiv.diagnose import graph as graph_lib
-from tf_equiv.diagnose import sketches
+from tf_equiv.diagnose import replay, sketches
+from tf_equiv.diagnose.side import Sides
+from tf_equiv.tf1.capture import capture
+
+Arrays = Mapping[str, np.ndarray]
 
 # Largest distance that rounding can explain.
 LARGEST = 1e-5
@@ -25,11 +29,11 @@ _MAX_ELEMENTS = 4096
 
 
 def floors(
-  sides,
-  labels: Sequence,
+  sides: Sides,
+  labels: Sequence[capture.Label],
   converted: Collection[str],
   sketcher: sketches.Sketcher,
-) -> dict:
+) -> dict[capture.Label, float]:
   """Measures what results move by.
 
   Args:
@@ -62,7 +66,7 @@ def floors(
   return {label: _SLACK * gap for label, gap in found.items()}
 
 
-def _constants(graph, run) -> dict[str, np.ndarray]:
+def _constants(graph: graph_lib.Graph, run: replay.Replay) -> Arrays:
   names = sorted(
     {
       operand.key
@@ -77,7 +81,7 @@ def _constants(graph, run) -> dict[str, np.ndarray]:
   return {n: x for n, x in values.items() if x.dtype.kind == 'f' and x.size}
 
 
-def _variables(captured, converted) -> dict[str, np.ndarray]:
+def _variables(captured: capture.Capture, converted: Collection[str]) -> Arrays:
   return {
     handle: value
     for handle, (name, value) in captured.variables.items()
@@ -85,7 +89,7 @@ def _variables(captured, converted) -> dict[str, np.ndarray]:
   }
 
 
-def _moved(values, generator) -> dict[str, np.ndarray]:
+def _moved(values: Arrays, generator: np.random.Generator) -> Arrays:
   return {
     name: value + _step(value) * generator.choice([-1.0, 1.0], value.shape)
     for name, value in values.items()
@@ -93,7 +97,7 @@ def _moved(values, generator) -> dict[str, np.ndarray]:
 
 
 def _step(value: np.ndarray) -> np.ndarray:
-  """Half of a unit in the last place, 0 for numbers that need no rounding."""
+  """Returns half of a unit in the last place, 0 where nothing is rounded."""
   wide = np.asarray(value, np.float64)
   finite = np.where(np.isfinite(wide), wide, 0.0)
   mantissa, _ = np.frexp(finite)

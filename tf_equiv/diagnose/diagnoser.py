@@ -1,27 +1,41 @@
 """Looks for the first op in which two sides part, after a failure."""
 
+import contextlib
 import dataclasses
 import logging
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tf_equiv.assertions import reporting
-from tf_equiv.compare import advice as advice_lib
+from tf_equiv.compare import diagnosis as diagnosis_lib
 from tf_equiv.compare import divergence, vacuity
-from tf_equiv.compare import variables as variables_lib
-from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare import outcome as outcome_lib
+from tf_equiv.compare import pairing as pairing_lib
+from tf_equiv.compare.quantity import Quantity
+from tf_equiv.core import capture_errors
 from tf_equiv.core import observation as tf1_observation
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import assignments, eager, search, sketches, structure
+from tf_equiv.core.text import rounded_up
+from tf_equiv.diagnose import (
+  advice_texts,
+  assignments,
+  eager,
+  search,
+  sketches,
+  structure,
+)
+from tf_equiv.diagnose import draft as draft_lib
 from tf_equiv.diagnose import labels as labels_lib
-from tf_equiv.diagnose.rules import mistakes
+from tf_equiv.diagnose import result as result_lib
+from tf_equiv.diagnose.rules import table as rules
 from tf_equiv.references import base as references
-from tf_equiv.report import text
 from tf_equiv.tf1.capture import capture as tf1_capture
-from tf_equiv.tf1.capture import step_capture as tf1_step_capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import eager_capture
+from tf_equiv.tf2 import forward as forward_lib
+from tf_equiv.tf2 import program as tf2_program
 from tf_equiv.tf2 import step_capture as tf2_step_capture
+from tf_equiv.tf2 import training as tf2_training
 
 _log = logging.getLogger('tf_equiv')
 GROUPS = labels_lib.GROUPS
@@ -31,111 +45,128 @@ _VACUOUS = 0.01
 _MARGIN = 1.1
 
 
-class VariablesDifferError(Exception):
-  """Ends a run whose weights cannot be carried to the other side."""
-
-  def __init__(self, table: variables_lib.VariableTable):
-    super().__init__()
-    self.table = table
-
-
-class _NotOneGraphError(Exception):
-  """A training step is not made by one graph."""
-
-
-class Locator:
-  """Captures both sides of a test case under a plan.
+@dataclasses.dataclass(frozen=True)
+class Subject:
+  """What it takes to run both sides again, and to look into them.
 
   Attributes:
-    case: the test case.
+    program: the TF2 side.
     plan: what was run.
-    run: the run of TF1.
-    tf1: its observation.
+    run: the run of the TF1 side.
+    pairing: how the variables correspond; they do.
+    forward: the forward pass of the TF2 side, if it was kept.
   """
 
-  def __init__(self, case, plan, run, used=()):
-    """Takes what is needed to run both sides again.
+  program: tf2_program.Program
+  plan: plan_lib.RunPlan
+  run: references.Run
+  pairing: pairing_lib.Pairing
+  forward: forward_lib.Forward | None = None
+
+
+class Diagnoser:
+  """Captures both sides under a plan, and finds where they diverge.
+
+  Attributes:
+    subject: what is looked into.
+    tf1: the observation of the TF1 side.
+  """
+
+  def __init__(self, subject: Subject, floor: bool = True):
+    """Takes what is looked into.
 
     Args:
-      case: the test case.
-      plan: what was run.
-      run: the run of TF1.
-      used: the forward pass of TF2, if it was kept.
+      subject: both sides.
+      floor: whether to measure what rounding does to each op, although the
+        difference is real; reports show it.
     """
-    self.case, self.plan, self._used = case, plan, list(used)
-    self.run, self.tf1 = run, run.observation
+    self.subject, self._floor = subject, floor
+    self.tf1 = subject.run.result()
 
-  def explain(self, verdict: verdict_lib.Verdict) -> None:
-    """Adds to a failed verdict where the sides part, and if that is real.
+  def explain(
+    self, outcome: outcome_lib.Outcome, known: diagnosis_lib.Diagnosis
+  ) -> diagnosis_lib.Diagnosis:
+    """Finds where the sides diverge, and whether that is real.
 
-    Whatever goes wrong is noted in the verdict, and does not hide it.
+    Whatever goes wrong is noted, and does not hide the outcome.
+
+    Args:
+      outcome: a failure.
+      known: what is known of its cause.
+
+    Returns:
+      What is known then.
     """
-    if verdict.kind == divergence.VACUOUS:
-      _guarded(verdict, lambda: self._explain_vacuity(verdict))
-      return
-    group = next((g for g in verdict.comparisons if verdict.failed(g)), '')
-    step, _, what = group.rpartition(': ')
-    what = labels_lib.OF_STEPS.get(what, what)
-    if not group:
-      _guarded(verdict, lambda: structure.explain_structure(self, verdict))
-      return
-    if what == structure.WEIGHTS:
-      _guarded(verdict, lambda: structure.explain_weights(self, verdict))
-      return
-    if what not in GROUPS and what not in labels_lib.OF_STEPS.values():
-      return
-    names = [c.name for c in verdict.failed(group) if not c.problem]
-    lone = [c.name for c in verdict.failed(group) if c.problem]
-    if what == tf1_capture.LOSS and lone:
-      _guarded(verdict, lambda: structure.explain_loss(self, verdict, lone[0]))
-      return
-    if not names:
-      return
-    index = int(step.split()[1]) - 1 if step else None
-    labels = [(what, name) for name in names]
-    _guarded(
-      verdict,
-      lambda: self._conclude(
-        verdict,
-        self.find(labels, index, floor=reporting.reports_failures()),
-        index,
-      ),
-    )
+    draft = draft_lib.Draft(outcome, known)
+    with noting_failures(draft):
+      self._explain(draft)
+    return draft.finish()
 
-  def _explain_vacuity(self, verdict) -> None:
+  def _explain(self, draft: draft_lib.Draft) -> None:
+    outcome = draft.outcome
+    if outcome.vacuity is not None:
+      self._explain_vacuity(draft)
+      return
+    failing = outcome.failing()
+    if not failing:
+      structure.explain_structure(self, draft)
+      return
+    key, failed = failing[0], outcome.failed(failing[0])
+    if key.quantity is Quantity.WEIGHTS:
+      structure.explain_weights(self, draft)
+      return
+    group = labels_lib.group_of(key)
+    if group is None:
+      return
+    names = [c.name for c in failed if not c.problem]
+    lone = [c.name for c in failed if c.problem]
+    if key.quantity is Quantity.REGULARIZATION_LOSSES and lone:
+      structure.explain_loss(self, draft, lone[0])
+      return
+    if names:
+      index = None if key.step is None else key.step - 1
+      labels = [(group, name) for name in names]
+      self._conclude(draft, self.find(labels, index), index)
+
+  def _explain_vacuity(self, draft: draft_lib.Draft) -> None:
     """Says where the rounding noise of vacuous outputs grows."""
     noisy = vacuity.noisy(self.tf1)
     labels = [(tf1_capture.OUTPUT, 'outputs' + path) for path in noisy]
     if labels:
-      verdict.noise = self.find(labels).noise
+      draft.noise = self.find(labels, floor=True).noise
 
   def find(
-    self, labels=(), step=None, groups=(), floor: bool = True
-  ) -> search.Found:
+    self,
+    labels: Sequence[tf1_capture.Label] = (),
+    step: int | None = None,
+    groups: Sequence[str] = (),
+    floor: bool | None = None,
+  ) -> result_lib.Result:
     """Captures both sides and finds where they part.
 
     Args:
       labels: (group, name) of the results to look at.
       groups: groups of which all results are looked at.
       step: number of the training step, None for a forward pass.
-      floor: whether to measure what rounding does to each op, although the
-        difference is real; reports show it.
+      floor: whether to measure what rounding does to each op; None for what
+        was asked of the diagnoser.
 
     Returns:
       What was found.
     """
+    pairing = self.subject.pairing
+    floor = self._floor if floor is None else floor
     try:
       if step is None:
-        first, second, table = self.captured(labels, groups)
+        first, second = self.captured(labels, groups)
       else:
-        first, second, table = self._captured_step(labels, step)
-    except tf2_capture.CannotTraceError as error:
+        first, second = self._captured_step(labels, step)
+    except capture_errors.CannotTraceError as error:
       asked = {group for group, _ in labels}
-      own = step is not None and self.case._overrides('train_tf2')
-      if own or asked - set(GROUPS):
+      if (step is not None and self._has_own_step) or asked - set(GROUPS):
         raise
       return self._find_recorded(labels, groups, step, str(error))
-    names = labels_lib.tf1_name_of(table)
+    names = pairing.tf1_name()
     second.targets = {
       labels_lib.relabeled(label, names): t
       for label, t in second.targets.items()
@@ -147,41 +178,42 @@ class Locator:
     labels = [labels_lib.relabeled(label, names) for label in labels]
     for label in labels:
       if label[0] in labels_lib.ASSIGNED:
-        lines = labels_lib.lines_of(table, label[1])
+        lines = labels_lib.lines_of(pairing.table, label[1])
         found = assignments.one_sided((first, second), label, lines)
         if found is not None:
           found.group = label[0]
-          found.mistake = mistakes.recognize(found)
-          return search.Found(found, float('inf'), True, ({}, {}))
+          found.mistake = rules.recognize(found)
+          return result_lib.Result(found, float('inf'), ({}, {}))
     both = [label for label in first.targets if label in second.targets]
     wanted = [
       label
       for label in both
-      if labels_lib.is_wanted(label, labels, groups)
-      and self._is_kept(label, table)
+      if labels_lib.is_wanted(label, labels, groups) and self._is_kept(label)
     ]
     if not wanted:
-      raise tf2_capture.CannotTraceError('nothing to look at is in both graphs')
+      raise capture_errors.CannotTraceError(
+        'nothing to look at is in both graphs'
+      )
     found = search.find(
       first,
       second,
       wanted,
       names,
-      converted=self._converted(table),
+      converted=pairing.converted(self.tf1.weight_of()),
       floor=floor,
     )
     is_assigned = bool(labels) and labels[0][0] in labels_lib.ASSIGNED
     if is_assigned and labels[0] in second.assigned:
       if found.divergence is None:
-        found.assigned = assignments.places((first, second), labels[0])
+        found.assigned = assignments.of_both((first, second), labels[0])
       else:
         found.divergence.differences[:0] = assignments.describe(
           (first, second), labels[0]
         )
-        found.divergence.mistake = mistakes.recognize(found.divergence)
+        found.divergence.mistake = rules.recognize(found.divergence)
     return found
 
-  def _find_recorded(self, labels, groups, step, reason) -> search.Found:
+  def _find_recorded(self, labels, groups, step, reason) -> result_lib.Result:
     """Finds where a TF2 side that cannot be traced parts from TF1.
 
     Args:
@@ -191,23 +223,12 @@ class Locator:
       reason: why it cannot be traced.
     """
     plan, weights = self._conditions(labels, groups, step)
-    first = self.run.capture(plan, weights)
-    sketcher, tables = sketches.Sketcher(), []
-
-    def weights_for(tf2):
-      tables.append(self._matched(tf2))
-      return self.case._weights_for(tf2.variables, tables[0], weights)
-
-    reusable = step is None and plan.gradients == self.plan.gradients
+    first = self.subject.run.capture(plan, weights)
+    sketcher, pairing = sketches.Sketcher(), self.subject.pairing
     recording = eager_capture.record(
-      self.case._tf2_program(),
-      plan,
-      weights_for,
-      self.tf1,
-      sketcher.sketch,
-      self._used[0] if self._used and reusable else None,
+      self._forward(plan, step), plan, pairing.carry(weights), sketcher.sketch
     )
-    names = labels_lib.tf1_name_of(tables[0])
+    names = pairing.tf1_name()
     recording.targets = {
       labels_lib.relabeled(label, names): t
       for label, t in recording.targets.items()
@@ -217,13 +238,18 @@ class Locator:
       for label in first.targets
       if label in recording.targets
       and labels_lib.is_wanted(label, labels, groups)
-      and self._is_kept(label, tables[0])
+      and self._is_kept(label)
     ]
     if not wanted:
-      raise tf2_capture.CannotTraceError(reason)
+      raise capture_errors.CannotTraceError(reason)
     return eager.find(first, recording, wanted, names, sketcher, reason)
 
-  def captured(self, labels=(), groups=(), step=None):
+  def captured(
+    self,
+    labels: Sequence[tf1_capture.Label] = (),
+    groups: Sequence[str] = (),
+    step: int | None = None,
+  ) -> tuple[tf1_capture.Capture, tf1_capture.Capture]:
     """Captures the forward pass, with gradients and updates where wanted.
 
     Args:
@@ -232,175 +258,153 @@ class Locator:
       step: number of the training step from whose state it starts.
 
     Returns:
-      (capture of TF1, capture of TF2, table of the variables).
+      (capture of TF1, capture of TF2).
     """
     plan, weights = self._conditions(labels, groups, step)
-    reusable = step is None and plan.gradients == self.plan.gradients
-    used = self._used[0] if self._used and reusable else None
-    first = self.run.capture(plan, weights)
-    tables = []
-
-    def weights_for(tf2):
-      tables.append(self._matched(tf2))
-      return self.case._weights_for(tf2.variables, tables[0], weights)
-
+    first = self.subject.run.capture(plan, weights)
     second = tf2_capture.capture(
-      self.case._tf2_program(), plan, weights_for, self.tf1, used
+      self._forward(plan, step), plan, self.subject.pairing.carry(weights)
     )
-    return first, second, tables[0]
+    return first, second
 
-  def _captured_step(self, labels, step):
+  def _forward(
+    self, plan: plan_lib.RunPlan, step: int | None
+  ) -> forward_lib.Forward:
+    """Returns a forward pass of TF2, that which was kept where it serves."""
+    subject = self.subject
+    reusable = step is None and plan.gradients == subject.plan.gradients
+    if subject.forward is not None and reusable:
+      return subject.forward
+    return tf2_capture.prepare(subject.program, plan, self.tf1)
+
+  @property
+  def _has_own_step(self) -> bool:
+    return self.subject.program.train is not None
+
+  def _captured_step(
+    self, labels: Sequence[tf1_capture.Label], step: int
+  ) -> tuple[tf1_capture.Capture, tf1_capture.Capture]:
     """Captures a training step, or its forward pass if that is all there is."""
     try:
       return self._whole_step(step)
-    except tf1_step_capture.CannotCaptureError as error:
-      raise _NotOneGraphError(str(error)) from error
-    except (tf2_capture.CannotTraceError, references.CannotCaptureError):
+    except capture_errors.NotOneGraphError:
+      raise
+    except capture_errors.CaptureError:
       groups = {group for group, _ in labels}
-      if self.case._overrides('train_tf2') or groups - set(GROUPS):
+      if self._has_own_step or groups - set(GROUPS):
         raise
       # Optimizers may do what cannot be traced, and a recording of TF1 has the
       # graph of the forward pass only.
       return self.captured(labels, step=step)
 
-  def _whole_step(self, step):
+  def _whole_step(
+    self, step: int
+  ) -> tuple[tf1_capture.Capture, tf1_capture.Capture]:
     """Captures a training step, from the state in which it started."""
+    subject, batch = self.subject, self.subject.plan.batches[step]
     plan = dataclasses.replace(
-      self.plan,
-      weights=plan_lib.FIXED,
-      batches=(),
-      inputs=self.plan.batches[step],
+      subject.plan, weights=plan_lib.FIXED, batches=(), inputs=batch
     )
     weights, state, averages = self.tf1.weight_of(), {}, {}
     if step:
       before = self.tf1.steps[step - 1]
       weights, state = {**weights, **before.variables}, before.state
       averages = before.slots.get(tf1_observation.MOVING_AVERAGE, {})
-    first = self.run.capture_step(plan, weights, state)
-    tables = []
+    first = subject.run.capture_step(plan, weights, state)
+    candidate = tf2_training.prepare(subject.program, plan)
+    carried = subject.pairing.carry(weights), subject.pairing.carry(averages)
+    second = tf2_step_capture.capture(candidate, batch, step, carried, self.tf1)
+    return first, second
 
-    def state_for(tf2):
-      tables.append(self._matched(tf2))
-      return tuple(
-        variables_lib.carried(tables[0], self.case._converted, values)
-        for values in (weights, averages)
-      )
-
-    second = tf2_step_capture.capture(
-      self.case._tf2_program(), plan, step, state_for, self.tf1
-    )
-    return first, second, tables[0]
-
-  def _matched(self, tf2) -> variables_lib.VariableTable:
-    table = self.case._match(self.tf1, tf2)
-    if table.blocks_values:
-      raise VariablesDifferError(table)
-    return table
-
-  def _converted(self, table) -> set[str]:
-    """TF1 names of the variables that convert_variable changes."""
-    weights, found = self.tf1.weight_of(), set()
-    for first, second in table.pairs:
-      value = weights[first.name]
-      new = self.case._converted(first.name, value, second.name)
-      if not np.array_equal(new, value):
-        found.add(first.name)
-    return found
-
-  def _is_kept(self, label, table) -> bool:
-    """Tells whether a result has one layout on both sides."""
+  def _is_kept(self, label: tf1_capture.Label) -> bool:
+    """Returns whether a result has one layout on both sides."""
     group, name = label
     if group not in labels_lib.BY_VARIABLE:
       return True
-    pairs = [(a, b) for a, b in table.pairs if a.name == name]
-    if len(pairs) != 1 or len(table.tf1_names_of()[pairs[0][1].name]) != 1:
-      return False
-    value = self.tf1.weight_of()[name]
-    converted = self.case._converted(name, value, pairs[0][1].name)
-    return np.array_equal(converted, value)
+    return self.subject.pairing.keeps_layout(name, self.tf1.weight_of())
 
   def _conditions(self, labels, groups, step):
     asked = {group for group, _ in labels} | set(groups)
     plan = dataclasses.replace(
-      self.plan,
+      self.subject.plan,
       weights=plan_lib.FIXED,
       batches=(),
       updates=tf1_capture.UPDATED in asked,
-      gradients=self.plan.gradients
+      gradients=self.subject.plan.gradients
       or bool(asked & {tf1_capture.TOTAL, tf1_capture.GRADIENT}),
     )
     weights = self.tf1.weight_of()
     if step is not None:
-      plan = dataclasses.replace(plan, inputs=self.plan.batches[step])
+      plan = dataclasses.replace(plan, inputs=self.subject.plan.batches[step])
       if step:
         weights = {**weights, **self.tf1.steps[step - 1].variables}
     return plan, weights
 
-  def _conclude(self, verdict, found, step) -> None:
+  def _conclude(self, draft, found, step) -> None:
     if found.divergence is not None:
-      verdict.kind = divergence.REAL if found.is_real else verdict.kind
-      known = verdict.divergence
+      draft.kind = divergence.REAL if found.is_real else draft.kind
+      known = draft.divergence
       if known is not None and found.divergence.note:
         return  # A constant, of which the data say more.
-      verdict.divergence = found.divergence
+      draft.divergence = found.divergence
       if known is not None:  # Library code makes ops without a line.
         _fill_in(found.divergence, known)
-      verdict.advice = _advice(found.divergence, verdict.advice)
+      draft.advice = _advice(found.divergence, draft.advice)
       return
     if found.assigned is not None:
-      verdict.divergence = found.assigned
+      draft.divergence = found.assigned
       return
     if found.recorded:
-      verdict.notes.append(
+      draft.notes.append(
         'the TF2 side cannot be traced; recorded op by op as it ran, it agrees '
         'with TF1 up to the rounding of float32'
       )
       return
     if step is not None:
-      verdict.notes.append(
+      draft.notes.append(
         'what computes the results agrees in float64; the difference is made '
         'after them (clipping, aggregation) or by rounding'
       )
       return
-    if verdict.ledger is not None:
-      verdict.kind = divergence.ORDER
-      verdict.evidence.insert(
+    if draft.outcome.ledger is not None:
+      draft.kind = divergence.ORDER
+      draft.evidence.insert(
         0,
         'random order: with the same random numbers the sides agree in '
         'float64; they only draw others',
       )
       return
     if all(np.isfinite(x).all() for x in found.results[0].values()):
-      self._conclude_noise(verdict, found)
+      self._conclude_noise(draft, found)
 
-  def _conclude_noise(self, verdict, found) -> None:
+  def _conclude_noise(self, draft, found) -> None:
     """Tells rounding noise from a difference that is not in the graphs."""
-    group = next(g for g in verdict.comparisons if verdict.failed(g))
-    gap = max(c.difference for c in verdict.failed(group))
+    outcome = draft.outcome
+    gap = max(c.difference for c in outcome.failed(outcome.failing()[0]))
     noise = found.noise
-    verdict.noise = noise
+    draft.noise = noise
     if noise is not None and noise.error > _VACUOUS * (noise.scale or 1e-300):
-      verdict.kind = divergence.VACUOUS
-      verdict.evidence[:0] = [
+      draft.kind = divergence.VACUOUS
+      draft.evidence[:0] = [
         f'vacuous: in float64 the sides agree, and {noise.share} of '
         f'{noise.result} is rounding noise'
       ]
-      verdict.advice = [VACUOUS_ADVICE]
+      draft.advice = [VACUOUS_ADVICE]
       return
     if not _reproduced(found, self.tf1, gap):
-      verdict.noise = None
-      verdict.evidence.insert(
+      draft.noise = None
+      draft.evidence.insert(
         0,
         'traced as a graph, the TF2 side agrees with TF1: the difference is '
         'made by what is not in the graph',
       )
-      verdict.advice.append(
+      draft.advice.append(
         'Look for Python state, for branches on Python values, and for what '
         'eager execution does otherwise.'
       )
       return
-    verdict.kind = divergence.NOISE
-    verdict.evidence.insert(
+    draft.kind = divergence.NOISE
+    draft.evidence.insert(
       0,
       f'noise: the difference vanishes in float64 ({found.distance:.1g} of '
       'the values)',
@@ -408,41 +412,30 @@ class Locator:
     advice = 'Both sides compute the same but for rounding: '
     if noise is not None:
       noise.tolerance = max(noise.tolerance, _MARGIN * gap)
-      advice += f'pass atol={text.rounded_up(noise.tolerance)}, or order'
+      advice += f'pass atol={rounded_up(noise.tolerance)}, or order'
     else:
       advice += 'order'
-    verdict.advice = [advice + ' the operations as TF1 does.']
+    draft.advice = [advice + ' the operations as TF1 does.']
 
 
-def explain_shapes(case, plan, verdict: verdict_lib.Verdict) -> None:
-  """Adds to variables of another shape the op that makes the difference."""
-
-  def explain():
-    run = case._reference().run(case._tf1_program(), plan)
-    structure.explain_shapes(Locator(case, plan, run), verdict)
-
-  _guarded(verdict, explain)
-
-
-def _guarded(verdict, function) -> None:
-  """Explains a verdict; notes in it whatever goes wrong."""
+@contextlib.contextmanager
+def noting_failures(draft: draft_lib.Draft) -> Iterator[None]:
+  """Context that explains an outcome; whatever goes wrong is noted in it."""
   try:
-    function()
-  except _NotOneGraphError as error:
-    verdict.notes.append(f'not compared op by op: {error}')
-  except references.CannotCaptureError as error:
-    verdict.notes.append(
-      f'the first op that differs was not looked for: {error}'
-    )
-  except tf2_capture.CannotTraceError as error:
-    verdict.notes.append(
+    yield
+  except capture_errors.NotOneGraphError as error:
+    draft.notes.append(f'not compared op by op: {error}')
+  except capture_errors.CannotCaptureError as error:
+    draft.notes.append(f'the first op that differs was not looked for: {error}')
+  except capture_errors.CannotTraceError as error:
+    draft.notes.append(
       'the first op that differs was not looked for, because the TF2 side '
       f'cannot be traced as a graph: {error}'
     )
   except Exception as error:  # The user's code may do anything.
     _log.info('locating failed', exc_info=True)
     lines = str(error).strip().splitlines()
-    verdict.notes.append(
+    draft.notes.append(
       'the first op that differs could not be looked for '
       f'({type(error).__name__}: {lines[0] if lines else ""})'
     )
@@ -477,7 +470,7 @@ VACUOUS_ADVICE = (
 
 def _advice(place: divergence.Divergence, advice: list[str]) -> list[str]:
   """Puts what is known of the place before, or instead of, general advice."""
-  rest = [line for line in advice if line != advice_lib.LOOK_INSIDE]
+  rest = [line for line in advice if line != advice_texts.LOOK_INSIDE]
   first = [place.mistake] if place.mistake else []
   if first and place.group in labels_lib.ASSIGNED:
     return first  # The general advice only guesses.

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from tf_equiv import compat
+from tf_equiv.compare import difference
 from tf_equiv.core import random_value
 from tf_equiv.diagnose import alignment, graph, replay, sketches
 from tf_equiv.diagnose import search as search_lib
 from tf_equiv.diagnose.control_flow import descent
+from tf_equiv.diagnose.side import Side
 from tf_equiv.tf1.capture import capture
 from tf_equiv.tf2 import eager_capture
 
@@ -30,7 +32,7 @@ def find(
   tf1_name_of: dict[str, str],
   sketcher: sketches.Sketcher,
   reason: str,
-) -> search_lib.Found:
+) -> search_lib.Result:
   """Finds the first op that differs from what TF1 computes.
 
   Args:
@@ -42,24 +44,33 @@ def find(
     reason: why the TF2 side could not be traced.
 
   Returns:
-    What was found. Its results are those of float32.
+    The result, in float32.
   """
 
-  def search(first, second):
+  def search(
+    first: capture.Capture, second: eager_capture.Recording
+  ) -> search_lib.Result:
     return _search(first, second, labels, tf1_name_of, sketcher)
 
-  found = descent.look(search(tf1, recording), (tf1, recording), search)
-  if found.divergence is not None:
-    found.divergence.recorded = True
+  result = descent.descend(search(tf1, recording), (tf1, recording), search)
+  if result.divergence is not None:
+    result.divergence.recorded = True
     note = (
-      'TF2 cannot be traced (%s), so its ops were recorded as they ran, in '
+      f'TF2 cannot be traced ({reason}), so its ops were recorded as they ran, '
+      'in float32'
     )
-    notes = [note % reason + 'float32', found.divergence.note]
-    found.divergence.note = '; '.join(filter(None, notes))
-  return found
+    notes = [note, result.divergence.note]
+    result.divergence.note = '; '.join(filter(None, notes))
+  return result
 
 
-def _search(tf1, recording, labels, tf1_name_of, sketcher) -> search_lib.Found:
+def _search(
+  tf1: capture.Capture,
+  recording: eager_capture.Recording,
+  labels: list[capture.Label],
+  tf1_name_of: dict[str, str],
+  sketcher: sketches.Sketcher,
+) -> search_lib.Result:
   reader = _Reader(recording, tf1_name_of, sketcher)
   graphs = graph.read(tf1, labels, {}), reader.read(labels)
   run = _Run(recording, reader)
@@ -70,37 +81,38 @@ def _search(tf1, recording, labels, tf1_name_of, sketcher) -> search_lib.Found:
     with replay.Replay(tf1, double=True) as double:
       double.fix(single.fixed)
       precise = dict(zip(labels, double.fetch(names), strict=True))
-    apart, noise = {}, 0.0
+    distances, noise = {}, 0.0
     for label in labels:
       mine = sketcher.sketch(results[label])
       theirs = recording.summaries[recording.targets[label]]
-      apart[label] = sketches.distance(mine, theirs)
+      distances[label] = sketches.distance(mine, theirs)
       own = sketches.distance(mine, sketcher.sketch(precise[label]))
       noise = max(noise, own)
     tolerance = max(search_lib.SINGLE, _SLACK * noise)
-    failing = [label for label in labels if not apart[label] <= tolerance]
-    found = search_lib.Found(
+    failing = [label for label in labels if not distances[label] <= tolerance]
+    result = search_lib.Result(
       None,
-      max(apart.values(), default=0.0),
-      False,
+      max(distances.values(), default=0.0),
       (results, {}),
       recorded=True,
     )
-    found.fixed = single.fixed, {}
+    result.fixed = single.fixed, {}
     mine, _ = sketches.of_run(single, tf1, graphs[0], labels, sketcher)
-    found.alignment = alignment.Alignment(
-      *graphs, (mine, reader.sketches), draws, tolerance, failing
+    result.alignment = alignment.Alignment(
+      graphs, (mine, reader.sketches), draws, tolerance, failing
     )
     if failing:
       sides = (
-        search_lib.Side(tf1, graphs[0], single, mine, results),
-        search_lib.Side(recording, graphs[1], run, reader.sketches),
+        Side(tf1, graphs[0], single, mine, results),
+        Side(recording, graphs[1], run, reader.sketches),
       )
-      search_lib.explain(found, sides, failing, tf1_name_of)
-  return found
+      search_lib.explain(result, sides, failing, tf1_name_of)
+  return result
 
 
-def _share_draws(graphs, single, run) -> dict[str, str]:
+def _share_draws(
+  graphs: tuple[graph.Graph, graph.Graph], single: replay.Replay, run: '_Run'
+) -> dict[str, str]:
   """Pairs the draws, and lets TF1 compute with those of TF2."""
   drawn = dict(
     zip(graphs[0].draws, single.fetch(graphs[0].draws, drawn=True), strict=True)
@@ -129,7 +141,12 @@ class _Reader:
     constants: identity of each tensor that does not depend on the data.
   """
 
-  def __init__(self, recording, tf1_name_of, sketcher):
+  def __init__(
+    self,
+    recording: eager_capture.Recording,
+    tf1_name_of: dict[str, str],
+    sketcher: sketches.Sketcher,
+  ):
     self._recording, self._names = recording, tf1_name_of
     self._operands: dict[int, graph.Operand] = {
       identity: graph.Operand(graph.INPUT, path)
@@ -149,10 +166,10 @@ class _Reader:
     self.sketches: dict[str, list[sketches.Sketch]] = {}
     self.constants: dict[str, int] = {}
 
-  def _variable(self, name) -> graph.Operand:
+  def _variable(self, name: str) -> graph.Operand:
     return graph.Operand(graph.VARIABLE, self._names.get(name, name))
 
-  def read(self, labels) -> graph.Graph:
+  def read(self, labels: list[capture.Label]) -> graph.Graph:
     """Returns the graph of all that was recorded."""
     nodes, draws = {}, {}
     for position, record in enumerate(self._recording.records):
@@ -164,7 +181,7 @@ class _Reader:
         self._operands[record.outputs[0]] = graph.Operand(
           graph.RANDOM, tensor, 0, tensor
         )
-      elif record.op_type in graph.HANDING_ON and operands:
+      elif record.op_type in graph.PASS_THROUGH and operands:
         for i, identity in enumerate(record.outputs):
           self._operands[identity] = operands[i % len(operands)]
       elif record.op_type not in graph.OF_SHAPES and any(
@@ -176,7 +193,12 @@ class _Reader:
     }
     return graph.Graph(nodes, results, list(draws), draws, {})
 
-  def _node(self, record, position, operands) -> graph.Node:
+  def _node(
+    self,
+    record: eager_capture.Record,
+    position: int,
+    operands: list[graph.Operand],
+  ) -> graph.Node:
     outputs = list(enumerate(record.outputs))
     if graph.FIRST_OUTPUT.match(record.op_type):
       outputs = outputs[:1]
@@ -204,13 +226,13 @@ class _Reader:
     """Returns where a tensor comes from, by its value if that is not known.
 
     Kernels read variables without an op that could be seen, and Python code
-    hands on values that way, too.
+    passes values that way, too.
     """
     if identity not in self._operands:
       self._operands[identity] = self._by_value(identity)
     return self._operands[identity]
 
-  def _by_value(self, identity) -> graph.Operand:
+  def _by_value(self, identity: int) -> graph.Operand:
     sketch = self._recording.summaries.get(identity)
     if sketch is not None and sketch.size > 1:
       same = [
@@ -228,8 +250,8 @@ class _Reader:
     return graph.Operand(graph.CONSTANT, name, 0, name)
 
 
-def _plain(record) -> dict[str, Any]:
-  """Returns the plain attributes of a record as `nodes.attributes_of` does."""
+def _plain(record: eager_capture.Record) -> dict[str, Any]:
+  """Returns the plain attributes of a record as `graph.attributes_of` does."""
   definition = compat.op_definition(record.op_type)
   kinds = {attr.name: attr.type for attr in definition.attr}
   found = {}
@@ -239,7 +261,7 @@ def _plain(record) -> dict[str, Any]:
     if isinstance(value, bytes):
       value = value.decode('utf-8', 'replace')
     elif kinds[key] == 'float':
-      value = float(f'{value:.8g}')
+      value = difference.plain(float(value))
     elif kinds[key] == 'bool':
       value = bool(value)
     elif isinstance(value, (list, tuple)):
@@ -253,11 +275,11 @@ def _plain(record) -> dict[str, Any]:
 class _Run:
   """Gives values of a recording, as `replay.Replay` does of a graph."""
 
-  def __init__(self, recording, reader):
+  def __init__(self, recording: eager_capture.Recording, reader: _Reader):
     self._recording, self._reader = recording, reader
 
   def is_small(self, name: str, most: int) -> bool:
-    """Tells whether a constant has few elements."""
+    """Returns whether a constant has few elements."""
     identity = self._reader.constants.get(name)
     value = self._recording.values.get(identity)
     return value is not None and value.size <= most

@@ -10,7 +10,8 @@ computes in float32 between two casts, and is listed in `fallbacks`.
 """
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,8 @@ import tensorflow as tf
 from tf_equiv import compat
 from tf_equiv.core import random_value
 from tf_equiv.diagnose import fused_batch_norm
+
+v1 = tf.compat.v1
 
 # What only reads a variable, by the type of its handle.
 _READS = {
@@ -56,12 +59,12 @@ class Rewritten:
     fallbacks: types of ops that still compute in float32.
   """
 
-  graph_def: tf.compat.v1.GraphDef
+  graph_def: v1.GraphDef
   tensors: dict[str, str]
   fallbacks: set[str]
 
 
-def unchanged_variables(graph_def: tf.compat.v1.GraphDef) -> set[str]:
+def unchanged_variables(graph_def: v1.GraphDef) -> set[str]:
   """Returns the names of the variables that nothing but reads them."""
   variables = {
     node.name: _READS[node.op] for node in graph_def.node if node.op in _READS
@@ -76,7 +79,7 @@ def unchanged_variables(graph_def: tf.compat.v1.GraphDef) -> set[str]:
 
 
 def rewrite(
-  graph_def: tf.compat.v1.GraphDef, unchanged: Collection[str] = ()
+  graph_def: v1.GraphDef, unchanged: Collection[str] = ()
 ) -> Rewritten:
   """Rewrites a graph and the functions that it calls.
 
@@ -89,7 +92,7 @@ def rewrite(
   Returns:
     The rewritten graph.
   """
-  result = tf.compat.v1.GraphDef()
+  result = v1.GraphDef()
   result.versions.CopyFrom(graph_def.versions)
   result.library.CopyFrom(graph_def.library)
   functions = {f.signature.name: f.signature for f in result.library.function}
@@ -99,35 +102,44 @@ def rewrite(
       if arg.type == FLOAT:
         arg.type = DOUBLE
   for function in result.library.function:
-    body = Body(function.node_def, functions, fallbacks, is_function=True)
-    nodes = body.rewritten()
+    rewriter = Rewriter(
+      function.node_def, functions, fallbacks, is_function=True
+    )
+    nodes = rewriter.rewritten()
     del function.node_def[:]
     function.node_def.extend(nodes)
     for key, ref in function.ret.items():
-      function.ret[key] = body.now(ref)
-  body = Body(
+      function.ret[key] = rewriter.now(ref)
+  rewriter = Rewriter(
     graph_def.node, functions, fallbacks, is_function=False, narrow=unchanged
   )
-  result.node.extend(body.rewritten())
-  tensors = {ref: body.now(ref) for ref in body.moved}
+  result.node.extend(rewriter.rewritten())
+  tensors = {ref: rewriter.now(ref) for ref in rewriter.moved}
   return Rewritten(result, tensors, fallbacks)
 
 
-class Body:
-  """The nodes of a graph or of a function, while they are rewritten.
+class Rewriter:
+  """Rewrites the nodes of a graph or of a function.
 
   Attributes:
     moved: reference to what a tensor became, where it is another.
   """
 
-  def __init__(self, nodes, functions, fallbacks, is_function, narrow=()):
+  def __init__(
+    self,
+    nodes: Iterable[v1.NodeDef],
+    functions: Mapping[str, Any],
+    fallbacks: set[str],
+    is_function: bool,
+    narrow: Collection[str] = (),
+  ):
     self._narrow = narrow
     self._nodes, self._functions = nodes, functions
     self._fallbacks, self._is_function = fallbacks, is_function
     self._new = []
     self.moved: dict[str, str] = {}
 
-  def rewritten(self):
+  def rewritten(self) -> list[v1.NodeDef]:
     """Returns the nodes in double precision."""
     for node in self._nodes:
       self._rewrite(node)
@@ -168,18 +180,18 @@ class Body:
 
   def add(self, op_type: str, name: str, *inputs: str, **attrs) -> str:
     """Adds a node; returns a reference to its first output."""
-    node = tf.compat.v1.NodeDef(name=name, op=op_type, input=inputs)
+    node = v1.NodeDef(name=name, op=op_type, input=inputs)
     for key, value in attrs.items():
       _set_attr(node.attr[key], value)
     self._new.append(node)
     return self.ref(name, op_type)
 
-  def constant(self, name: str, value) -> str:
+  def constant(self, name: str, value: Any) -> str:
     """Adds a constant; returns a reference to it."""
     array = np.asarray(value)
     return self.add('Const', name, dtype=tf.as_dtype(array.dtype), value=array)
 
-  def _rewrite(self, node) -> None:
+  def _rewrite(self, node: v1.NodeDef) -> None:
     node = _copy(node)
     if node.op in fused_batch_norm.FORWARD and _is_float(node):
       self._move(fused_batch_norm.expand(self, node))
@@ -211,7 +223,12 @@ class Body:
       _types(definition.output_arg, node),
     )
 
-  def _keep(self, node, inputs, outputs) -> None:
+  def _keep(
+    self,
+    node: v1.NodeDef,
+    inputs: Sequence[tuple[str, int, int]],
+    outputs: Sequence[tuple[str, int, int]],
+  ) -> None:
     """Adds a node of which some inputs and outputs stay float32."""
     position = 0
     for i, (_, _, data_type) in enumerate(inputs):
@@ -233,19 +250,19 @@ class Body:
       position += 1
 
 
-def _copy(node):
-  copied = tf.compat.v1.NodeDef()
+def _copy(node: v1.NodeDef) -> v1.NodeDef:
+  copied = v1.NodeDef()
   copied.CopyFrom(node)
   for key in [key for key in copied.attr if key.startswith('_')]:
     del copied.attr[key]  # Colocation and shapes; they no longer hold.
   return copied
 
 
-def _is_float(node) -> bool:
+def _is_float(node: v1.NodeDef) -> bool:
   return node.attr['T'].type == FLOAT
 
 
-def _has_floats(node, definition) -> bool:
+def _has_floats(node: v1.NodeDef, definition: Any) -> bool:
   for attr in node.attr.values():
     if attr.type == FLOAT or FLOAT in attr.list.type:
       return True
@@ -254,9 +271,9 @@ def _has_floats(node, definition) -> bool:
   )
 
 
-def _widened(node):
-  """Returns a copy with double in the place of float in all attributes."""
-  changed = tf.compat.v1.NodeDef()
+def _widened(node: v1.NodeDef) -> v1.NodeDef:
+  """Returns a copy with double instead of float in all attributes."""
+  changed = v1.NodeDef()
   changed.CopyFrom(node)
   for attr in changed.attr.values():
     if attr.type == FLOAT:
@@ -270,7 +287,7 @@ def _widened(node):
   return changed
 
 
-def _has_kernel(node) -> bool:
+def _has_kernel(node: v1.NodeDef) -> bool:
   if node.op in _OF_PYTHON:
     return False
   kernels = compat.cpu_kernels(node.op)
@@ -286,7 +303,9 @@ def _has_kernel(node) -> bool:
   return False
 
 
-def _types(arguments, node):
+def _types(
+  arguments: Iterable[Any], node: v1.NodeDef
+) -> list[tuple[str, int, int]]:
   """Returns (name of the argument, index in it, type) of each tensor."""
   found = []
   for arg in arguments:
@@ -300,7 +319,7 @@ def _types(arguments, node):
   return found
 
 
-def _set_attr(attr, value) -> None:
+def _set_attr(attr: Any, value: Any) -> None:
   if isinstance(value, bool):
     attr.b = value
   elif isinstance(value, int):

@@ -1,13 +1,16 @@
 """The first ops that differ although all that they follow from agrees."""
 
 import dataclasses
+from collections.abc import Collection, Sequence
 
+from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import graph as graph_lib
+from tf_equiv.tf1.capture import capture
 
 
 @dataclasses.dataclass
 class Frontier:
-  """A place where the sides part.
+  """The ops of a divergence.
 
   Attributes:
     tf1: the first corresponding TF1 node that differs.
@@ -22,22 +25,26 @@ class Frontier:
   only_tf2: list[graph_lib.Node]
 
 
-def find(tf1, tf2, alignment, labels) -> list[Frontier]:
-  """Finds where two graphs part.
+def find(
+  tf1: graph_lib.Graph,
+  tf2: graph_lib.Graph,
+  alignment: alignment_lib.Alignment,
+  labels: Sequence[capture.Label],
+) -> list[Frontier]:
+  """Finds where two graphs diverge.
 
   Args:
-    tf1: the `nodes.Graph` of TF1.
+    tf1: the graph of TF1.
     tf2: that of TF2.
     alignment: which of their nodes correspond.
     labels: results that differ.
 
   Returns:
-    The places, in program order of TF1.
+    The divergences, in program order of TF1.
   """
-  agreeing = {name for name in alignment.pairs if alignment.agrees(name)}
-  also = {alignment.pairs[name] for name in agreeing}
-  first = _reached(tf1, labels, agreeing)
-  second = _reached(tf2, labels, also)
+  agreeing = alignment.agreeing(0), alignment.agreeing(1)
+  first = _reached(tf1, labels, agreeing[0])
+  second = _reached(tf2, labels, agreeing[1])
   differing = [
     name
     for name in tf1.nodes
@@ -45,67 +52,48 @@ def find(tf1, tf2, alignment, labels) -> list[Frontier]:
     and alignment.pairs.get(name) in second
     and alignment.distance(name) is not None
   ]
-  known, found = set(differing), []
-  for name in differing:
-    before = _ancestors(tf1, name, first)
-    if before & known:
-      continue
-    other = alignment.pairs[name]
-    there = _ancestors(tf2, other, second)
-    found.append(
-      Frontier(
-        tf1.nodes[name],
-        tf2.nodes[other],
-        _lone(tf1, before, alignment.pairs),
-        _lone(tf2, there, alignment.inverse),
-      )
+  known = set(differing)
+  pairs = [
+    (name, alignment.pairs[name])
+    for name in differing
+    if not tf1.before(name, agreeing[0]) & known
+  ] or _of_results(tf1, tf2, labels)
+  return [
+    Frontier(
+      tf1.nodes[name],
+      tf2.nodes[other],
+      _lone(tf1, tf1.before(name, agreeing[0]), alignment.pairs),
+      _lone(tf2, tf2.before(other, agreeing[1]), alignment.inverse),
     )
-  return found or _of_results(tf1, tf2, alignment, labels, first, second)
+    for name, other in pairs
+  ]
 
 
-def _of_results(tf1, tf2, alignment, labels, first, second) -> list[Frontier]:
-  """The results themselves, where one is made of what the other side lacks."""
+def _of_results(
+  tf1: graph_lib.Graph,
+  tf2: graph_lib.Graph,
+  labels: Sequence[capture.Label],
+) -> list[tuple[str, str]]:
+  """Returns a result itself, where it is made of what the other side lacks."""
   for label in labels:
     operands = tf1.results[label], tf2.results[label]
     if all(operand.kind == graph_lib.NODE for operand in operands):
-      mine, theirs = (operand.key for operand in operands)
-      return [
-        Frontier(
-          tf1.nodes[mine],
-          tf2.nodes[theirs],
-          _lone(tf1, _ancestors(tf1, mine, first), alignment.pairs),
-          _lone(tf2, _ancestors(tf2, theirs, second), alignment.inverse),
-        )
-      ]
+      return [(operands[0].key, operands[1].key)]
   return []
 
 
-def _reached(graph, labels, agreeing) -> set[str]:
-  """Nodes on which the results depend by ways without agreement."""
-  pending = [
-    graph.results[label].key
-    for label in labels
-    if graph.results[label].kind == graph_lib.NODE
-  ]
-  seen = set()
-  while pending:
-    name = pending.pop()
-    if name not in seen and name not in agreeing:
-      seen.add(name)
-      pending.extend(graph.nodes[name].parents)
-  return seen
+def _reached(
+  graph: graph_lib.Graph,
+  labels: Sequence[capture.Label],
+  agreeing: Collection[str],
+) -> set[str]:
+  """Returns the nodes that results depend on by ways without agreement."""
+  results = [graph.results[label] for label in labels]
+  nodes = [result.key for result in results if result.kind == graph_lib.NODE]
+  return graph.ancestors(nodes, agreeing)
 
 
-def _ancestors(graph, name, among) -> set[str]:
-  pending, seen = list(graph.nodes[name].parents), set()
-  while pending:
-    other = pending.pop()
-    if other in among and other not in seen:
-      seen.add(other)
-      pending.extend(graph.nodes[other].parents)
-  seen.discard(name)
-  return seen
-
-
-def _lone(graph, names, paired) -> list[graph_lib.Node]:
+def _lone(
+  graph: graph_lib.Graph, names: set[str], paired: Collection[str]
+) -> list[graph_lib.Node]:
   return [graph.nodes[n] for n in graph.nodes if n in names and n not in paired]

@@ -3,9 +3,11 @@
 The formulas are those of S. Ioffe and C. Szegedy, "Batch Normalization:
 Accelerating Deep Network Training by Reducing Internal Covariate Shift"
 (https://arxiv.org/abs/1502.03167), section 3; the batch variance that the op
-hands on is that times n/(n-1), with n values per channel
+outputs is that times n/(n-1), with n values per channel
 (https://www.tensorflow.org/api_docs/python/tf/raw_ops/FusedBatchNormV3).
 """
+
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,8 +23,8 @@ GRADIENT = (
 class _Maker:
   """Writes down ops on doubles, with names below that of a node."""
 
-  def __init__(self, body, node):
-    self._body, self._node, self._count = body, node, 0
+  def __init__(self, rewriter: Any, node: Any):
+    self._rewriter, self._node, self._count = rewriter, node, 0
     self.is_first_last = node.attr['data_format'].s == b'NCHW'
     self.axes = [0, 2, 3] if self.is_first_last else [0, 1, 2]
 
@@ -31,10 +33,12 @@ class _Maker:
     return f'{self._node.name}/tf_equiv_{self._count}'
 
   def __call__(self, op_type: str, *inputs: str, **attrs) -> str:
-    return self._body.add(op_type, self._name(), *inputs, T=tf.float64, **attrs)
+    return self._rewriter.add(
+      op_type, self._name(), *inputs, T=tf.float64, **attrs
+    )
 
-  def constant(self, value, dtype=np.float64) -> str:
-    return self._body.constant(self._name(), np.array(value, dtype))
+  def constant(self, value: Any, dtype: type = np.float64) -> str:
+    return self._rewriter.constant(self._name(), np.array(value, dtype))
 
   def reduce(self, op_type: str, x: str, keep: bool = False) -> str:
     """Reduces over all axes but that of the channels."""
@@ -60,7 +64,7 @@ class _Maker:
     given = 'is_training' in self._node.attr
     return self._node.attr['is_training'].b if given else True
 
-  def statistics(self, x: str):
+  def statistics(self, x: str) -> tuple[str, str]:
     """Returns mean and variance of the batch, with all axes."""
     mean = self.reduce('Mean', x, keep=True)
     squares = self('SquaredDifference', x, mean)
@@ -71,17 +75,17 @@ class _Maker:
     return self('Rsqrt', self('AddV2', variance, self.epsilon()))
 
 
-def expand(body, node) -> dict[str, str]:
-  """Adds the ops of a forward pass to a body.
+def expand(rewriter: Any, node: Any) -> dict[str, str]:
+  """Adds the ops of a forward pass.
 
   Args:
-    body: a `float64.Body`.
+    rewriter: the `float64.Rewriter`.
     node: the fused op: x, scale, offset, mean and variance.
 
   Returns:
     References to the new outputs by those to the old.
   """
-  make = _Maker(body, node)
+  make = _Maker(rewriter, node)
   x, scale, offset, mean_in, variance_in = node.input[:5]
   if make.is_training():
     mean, variance = make.statistics(x)
@@ -103,12 +107,12 @@ def expand(body, node) -> dict[str, str]:
   y = make('AddV2', scaled, make.per_channel(offset))
   outputs = [y, *kept, mean_out, variance_out, make.constant(0.0)]
   return {
-    body.ref(node.name, node.op, i): outputs[i]
+    rewriter.ref(node.name, node.op, i): outputs[i]
     for i in range(6 if node.op.endswith('V3') else 5)
   }
 
 
-def _correction(make, x, mean) -> str:
+def _correction(make: _Maker, x: str, mean: str) -> str:
   """Returns n / (n - 1), or 1 for a single value per channel."""
   types = {'Tidx': tf.int32, 'keep_dims': False}
   every = make.constant([0, 1, 2, 3], np.int32)
@@ -122,24 +126,24 @@ def _correction(make, x, mean) -> str:
   return make('RealDiv', count, less)
 
 
-def _average(make, old, new, factor) -> str:
+def _average(make: _Maker, old: str, new: str, factor: float) -> str:
   part = make('Mul', new, make.constant(np.float32(factor)))
   rest = make('Mul', old, make.constant(1.0 - np.float64(np.float32(factor))))
   return make('AddV2', rest, part)
 
 
-def expand_gradient(body, node) -> dict[str, str]:
-  """Adds the ops of a backward pass to a body.
+def expand_gradient(rewriter: Any, node: Any) -> dict[str, str]:
+  """Adds the ops of a backward pass.
 
   Args:
-    body: a `float64.Body`.
+    rewriter: the `float64.Rewriter`.
     node: the fused op: gradient of y, x, scale, and two reserve spaces, which
       hold mean and variance in inference.
 
   Returns:
     References to the new outputs by those to the old.
   """
-  make = _Maker(body, node)
+  make = _Maker(rewriter, node)
   dy, x, scale, mean_in, variance_in = node.input[:5]
   if make.is_training():
     mean, variance = make.statistics(x)
@@ -162,5 +166,6 @@ def expand_gradient(body, node) -> dict[str, str]:
     make.constant(0.0),
   ]
   return {
-    body.ref(node.name, node.op, i): output for i, output in enumerate(outputs)
+    rewriter.ref(node.name, node.op, i): output
+    for i, output in enumerate(outputs)
   }

@@ -1,18 +1,21 @@
 """A captured graph as plain data: the ops that compute, and their operands.
 
-Ops that only hand values on are left out; what an op reads is either another
-node, an input, a variable, a random draw or a constant.
+Ops that only pass values through are left out; what an op reads is either
+another node, an input, a variable, a random draw or a constant.
 """
 
 import dataclasses
 import re
 from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.compare import difference
 from tf_equiv.core import random_value
+from tf_equiv.diagnose import walks
 from tf_equiv.diagnose.control_flow import v1_frames
 from tf_equiv.tf1.capture import capture
 
@@ -24,7 +27,7 @@ NODE, INPUT, VARIABLE, RANDOM, CONSTANT = (
   'constant',
 )
 
-HANDING_ON = (
+PASS_THROUGH = (
   'Identity',
   'StopGradient',
   'PreventGradient',
@@ -53,9 +56,6 @@ _SYNONYMS = {
   'StatelessWhile': 'While',
   'StatelessIf': 'If',
 }
-# Types that run functions of their own; the other names are those of the
-# attributes that hold these.
-CALLING = ('While', 'If', 'Case', 'PartitionedCall', 'StatefulPartitionedCall')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,8 @@ class Body:
   """What is inside of a loop or branch.
 
   Attributes:
-    types: how many ops there are of each type, without those that hand on.
+    types: how many ops there are of each type, without those that only pass
+      values through.
     numbers: how often each floating-point constant is there.
   """
 
@@ -156,8 +157,28 @@ class Graph:
   draw_types: dict[str, str]
   stopped: dict[str, str]
 
+  def ancestors(
+    self, names: Iterable[str], stop: Container[str] = ()
+  ) -> set[str]:
+    """Returns nodes and all that they are computed from.
 
-def read(captured: capture.Capture, labels, variable_names) -> Graph:
+    Args:
+      names: names of the nodes.
+      stop: names of nodes that are neither returned nor passed.
+    """
+    parents = lambda name: self.nodes[name].parents  # noqa: E731
+    return set(walks.ancestors(names, parents, stop=stop))
+
+  def before(self, name: str, stop: Container[str] = ()) -> set[str]:
+    """Returns all that a node is computed from, without the node itself."""
+    return self.ancestors(self.nodes[name].parents, stop) - {name}
+
+
+def read(
+  captured: capture.Capture,
+  labels: Sequence[capture.Label],
+  variable_names: Mapping[str, str],
+) -> Graph:
   """Reads the part of a graph that some results depend on.
 
   Args:
@@ -173,13 +194,17 @@ def read(captured: capture.Capture, labels, variable_names) -> Graph:
 
 
 class _Reader:
-  def __init__(self, captured, variable_names):
+  def __init__(
+    self, captured: capture.Capture, variable_names: Mapping[str, str]
+  ):
     self._captured, self._names = captured, variable_names
     self._depends: dict[str, bool] = {}
     self._functions = None
     self._nested: set[str] = set()
 
-  def read(self, tensors, labels) -> Graph:
+  def read(
+    self, tensors: Sequence[tf.Tensor], labels: Sequence[capture.Label]
+  ) -> Graph:
     ops = self._ancestors([t.op for t in tensors])
     self._nested = v1_frames.nested(ops)
     known = -1
@@ -208,19 +233,16 @@ class _Reader:
     }
     return Graph(nodes, results, list(draws), draws, stopped)
 
-  def _ancestors(self, roots):
-    seen, pending, found = set(), list(roots), []
-    while pending:
-      op = pending.pop()
-      if op.name in seen:
-        continue
-      seen.add(op.name)
-      found.append(op)
-      if not op.outputs or op.outputs[0].name not in self._captured.inputs:
-        pending.extend(tensor.op for tensor in op.inputs)
+  def _ancestors(self, roots: Iterable[tf.Operation]) -> list[tf.Operation]:
+    def before(op: tf.Operation) -> list[tf.Operation]:
+      if op.outputs and op.outputs[0].name in self._captured.inputs:
+        return []
+      return [tensor.op for tensor in op.inputs]
+
+    found = walks.ancestors(roots, before, lambda op: op.name)
     return sorted(found, key=compat.op_position)
 
-  def _is_source(self, op) -> bool:
+  def _is_source(self, op: tf.Operation) -> bool:
     tensor = op.outputs[0].name if op.outputs else ''
     return (
       op.name in self._captured.variables
@@ -228,24 +250,24 @@ class _Reader:
       or bool(random_value.family_of(op.type))
     )
 
-  def _depends_on_data(self, op) -> bool:
+  def _depends_on_data(self, op: tf.Operation) -> bool:
     if self._is_source(op):
       return True
     if op.type in OF_SHAPES:
       return False
     return any(self._depends.get(t.op.name, False) for t in op.inputs)
 
-  def _is_node(self, op) -> bool:
+  def _is_node(self, op: tf.Operation) -> bool:
     return (
       self._depends[op.name]
       and not self._is_source(op)
-      and op.type not in HANDING_ON
+      and op.type not in PASS_THROUGH
       and bool(op.outputs)
     )
 
-  def _operand(self, tensor) -> Operand:
+  def _operand(self, tensor: tf.Tensor) -> Operand:
     first, op = tensor, tensor.op
-    while op.type in HANDING_ON and not self._is_source(op) and op.inputs:
+    while op.type in PASS_THROUGH and not self._is_source(op) and op.inputs:
       index = tensor.value_index if op.type == 'IdentityN' else 0
       tensor = op.inputs[index]
       op = tensor.op
@@ -261,7 +283,7 @@ class _Reader:
       return Operand(CONSTANT, tensor.name, 0, first.name)
     return Operand(NODE, op.name, tensor.value_index, first.name)
 
-  def _node(self, op) -> Node:
+  def _node(self, op: tf.Operation) -> Node:
     first = op.outputs[0]
     shape = None if first.shape.rank is None else tuple(first.shape.as_list())
     nested = op.name in self._nested
@@ -287,7 +309,7 @@ class _Reader:
       any(_is_list(t) for t in op.outputs),
     )
 
-  def _body(self, op) -> Body | None:
+  def _body(self, op: tf.Operation) -> Body | None:
     names = []
     for attr in op.node_def.attr.values():
       if attr.WhichOneof('value') == 'func':
@@ -305,8 +327,8 @@ class _Reader:
     return body
 
 
-def _is_list(tensor) -> bool:
-  """Tells whether a tensor stands for a list of tensors.
+def _is_list(tensor: tf.Tensor) -> bool:
+  """Returns whether a tensor stands for a list of tensors.
 
   In control flow v1 that is the number by which the accesses to a TensorArray
   are ordered.
@@ -323,20 +345,20 @@ def _is_list(tensor) -> bool:
   )
 
 
-def _count(node_defs, body) -> None:
+def _count(node_defs: Iterable[tf.compat.v1.NodeDef], body: Body) -> None:
   for node in node_defs:
     if node.op != 'Const':
-      if node.op == 'StopGradient' or node.op not in (*HANDING_ON, 'NoOp'):
+      if node.op == 'StopGradient' or node.op not in (*PASS_THROUGH, 'NoOp'):
         body.types[_VERSION.sub('', node.op)] += 1
       continue
     tensor = node.attr['value'].tensor
     if tf.as_dtype(tensor.dtype).is_floating:
       array = tf.make_ndarray(tensor)
       if array.size == 1:
-        body.numbers[f'{float(array.reshape(-1)[0]):.7g}'] += 1
+        body.numbers[difference.plain(array.reshape(-1)[0])] += 1
 
 
-def attributes_of(node_def) -> dict[str, Any]:
+def attributes_of(node_def: tf.compat.v1.NodeDef) -> dict[str, Any]:
   """Returns the attributes of an op that are plain values."""
   found = {}
   for key, attr in node_def.attr.items():
@@ -349,7 +371,7 @@ def attributes_of(node_def) -> dict[str, Any]:
       items = attr.list.i or attr.list.f
       found[key] = list(items) or [s.decode() for s in attr.list.s]
     elif kind == 'f':
-      found[key] = float(f'{attr.f:.8g}')
+      found[key] = difference.plain(attr.f)
     elif kind == 'shape':
       found[key] = str(tf.TensorShape(attr.shape))
     else:

@@ -1,6 +1,7 @@
 """How results of the comparison are called in the captured graphs."""
 
-from tf_equiv.compare import variables as variables_lib
+from tf_equiv.compare.quantity import Key, Quantity
+from tf_equiv.core import observation
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf1.capture import step_capture as tf1_step_capture
 
@@ -12,12 +13,16 @@ GROUPS = (
   tf1_capture.GRADIENT,
   tf1_capture.INPUT_GRADIENT,
 )
-# What training makes besides, by the group in which it is compared.
-OF_STEPS = {
-  'learning rate': tf1_step_capture.RATE,
-  'variables that are not trained': tf1_capture.UPDATED,
-  'updated variables': tf1_capture.UPDATED,
-  tf1_step_capture.AVERAGE: tf1_step_capture.AVERAGE,
+# The group of each quantity that can be looked into.
+_OF_QUANTITY = {
+  Quantity.OUTPUTS: tf1_capture.OUTPUT,
+  Quantity.REGULARIZATION_LOSSES: tf1_capture.LOSS,
+  Quantity.LOSS: tf1_capture.TOTAL,
+  Quantity.GRADIENTS: tf1_capture.GRADIENT,
+  Quantity.INPUT_GRADIENTS: tf1_capture.INPUT_GRADIENT,
+  Quantity.LEARNING_RATE: tf1_step_capture.RATE,
+  Quantity.UNTRAINED_VARIABLES: tf1_capture.UPDATED,
+  Quantity.UPDATED_VARIABLES: tf1_capture.UPDATED,
 }
 # Groups of what is assigned to variables.
 ASSIGNED = (tf1_capture.UPDATED, tf1_step_capture.AVERAGE)
@@ -25,11 +30,15 @@ ASSIGNED = (tf1_capture.UPDATED, tf1_step_capture.AVERAGE)
 BY_VARIABLE = (tf1_capture.GRADIENT, *ASSIGNED)
 
 
-def tf1_name_of(table: variables_lib.VariableTable) -> dict[str, str]:
-  """Returns the name of the (first) TF1 variable by that in TF2."""
-  return {
-    second: names[0] for second, names in table.tf1_names_of().items() if names
-  }
+def group_of(key: Key) -> str | None:
+  """Returns the group of what was compared, None if it cannot be looked into.
+
+  Args:
+    key: what was compared.
+  """
+  if key.quantity is Quantity.SLOTS and key.slot == observation.MOVING_AVERAGE:
+    return tf1_step_capture.AVERAGE
+  return _OF_QUANTITY.get(key.quantity)
 
 
 def lines_of(table, name: str) -> tuple[str, str]:

@@ -1,10 +1,12 @@
 """What is different about two ops that should do the same."""
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
+from tf_equiv.compare import difference
+from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier, graph
 
 _NOT_TELLING = {
@@ -47,25 +49,27 @@ _AXES = {
   'ExpandDims',
   'GatherV2',
 }
-_MAX_ELEMENTS = 16
-_MOST = 4
 
+Difference, Kind = difference.Difference, difference.Kind
 # Value of a constant by the name of its tensor, None if it is large.
 ValueOf = Callable[[str], np.ndarray | None]
+Values = tuple[ValueOf, ValueOf]
 
 
 def describe(
-  found: frontier.Frontier, alignment, values: tuple[ValueOf, ValueOf]
-) -> list[str]:
-  """Says what differs about the ops of a place where the sides part.
+  found: frontier.Frontier,
+  alignment: alignment_lib.Alignment,
+  values: Values,
+) -> list[Difference]:
+  """Returns what differs about the ops of a divergence.
 
   Args:
-    found: the place.
+    found: the ops.
     alignment: which nodes correspond.
     values: for each side, the value of a constant.
 
   Returns:
-    Lines, the most telling first.
+    The differences, the most telling first.
   """
   a, b = found.tf1, found.tf2
   loops = [
@@ -73,44 +77,72 @@ def describe(
     for node, lone in ((a, found.only_tf1), (b, found.only_tf2))
   ]
   if all(loops):
-    return _bodies(*loops) + _variables(a, b, found)
-  lines = _attributes(a, b) + _constants(a, b, values) + _dtypes(a, b)
-  lines += _variables(a, b, found)
+    return _bodies(*loops) + _variables(found)
+  differences = _attributes(a, b) + _constants(a, b, values) + _dtypes(a, b)
+  differences += _variables(found)
   if not found.only_tf1 and not found.only_tf2 and a.family == b.family:
-    lines += _operands(a, b, alignment) + _rearranged(a, alignment)
+    differences += _operands(a, b, alignment) + _rearranged(a, alignment)
   else:
-    lines += _numbers(found, values)
-  return lines
+    differences += _numbers(found, values)
+  return differences
 
 
-def _bodies(a, b) -> list[str]:
-  """Says what differs inside of two loops."""
-  lines = []
-  for what, first, second in (
-    ('numbers', a.body.numbers, b.body.numbers),
-    ('ops inside the loop', a.body.types, b.body.types),
-  ):
-    for side, mine, theirs in (('TF1', first, second), ('TF2', second, first)):
-      rest = sorted(set(mine) - set(theirs) - _OF_LOOPS)
-      if rest:
-        lines.append(f'{what} only in {side}: {", ".join(rest[:_MOST])}')
-  return lines
+def _only(
+  kind: Kind, sides: tuple[Iterable[Any], Iterable[Any]]
+) -> list[Difference]:
+  """Returns what each side has and the other has not, if anything."""
+  both = [dict.fromkeys(side) for side in sides]
+  found = []
+  for i in (0, 1):
+    rest = tuple(x for x in both[i] if x not in both[1 - i])
+    if rest:
+      found.append(difference.one_sided(kind, i, rest))
+  return found
 
 
-def _attributes(a, b) -> list[str]:
+def _bodies(a: graph.Node, b: graph.Node) -> list[Difference]:
+  """Returns what differs inside of two loops."""
+  types = tuple(sorted({*x.body.types} - _OF_LOOPS) for x in (a, b))
+  return _only_numbers(a.body.numbers, b.body.numbers) + _only(
+    Kind.LOOP_OPS, types
+  )
+
+
+def _only_numbers(
+  tf1: Iterable[float], tf2: Iterable[float]
+) -> list[Difference]:
+  """Returns the numbers that one side alone has, up to rounding."""
+  sides = [{f'{x:.7g}': x for x in side} for side in (tf1, tf2)]
+  found = []
+  for i in (0, 1):
+    rest = sorted(set(sides[i]) - set(sides[1 - i]))
+    if rest:
+      numbers = tuple(sides[i][text] for text in rest)
+      found.append(difference.one_sided(Kind.NUMBERS, i, numbers))
+  return found
+
+
+def _attributes(a: graph.Node, b: graph.Node) -> list[Difference]:
   if a.op_type != b.op_type:
     if a.family == b.family:
       return []
-    return [f'op: TF1 {a.op_type}, TF2 {b.op_type}']
+    return [Difference(Kind.OP_TYPE, tf1=a.op_type, tf2=b.op_type)]
   keys = sorted(set(a.attributes) & set(b.attributes) - _NOT_TELLING)
   return [
-    f'{key}: TF1 {_show(a.attributes[key])}, TF2 {_show(b.attributes[key])}'
+    Difference(
+      Kind.ATTRIBUTE,
+      key,
+      difference.plain(a.attributes[key]),
+      difference.plain(b.attributes[key]),
+    )
     for key in keys
     if a.attributes[key] != b.attributes[key]
   ]
 
 
-def _constants_of(node, value_of):
+def _constants_of(
+  node: graph.Node, value_of: ValueOf
+) -> list[tuple[int, np.ndarray | None]]:
   return [
     (i, value_of(o.key))
     for i, o in enumerate(node.operands)
@@ -118,7 +150,9 @@ def _constants_of(node, value_of):
   ]
 
 
-def _constants(a, b, values) -> list[str]:
+def _constants(
+  a: graph.Node, b: graph.Node, values: Values
+) -> list[Difference]:
   if a.family != b.family:
     return []
   mine, theirs = (
@@ -127,19 +161,18 @@ def _constants(a, b, values) -> list[str]:
   )
   if len(mine) != len(theirs):
     return []
-  lines = []
+  found = []
   for (i, first), (_, second) in zip(mine, theirs, strict=True):
     if first is None or second is None or _equal(first, second):
       continue
     if a.op_type in _AXES and _same_axes(first, second, a):
       continue
-    lines.append(
-      f'constant (operand {i}): TF1 {_array(first)}, TF2 {_array(second)}'
-    )
-  return lines
+    first, second = difference.plain(first), difference.plain(second)
+    found.append(Difference(Kind.CONSTANT, tf1=first, tf2=second, operand=i))
+  return found
 
 
-def _same_axes(first, second, node) -> bool:
+def _same_axes(first: np.ndarray, second: np.ndarray, node: graph.Node) -> bool:
   rank = len(node.shape or ())
   ranks = (rank, rank + 1, rank + np.size(first))
   return any(
@@ -149,29 +182,32 @@ def _same_axes(first, second, node) -> bool:
   )
 
 
-def _dtypes(a, b) -> list[str]:
+def _dtypes(a: graph.Node, b: graph.Node) -> list[Difference]:
   if a.dtype == b.dtype:
     return []
-  return [f'dtype: TF1 {a.dtype}, TF2 {b.dtype}']
+  return [Difference(Kind.DTYPE, tf1=a.dtype, tf2=b.dtype)]
 
 
-def _variables(a, b, found) -> list[str]:
-  mine = set(a.variables).union(*(n.variables for n in found.only_tf1))
-  theirs = set(b.variables).union(*(n.variables for n in found.only_tf2))
-  lines = []
-  if mine - theirs:
-    lines.append(f'only TF1 reads {", ".join(sorted(mine - theirs)[:_MOST])}')
-  if theirs - mine:
-    lines.append(f'only TF2 reads {", ".join(sorted(theirs - mine)[:_MOST])}')
-  return lines
+def _variables(found: frontier.Frontier) -> list[Difference]:
+  """Returns which variables one side alone reads."""
+  read = tuple(
+    sorted(frozenset().union(*(n.variables for n in (node, *lone))))
+    for node, lone in (
+      (found.tf1, found.only_tf1),
+      (found.tf2, found.only_tf2),
+    )
+  )
+  return _only(Kind.READS, read)
 
 
-def _operands(a, b, alignment) -> list[str]:
-  """Says how two ops differ in which values they read."""
+def _operands(
+  a: graph.Node, b: graph.Node, alignment: alignment_lib.Alignment
+) -> list[Difference]:
+  """Returns how two ops differ in which values they read."""
   mine = [o for o in a.operands if o.kind != graph.CONSTANT]
   theirs = [o for o in b.operands if o.kind != graph.CONSTANT]
   if len(mine) != len(theirs):
-    return [f'operands: TF1 has {len(mine)}, TF2 has {len(theirs)}']
+    return [Difference(Kind.OPERAND_COUNT, tf1=len(mine), tf2=len(theirs))]
   pairs = zip(mine, theirs, strict=True)
   wrong = [(x, y) for x, y in pairs if not alignment.same_operand(x, y)]
   if not wrong:
@@ -181,29 +217,30 @@ def _operands(a, b, alignment) -> list[str]:
     match = next((y for y in left if alignment.same_operand(x, y)), None)
     if match is None:
       x, y = wrong[0]
-      return [f'operand: TF1 reads {_read(x)}, TF2 reads {_read(y)}']
+      return [Difference(Kind.OPERAND, tf1=_read(x), tf2=_read(y))]
     left.remove(match)
   if a.family in _COMMUTATIVE:
     return []
   return [
-    'order of operands: TF1 %s; TF2 %s'
-    % (_names(mine), ', '.join(_named(o, alignment) for o in theirs))
+    Difference(
+      Kind.OPERAND_ORDER,
+      tf1=tuple(_read(o) for o in mine),
+      tf2=tuple(alignment.inverse.get(o.key, _read(o)) for o in theirs),
+    )
   ]
 
 
-def _rearranged(node, alignment) -> list[str]:
+def _rearranged(
+  node: graph.Node, alignment: alignment_lib.Alignment
+) -> list[Difference]:
   return [
-    f'operand {i} holds the same numbers in both, but in another order'
+    Difference(Kind.REARRANGED, operand=i)
     for i, o in enumerate(node.operands)
     if o.kind == graph.NODE and alignment.is_rearranged(o.key)
   ]
 
 
-def _names(operands) -> str:
-  return ', '.join(_read(o) for o in operands)
-
-
-def _read(operand) -> str:
+def _read(operand: graph.Operand) -> str:
   if operand.kind == graph.INPUT:
     return 'inputs' + operand.key
   if operand.kind == graph.RANDOM:
@@ -211,48 +248,25 @@ def _read(operand) -> str:
   return operand.key
 
 
-def _named(operand, alignment) -> str:
-  return alignment.inverse.get(operand.key, _read(operand))
-
-
-def _numbers(found, values) -> list[str]:
-  """Numbers that only one side computes with, where the ops are others."""
+def _numbers(found: frontier.Frontier, values: Values) -> list[Difference]:
+  """Returns numbers that one side alone has, where the ops are others."""
   sides = []
-  for node, lone, value_of in (
-    (found.tf1, found.only_tf1, values[0]),
-    (found.tf2, found.only_tf2, values[1]),
+  for nodes, value_of in (
+    ((found.tf1, *found.only_tf1), values[0]),
+    ((found.tf2, *found.only_tf2), values[1]),
   ):
-    numbers = Counter()
-    for each in (node, *lone):
-      for key, value in each.attributes.items():
+    numbers = []
+    for node in nodes:
+      for key, value in node.attributes.items():
         if isinstance(value, float) and key not in _NOT_TELLING:
-          numbers[_show(value)] += 1
-      for _, value in _constants_of(each, value_of):
+          numbers.append(value)
+      for _, value in _constants_of(node, value_of):
         if value is not None and value.size == 1 and value.dtype.kind == 'f':
-          numbers[_show(float(value.reshape(-1)[0]))] += 1
+          numbers.append(difference.plain(value.reshape(-1)[0]))
     sides.append(numbers)
-  lines = []
-  for i, side in enumerate(('TF1', 'TF2')):
-    rest = sorted(set(sides[i]) - set(sides[1 - i]))
-    if rest:
-      lines.append(f'numbers only in {side}: {", ".join(rest[:_MOST])}')
-  return lines
+  return _only_numbers(*sides)
 
 
-def _equal(first, second) -> bool:
+def _equal(first: np.ndarray, second: np.ndarray) -> bool:
   first, second = np.asarray(first), np.asarray(second)
   return first.shape == second.shape and np.array_equal(first, second)
-
-
-def _array(value) -> str:
-  value = np.asarray(value)
-  if value.size == 1:
-    return _show(value.reshape(-1)[0])
-  shown = ', '.join(_show(x) for x in value.reshape(-1)[:_MAX_ELEMENTS])
-  return f'[{shown}{", ..." if value.size > _MAX_ELEMENTS else ""}]'
-
-
-def _show(value) -> str:
-  if isinstance(value, (float, np.floating)):
-    return f'{value:.7g}'
-  return str(value)

@@ -1,4 +1,4 @@
-"""Divides a graph into parts that run one after another.
+"""Partitions a graph into parts that run one after another.
 
 A part computes what is wanted of it, and what later parts read, which are
 given that instead of computing it again. So each op runs about once, and no
@@ -7,10 +7,13 @@ more is in memory than what one part computes and what crosses its ends.
 
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+
+import tensorflow as tf
+
+from tf_equiv.diagnose import walks
 
 VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
-# What they give is not handed on, because it is there at no cost.
+# Their values are not kept for later parts, because they cost nothing.
 _SOURCES = ('Const', 'Placeholder', *VARIABLES)
 _READS = ('ReadVariableOp', 'Identity', 'Cast')
 
@@ -31,23 +34,23 @@ class Part:
 
 
 def divide(
-  graph: Any,
+  graph: tf.Graph,
   wanted: Sequence[str],
   given: Collection[str],
   is_nested: Callable[[str], bool],
   most: int,
   most_kept: int,
 ) -> list[Part]:
-  """Divides the ops that some tensors depend on.
+  """Partitions the ops that some tensors depend on.
 
   Args:
-    graph: a `tf.Graph` whose order of ops is that of its edges.
+    graph: its order of ops is that of its edges.
     wanted: names of the tensors.
     given: names of the tensors that are fed.
-    is_nested: tells of the name of an op whether it is inside a loop or branch
-      of TF1, out of which nothing can be handed on.
+    is_nested: returns whether an op, given by name, is inside a loop or branch
+      of TF1, out of which nothing can be kept.
     most: bytes of wanted tensors and of variables after which a part ends.
-    most_kept: bytes that may be handed on from one part to the next; what is
+    most_kept: bytes that may be kept from one part to the next; what is
       more is computed again.
 
   Returns:
@@ -92,27 +95,28 @@ def divide(
   return parts
 
 
-def _needed(graph, wanted, given) -> list[Any]:
+def _needed(
+  graph: tf.Graph, wanted: Sequence[str], given: Collection[str]
+) -> list[tf.Operation]:
   """Returns the ops that have to run, in the order of the graph."""
-  seen = {name.split(':')[0] for name in wanted}
-  pending = [graph.get_operation_by_name(name) for name in seen]
-  while pending:
-    op = pending.pop()
-    before = [t.op for t in op.inputs if t.name not in given]
-    for other in (*before, *op.control_inputs):
-      if other.name not in seen:
-        seen.add(other.name)
-        pending.append(other)
-  return [op for op in graph.get_operations() if op.name in seen]
+
+  def before(op: tf.Operation) -> list[tf.Operation]:
+    read = [t.op for t in op.inputs if t.name not in given]
+    return [*read, *op.control_inputs]
+
+  start = [graph.get_operation_by_name(name.split(':')[0]) for name in wanted]
+  walk = walks.ancestors(start, before, lambda op: op.name)
+  needed = {op.name for op in walk}
+  return [op for op in graph.get_operations() if op.name in needed]
 
 
-def _can_be_fed(tensor) -> bool:
+def _can_be_fed(tensor: tf.Tensor) -> bool:
   dtype = tensor.dtype.base_dtype
   is_numeric = dtype.is_floating or dtype.is_integer or dtype.is_bool
   return is_numeric or dtype.is_complex
 
 
-def size_of(tensor) -> int:
+def size_of(tensor: tf.Tensor) -> int:
   """Returns the bytes of a tensor, with 1 for dimensions not known."""
   count = 1
   for dimension in tensor.shape.as_list() if tensor.shape.rank else ():

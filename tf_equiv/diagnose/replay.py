@@ -1,4 +1,4 @@
-"""Runs a captured graph again, and returns whatever tensors are asked for."""
+"""Runs a captured graph again, and returns the tensors that are asked for."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.diagnose import float64, partition
+from tf_equiv.diagnose import float64, partition, walks
 from tf_equiv.diagnose.control_flow import v1_frames
 from tf_equiv.tf1 import runner
 from tf_equiv.tf1.capture import capture
@@ -106,7 +106,9 @@ class Replay:
       return value.astype(np.float64)
     return value
 
-  def _make_setters(self):
+  def _make_setters(
+    self,
+  ) -> dict[str, tuple[tf.Operation, tf.Tensor, np.ndarray]]:
     """Returns (op that sets it, placeholder, value) of each variable."""
     setters = {}
     with self._graph.as_default(), v1.name_scope('tf_equiv_set'):
@@ -150,7 +152,7 @@ class Replay:
       self._session.run(operations, values)
 
   def is_small(self, name: str, most: int) -> bool:
-    """Tells whether a tensor has a known shape of few elements."""
+    """Returns whether a tensor has a known shape of few elements."""
     tensor = self._graph.get_tensor_by_name(name)
     if tensor.dtype in (tf.resource, tf.variant):
       return False
@@ -173,7 +175,7 @@ class Replay:
     drawn: bool = False,
     constants: Mapping[str, np.ndarray] | None = None,
     variables: Mapping[str, np.ndarray] | None = None,
-  ):
+  ) -> list[np.ndarray]:
     """Runs the graph from its initial state.
 
     Args:
@@ -246,7 +248,7 @@ class Replay:
     return name in self._nested
 
 
-def _with_variables(captured: capture.Capture):
+def _with_variables(captured: capture.Capture) -> v1.GraphDef:
   """Returns the graph with a variable for each resource from outside."""
   graph_def = captured.graph.as_graph_def()
   for node in graph_def.node:
@@ -261,21 +263,19 @@ def _with_variables(captured: capture.Capture):
   return graph_def
 
 
-def _pruned(graph_def, roots: Sequence[str]):
-  """Returns the part of a graph that some ops depend on."""
+def _pruned(graph_def: v1.GraphDef, roots: Sequence[str]) -> v1.GraphDef:
+  """Returns the subgraph that some ops depend on."""
   nodes = {node.name: node for node in graph_def.node}
-  seen, pending = set(roots), list(roots)
-  while pending:
-    for ref in nodes[pending.pop()].input:
-      name = ref.lstrip('^').split(':')[0]
-      if name not in seen:
-        seen.add(name)
-        pending.append(name)
+
+  def before(name: str) -> list[str]:
+    return [ref.lstrip('^').split(':')[0] for ref in nodes[name].input]
+
+  kept_names = set(walks.ancestors(roots, before))
   pruned = v1.GraphDef()
   pruned.versions.CopyFrom(graph_def.versions)
   pruned.library.CopyFrom(graph_def.library)
   for node in graph_def.node:
-    if node.name in seen:
+    if node.name in kept_names:
       kept = pruned.node.add()
       kept.CopyFrom(node)
       kept.attr.pop('_class', None)  # It may name what is left out.

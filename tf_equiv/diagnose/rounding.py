@@ -1,12 +1,15 @@
 """Measures what rounding to float32 does to each op, and where it grows."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tf_equiv.compare import divergence
-from tf_equiv.diagnose import graph, places, replay
+from tf_equiv.diagnose import description, graph, replay
 from tf_equiv.diagnose import sketches as sketches_lib
+from tf_equiv.diagnose.side import Side, Sides
+from tf_equiv.tf1.capture import capture
 
 # Half a unit in the last place of float32, over the value: no operand is more
 # exact than that.
@@ -30,11 +33,15 @@ class Rounding:
   """
 
   errors: dict[str, float]
-  sketches: dict[str, list]
-  results: dict
+  sketches: dict[str, list[sketches_lib.Sketch]]
+  results: dict[capture.Label, np.ndarray]
 
 
-def measure(side, labels, sketcher) -> Rounding:
+def measure(
+  side: Side,
+  labels: Sequence[capture.Label],
+  sketcher: sketches_lib.Sketcher,
+) -> Rounding:
   """Runs a side once more, in float32.
 
   Args:
@@ -59,8 +66,10 @@ def measure(side, labels, sketcher) -> Rounding:
   return Rounding(errors, sketches, results)
 
 
-def explain(sides, roundings, pairs) -> divergence.Noise | None:
-  """Says where rounding grows on the way to the least certain result.
+def explain(
+  sides: Sides, roundings: Sequence[Rounding], pairs: Mapping[str, str]
+) -> divergence.Noise | None:
+  """Finds where rounding grows on the way to the least certain result.
 
   Args:
     sides: both sides, as `measure` takes them.
@@ -68,7 +77,7 @@ def explain(sides, roundings, pairs) -> divergence.Noise | None:
     pairs: name of the TF2 node by that of the TF1 node.
 
   Returns:
-    What is to be said, None where no result is a floating-point number.
+    What is known of it, None where no result is a floating-point number.
   """
   uncertain = []
   for i, (side, rounding) in enumerate(zip(sides, roundings, strict=True)):
@@ -88,7 +97,7 @@ def explain(sides, roundings, pairs) -> divergence.Noise | None:
   place = None
   if name:
     node = side.graph.nodes[name]
-    place = places.place_of(side.captured, name, node.op_type)
+    place = description.place_of(side.captured, name, node.op_type)
   return divergence.Noise(
     side.captured.side,
     label[1],
@@ -101,7 +110,9 @@ def explain(sides, roundings, pairs) -> divergence.Noise | None:
   )
 
 
-def _grows_most(side, rounding, label) -> tuple[str, float]:
+def _grows_most(
+  side: Side, rounding: Rounding, label: capture.Label
+) -> tuple[str, float]:
   """Follows the error of a result back to where it came from.
 
   Returns:
@@ -125,7 +136,9 @@ def _grows_most(side, rounding, label) -> tuple[str, float]:
     if factor > most:
       worst, most = node.name, factor
 
-    def weight(o, adding=node.family in _ADDING):
+    def weight(
+      o: graph.Operand, adding: bool = node.family in _ADDING
+    ) -> float:
       size = side.sketches[o.key][0].magnitude if adding else 1.0
       return rounding.errors[o.key] * size
 
@@ -133,8 +146,10 @@ def _grows_most(side, rounding, label) -> tuple[str, float]:
   return worst, most
 
 
-def _layers(sides, roundings, pairs) -> list[divergence.LayerError]:
-  """How far the sides are apart in float32, op by op."""
+def _layers(
+  sides: Sides, roundings: Sequence[Rounding], pairs: Mapping[str, str]
+) -> list[divergence.LayerError]:
+  """Returns the distance of each pair of ops in float32."""
   layers = []
   for name, second in pairs.items():
     first = roundings[0].sketches[name]

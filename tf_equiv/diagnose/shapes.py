@@ -8,12 +8,12 @@ side by side, from the ops that read the variable.
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.compare import divergence
-from tf_equiv.diagnose import places
+from tf_equiv.compare import difference, divergence
+from tf_equiv.diagnose import description
 from tf_equiv.tf1.capture import capture
 
-_HANDING_ON = ('Identity', 'ReadVariableOp', 'Cast', 'EnsureShape')
-_NO_READERS = (*_HANDING_ON, 'VarIsInitializedOp', 'Assign', 'VariableShape')
+_PASS_THROUGH = ('Identity', 'ReadVariableOp', 'Cast', 'EnsureShape')
+_NO_READERS = (*_PASS_THROUGH, 'VarIsInitializedOp', 'Assign', 'VariableShape')
 _MAX_OPS = 10000
 
 
@@ -28,7 +28,7 @@ def locate(
     names: what the variable is called on either side.
 
   Returns:
-    The place; None if the op that reads the variable is the first.
+    The divergence; None if the op that reads the variable is the first.
   """
   readers = [_reader(c, name) for c, name in zip(captures, names, strict=True)]
   if None in readers or readers[0].type != readers[1].type:
@@ -36,19 +36,22 @@ def locate(
   a, b = _walk(*readers)
   if a is readers[0]:
     return None
-  lines = [f'shape: TF1 {_shape(a)}, TF2 {_shape(b)}']
-  lines += _constants(a, b)
+  differences = [
+    difference.Difference(difference.Kind.SHAPE, '', _shape(a), _shape(b)),
+    *_constants(a, b),
+  ]
   return divergence.Divergence(
     *(
-      places.place_of(captured, op.name, op.type)
+      description.place_of(captured, op.name, op.type)
       for captured, op in zip(captures, (a, b), strict=True)
     ),
     None,
-    lines,
+    differences,
   )
 
 
-def _reader(captured, name):
+def _reader(captured: capture.Capture, name: str) -> tf.Operation | None:
+  """Returns the first op that reads a variable."""
   handles = {h for h, (n, _) in captured.variables.items() if n == name}
   for op in captured.graph.get_operations():
     if op.type in _NO_READERS or not op.outputs:
@@ -58,14 +61,17 @@ def _reader(captured, name):
   return None
 
 
-def _source(tensor):
+def _source(tensor: tf.Tensor) -> tf.Operation:
   op = tensor.op
-  while op.type in _HANDING_ON and op.inputs:
+  while op.type in _PASS_THROUGH and op.inputs:
     op = op.inputs[0].op
   return op
 
 
-def _walk(a, b):
+def _walk(
+  a: tf.Operation, b: tf.Operation
+) -> tuple[tf.Operation, tf.Operation]:
+  """Goes back from two ops as long as the shapes before them differ."""
   for _ in range(_MAX_OPS):
     if a.type != b.type or len(a.inputs) != len(b.inputs):
       return a, b
@@ -86,28 +92,30 @@ def _walk(a, b):
   return a, b
 
 
-def _is_same(first, second) -> bool:
+def _is_same(first: tf.TensorShape, second: tf.TensorShape) -> bool:
   return first.rank == second.rank and (
     first.rank is None or first.as_list() == second.as_list()
   )
 
 
-def _shape(op) -> str:
+def _shape(op: tf.Operation) -> tuple | None:
   shape = op.outputs[0].shape
-  return str(shape.as_list()) if shape.rank is not None else 'unknown'
+  return None if shape.rank is None else tuple(shape.as_list())
 
 
-def _constants(a, b) -> list[str]:
-  lines = []
+def _constants(a: tf.Operation, b: tf.Operation) -> list[difference.Difference]:
+  found = []
   if a.type != b.type or len(a.inputs) != len(b.inputs):
-    return lines
+    return found
   for i, pair in enumerate(zip(a.inputs, b.inputs, strict=True)):
     values = [tf.get_static_value(x) for x in pair]
     if None in [x if x is None else 0 for x in values]:
       continue
     if not np.array_equal(*values):
-      lines.append(
-        'constant (operand %d): TF1 %s, TF2 %s'
-        % (i, *(np.asarray(x).tolist() for x in values))
+      first, second = map(difference.plain, values)
+      found.append(
+        difference.Difference(
+          difference.Kind.CONSTANT, '', first, second, operand=i
+        )
       )
-  return lines
+  return found

@@ -1,4 +1,4 @@
-"""Small summaries of large arrays that tell whether the arrays are equal.
+"""Small summaries of large arrays, by which these are compared.
 
 With random signs w, the dot product of w and the difference of two arrays has
 the expected square of the sum of squared differences (W. Johnson,
@@ -8,8 +8,13 @@ J. Lindenstrauss, 1984): a few of them estimate how far apart two arrays are.
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from tf_equiv.diagnose import graph as graph_lib
+from tf_equiv.tf1.capture import capture
 
 _PROJECTIONS = 6
 # Small enough for the fastest cache, and for one thread to be enough.
@@ -32,7 +37,6 @@ class Sketch:
     total: sum of the elements.
     squares: sum of their squares.
     is_constant: whether all elements are the same.
-    is_finite: whether no element is NaN or infinite.
   """
 
   shape: tuple[int, ...]
@@ -42,7 +46,6 @@ class Sketch:
   total: float
   squares: float
   is_constant: bool
-  is_finite: bool
 
   @functools.cached_property
   def size(self) -> int:
@@ -65,8 +68,7 @@ class Sketcher:
     low, high = (
       (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
     )
-    finite = bool(np.isfinite(low) and np.isfinite(high))
-    if not finite:
+    if not (np.isfinite(low) and np.isfinite(high)):
       flat = flat.astype(np.float64)
       flat = np.nan_to_num(flat, nan=1.25e19, posinf=2.5e19, neginf=-2.5e19)
       low, high = float(flat.min()), float(flat.max())
@@ -91,17 +93,22 @@ class Sketcher:
       total,
       squares,
       low == high,
-      finite,
     )
 
 
-def of_run(run, captured, graph, labels, sketcher):
+def of_run(
+  run: Any,
+  captured: capture.Capture,
+  graph: graph_lib.Graph,
+  labels: Sequence[capture.Label],
+  sketcher: Sketcher,
+) -> tuple[dict[str, list[Sketch]], dict[capture.Label, np.ndarray]]:
   """Runs a captured graph once, and summarizes what it computes.
 
   Args:
     run: a `replay.Replay` of the graph.
     captured: the graph.
-    graph: the same as `nodes.Graph`.
+    graph: the same as nodes.
     labels: results whose values are kept.
     sketcher: makes the sketches.
 
@@ -160,7 +167,7 @@ def distances(
 
 
 def rearranged(a: Sketch, b: Sketch, tolerance: float) -> bool:
-  """Tells whether two arrays seem to hold the same numbers in another order."""
+  """Returns whether two arrays seem to differ in the order of numbers only."""
   if a.size != b.size or a.is_constant or a.size < 4:
     return False
   scale = max(a.scale, b.scale)

@@ -1,49 +1,46 @@
 """Explains what differs beside the numbers that graphs compute.
 
 That is the shape or dtype of an output, a loss that one side alone has, an
-initializer, or the shape of a variable. Each function adds to a verdict, and
-takes the `locating.Locator` that captures both sides.
+initializer, or the shape of a variable. Each function adds to a draft, and
+takes the `Diagnoser` that captures both sides.
 """
 
 import dataclasses
-import re
 from typing import Any
 
-from tf_equiv.compare import divergence, initializers
-from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare import difference, divergence
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import places, search, shapes
+from tf_equiv.diagnose import description, initializers, shapes
+from tf_equiv.diagnose import draft as draft_lib
+from tf_equiv.references import base as references
 from tf_equiv.tf1.capture import capture as tf1_capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import initializers as tf2_initializers
-
-WEIGHTS = 'weights'
-# A difference of an output's shape or dtype.
-_OUTPUT = re.compile(r'^(outputs\S*): TF1 \w+\[')
+from tf_equiv.tf2 import program as tf2_program
 
 
-def explain_structure(locator: Any, verdict: verdict_lib.Verdict) -> None:
+def explain_structure(diagnoser: Any, draft: draft_lib.Draft) -> None:
   """Says which ops make an output that has another shape or dtype."""
-  for line in verdict.evidence:
-    known = _OUTPUT.match(line)
-    if known:
-      label = (tf1_capture.OUTPUT, known.group(1))
-      captures = locator.captured([label])[:2]
-      verdict.divergence = search.results(captures, label)
+  for each in draft.outcome.evidence_of(difference.Difference):
+    if each.kind is difference.Kind.OUTPUT:
+      label = (tf1_capture.OUTPUT, each.subject)
+      captures = diagnoser.captured([label])
+      draft.divergence = description.of_results(captures, label)
       return
 
 
-def explain_loss(locator: Any, verdict: verdict_lib.Verdict, name: str) -> None:
+def explain_loss(diagnoser: Any, draft: draft_lib.Draft, name: str) -> None:
   """Says which op makes a regularization loss that one side alone has.
 
   Args:
-    locator: captures both sides.
-    verdict: gets the place.
+    diagnoser: captures both sides.
+    draft: gets the place.
     name: names of the TF1 variables behind the loss.
   """
   label = (tf1_capture.LOSS, name)
-  first, second, table = locator.captured([label])
-  names = table.tf1_names_of()
+  first, second = diagnoser.captured([label])
+  names = diagnoser.subject.pairing.tf1_names()
   found = []
   for captured in (first, second):
     targets = {
@@ -52,26 +49,30 @@ def explain_loss(locator: Any, verdict: verdict_lib.Verdict, name: str) -> None:
       if group == tf1_capture.LOSS
     }
     op = targets[name].op if name in targets else None
-    found.append(op and places.place_of(captured, op.name, op.type))
+    found.append(op and description.place_of(captured, op.name, op.type))
   if any(found):
-    there = 'TF1' if found[0] else 'TF2'
-    verdict.kind = divergence.REAL
-    verdict.divergence = divergence.Divergence(
+    i = 0 if found[0] else 1
+    draft.kind = divergence.REAL
+    draft.divergence = divergence.Divergence(
       *found,
-      differences=[f'only {there} regularizes {name}'],
+      differences=[
+        difference.one_sided(
+          difference.Kind.REGULARIZES, i, found[i].name, subject=name
+        )
+      ],
       variables=tuple(name.split(', ')),
     )
 
 
-def explain_weights(locator: Any, verdict: verdict_lib.Verdict) -> None:
+def explain_weights(diagnoser: Any, draft: draft_lib.Draft) -> None:
   """Says which initializer of TF2 differs from that of TF1."""
-  case = locator.case
-  plan = dataclasses.replace(locator.plan, gradients=False, batches=())
-  first = locator.run.capture_initializers(plan)
-  second, tf2 = tf2_initializers.capture(case._tf2_program(), plan)
-  sources = case._match(locator.tf1, tf2).tf1_names_of()
-  values = locator.tf1.weight_of(), tf2.weight_of()
-  for failed in verdict.failed(WEIGHTS):
+  subject = diagnoser.subject
+  plan = dataclasses.replace(subject.plan, gradients=False, batches=())
+  first = subject.run.capture_initializers(plan)
+  second, tf2 = tf2_initializers.capture(subject.program, plan)
+  sources = subject.pairing.tf1_names()
+  values = diagnoser.tf1.weight_of(), tf2.weight_of()
+  for failed in draft.outcome.failed(Key(Quantity.WEIGHTS)):
     names = sources.get(failed.name, ())
     if len(names) != 1 or names[0] not in first or failed.name not in second:
       continue
@@ -82,26 +83,25 @@ def explain_weights(locator: Any, verdict: verdict_lib.Verdict) -> None:
       (values[0][names[0]], values[1][failed.name]),
     )
     if place is not None:
-      verdict.kind = divergence.REAL
-      verdict.divergence = place
+      draft.kind = divergence.REAL
+      draft.divergence = place
       if place.mistake:
-        verdict.advice.insert(0, place.mistake)
+        draft.advice.insert(0, place.mistake)
       return
 
 
-def explain_shapes(locator: Any, verdict: verdict_lib.Verdict) -> None:
+def explain_shapes(
+  program: tf2_program.Program,
+  plan: plan_lib.RunPlan,
+  run: references.Run,
+  draft: draft_lib.Draft,
+) -> None:
   """Says which op before a variable of another shape is the first of one."""
-  plan = dataclasses.replace(locator.plan, weights=plan_lib.FIXED)
-  first = locator.run.capture(plan, {})
-  second = tf2_capture.capture(
-    locator.case._tf2_program(),
-    plan,
-    lambda tf2: [None] * len(tf2.variables),
-    locator.tf1,
-  )
-  for mine, _, theirs in verdict.table.shapes:
-    verdict.divergence = shapes.locate(
-      (first, second), (mine.name, theirs.name)
-    )
-    if verdict.divergence is not None:
+  plan = dataclasses.replace(plan, weights=plan_lib.FIXED)
+  first = run.capture(plan, {})
+  forward = tf2_capture.prepare(program, plan, run.result())
+  second = tf2_capture.capture(forward, plan, {})
+  for mine, _, theirs in draft.outcome.table.shapes:
+    draft.divergence = shapes.locate((first, second), (mine.name, theirs.name))
+    if draft.divergence is not None:
       return

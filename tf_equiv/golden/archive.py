@@ -52,7 +52,7 @@ def read_index(path: str) -> dict[str, Any]:
   Raises:
     DamagedError: if it is missing, damaged, or no golden of this format.
   """
-  with _opened(path) as members:
+  with _opening(path) as members:
     return _index_of(path, members)
 
 
@@ -75,7 +75,7 @@ def load(
   Raises:
     DamagedError: if the file or one of its members is damaged.
   """
-  with _opened(path) as members:
+  with _opening(path) as members:
     name = object_name(digest)
     data = _object_of(path, members, name)
     if check_encoded is not None:
@@ -105,7 +105,7 @@ def check(path: str) -> int:
   Raises:
     DamagedError: if one is damaged or missing.
   """
-  with _opened(path) as members:
+  with _opening(path) as members:
     index = _index_of(path, members)
     needed = _needed(members, index)
     for name in needed:
@@ -115,7 +115,7 @@ def check(path: str) -> int:
 
 def sizes(path: str) -> dict[str, int]:
   """Returns the bytes that each member takes in the file, by its name."""
-  with _opened(path) as members:
+  with _opening(path) as members:
     return {info.filename: info.compress_size for info in members.infolist()}
 
 
@@ -132,7 +132,7 @@ def parts_of(path: str, entry: Mapping[str, Any]) -> list[str]:
   Raises:
     DamagedError: if an object is missing or damaged.
   """
-  with _opened(path) as members:
+  with _opening(path) as members:
     return _parts_of(members, entry)
 
 
@@ -346,7 +346,7 @@ def object_name(digest: str) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: str):
+def _opening(path: str):
   if not os.path.isfile(path):
     raise DamagedError(
       f'{path!r} is no regular file.'

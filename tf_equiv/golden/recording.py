@@ -44,14 +44,27 @@ class Recorded:
   note: str = ''
 
 
+@dataclasses.dataclass(frozen=True)
+class Ran:
+  """A run of the TF1 side.
+
+  Attributes:
+    reference: the `Reference` that ran it.
+    observed: what it left behind.
+    capture: `Run.capture`, None where nothing but the variables is known.
+  """
+
+  reference: Any
+  observed: observation.Observation
+  capture: Callable[..., Any] | None = None
+
+
 def record(
   path: str,
   kind: str,
   program: program_lib.Program,
   plan: plan_lib.RunPlan,
-  observed: observation.Observation,
-  capture: Callable[..., Any] | None,
-  reference: Any,
+  ran: Ran,
   keep: Sequence[str] = KEEP,
 ) -> Recorded:
   """Adds a run to a golden, in place of one of the same plan and class.
@@ -61,9 +74,7 @@ def record(
     kind: `plans.RUN` or `plans.VARIABLES`.
     program: what was run.
     plan: the plan.
-    observed: what the run left behind.
-    capture: `Run.capture`, None where nothing was run.
-    reference: the `Reference` that ran it.
+    ran: what the run left behind.
     keep: which of `KEEP` is stored.
 
   Returns:
@@ -72,6 +83,7 @@ def record(
   Raises:
     UsageError: if the file cannot be written or is damaged.
   """
+  observed, capture, reference = ran.observed, ran.capture, ran.reference
   owner, folder = recorders.owner_of(program.build), os.path.dirname(path)
   digests = {
     name: plans.describe_array(value)['digest']
@@ -238,7 +250,7 @@ def _stored(plan, observed, graph, keep):
 
 
 def _why_not_drawn_again(observed, graph) -> str:
-  """Says why the initial weights cannot be drawn from the stored graph."""
+  """Returns why the initial weights cannot be drawn from the stored graph."""
   if graph is None:
     return 'there is no graph to draw them from'
   specs = observed.variables

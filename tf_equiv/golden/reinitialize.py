@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.core import observation
+from tf_equiv.core import capture_errors, observation
 from tf_equiv.tf1 import runner
 from tf_equiv.tf1.capture import stored_capture
 
@@ -15,7 +15,7 @@ v1 = tf.compat.v1
 _ASSIGNMENTS = ('Assign', 'AssignVariableOp')
 
 
-class CannotDrawError(Exception):
+class CannotDrawError(capture_errors.CannotCaptureError):
   """The graph does not say how its variables are initialized."""
 
 

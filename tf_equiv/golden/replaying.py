@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_equiv.core import errors, nest
+from tf_equiv.core import capture_errors, errors, nest
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.text import capped, listed
@@ -28,8 +28,8 @@ _MAX_PLANS = 12
 _MAX_FILES = 4
 
 
-class NoGraphError(Exception):
-  """A recording cannot be looked into; the message says why."""
+class NoGraphError(capture_errors.CannotCaptureError):
+  """A recording has no graph that can be used here."""
 
 
 @dataclasses.dataclass
@@ -147,7 +147,7 @@ def find(
 
 
 def has_own_step(path: str, owner: recorders.Owner) -> bool | None:
-  """Tells whether the recorded training steps are those of a `train_tf1`.
+  """Returns whether the recorded training steps are those of a `train_tf1`.
 
   Args:
     path: the path that was given to `Golden`.
@@ -192,7 +192,7 @@ def _has_variables(entry, description) -> bool:
 
 
 def _not_recorded(shown, entries, description, owner) -> str:
-  """Says what was recorded in place of what is asked for."""
+  """Returns what was recorded in place of what is asked for."""
   title = plans.title(description)
   own = [e for e in entries if e['owner'] == owner.name]
   lines = []

@@ -1,59 +1,83 @@
 """What all forms of the TF1 side have in common."""
 
 import abc
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
+from tf_equiv.core import capture_errors
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf1.capture import initializers
 
+# Values of variables by their name on the TF1 side.
+Values = Mapping[str, np.ndarray]
 
-class CannotCaptureError(Exception):
-  """The TF1 side cannot be looked into; the message says why."""
+
+class Run(abc.ABC):
+  """One run of the TF1 side, which may still be going on."""
+
+  @abc.abstractmethod
+  def result(self) -> observation_lib.Observation:
+    """Returns what the run left behind; waits for it.
+
+    Raises:
+      UsageError, EnvironmentSetupError, ModelCodeError: see
+        `Reference.submit`.
+    """
+
+  def capture(
+    self, plan: plan_lib.RunPlan, weights: Values
+  ) -> capture_lib.Capture:
+    """Captures the forward pass as a graph.
+
+    Args:
+      plan: what was run, or its forward pass.
+      weights: values of the variables by name.
+
+    Raises:
+      CannotCaptureError: if there is no such graph here.
+    """
+    del plan, weights
+    raise _cannot_capture()
+
+  def capture_step(
+    self, plan: plan_lib.RunPlan, weights: Values, state: Values
+  ) -> capture_lib.Capture:
+    """Captures a training step as a graph.
+
+    Args:
+      plan: a plan whose `inputs` are the batch of the step.
+      weights: values of the model's variables before the step by name.
+      state: the same of all others: slots, counters, averages.
+
+    Raises:
+      CannotCaptureError: if there is no such graph here, or more than one.
+    """
+    del plan, weights, state
+    raise _cannot_capture()
+
+  def capture_initializers(
+    self, plan: plan_lib.RunPlan
+  ) -> Mapping[str, initializers.Initializer]:
+    """Returns what makes the initial value of each variable, by its name.
+
+    Args:
+      plan: what was run.
+
+    Raises:
+      CannotCaptureError: if that is not known here.
+    """
+    del plan
+    raise _cannot_capture()
 
 
-def _cannot(*unused_arguments):
-  raise CannotCaptureError(
+def _cannot_capture() -> capture_errors.CannotCaptureError:
+  return capture_errors.CannotCaptureError(
     'where TF1 runs here, training steps and initializers cannot be looked into'
   )
-
-
-@dataclasses.dataclass
-class Run:
-  """One run of the TF1 side.
-
-  Attributes:
-    observation: what it left behind.
-    capture: called with a plan (what was run, or its forward pass) and the
-      values of variables by name, returns the TF1 side as a `Capture`, or
-      raises `CannotCaptureError`.
-    capture_step: the same for a training step. It is called with a plan whose
-      `inputs` are the batch, the values of the model's variables, and those of
-      all others.
-    capture_initializers: called with a plan, returns what makes the initial
-      value of each variable, an `Initializer` by name.
-  """
-
-  observation: observation_lib.Observation
-  capture: Callable[
-    [plan_lib.RunPlan, Mapping[str, np.ndarray]], capture_lib.Capture
-  ]
-  capture_step: Callable[..., capture_lib.Capture] = _cannot
-  capture_initializers: Callable[
-    [plan_lib.RunPlan], Mapping[str, initializers.Initializer]
-  ] = _cannot
-
-  def later(self) -> observation_lib.Observation:
-    """The observation, which is waited for only when it is looked at.
-
-    What fails on the TF1 side is then raised there.
-    """
-    return self.observation
 
 
 class Reference(abc.ABC):
@@ -96,24 +120,25 @@ class Reference(abc.ABC):
     """
 
   @abc.abstractmethod
-  def run(self, program: program_lib.Program, plan: plan_lib.RunPlan) -> Run:
-    """Runs a plan: a forward pass, or training steps if it has batches.
+  def submit(self, program: program_lib.Program, plan: plan_lib.RunPlan) -> Run:
+    """Begins to run a plan: a forward pass, or training steps if it has any.
 
     Args:
       program: the template methods of the test case.
       plan: what to run.
 
     Returns:
-      The run.
+      The run, whose result may have to be waited for.
 
     Raises:
       UsageError: for an unusable template method, or a plan that this
-        reference cannot run.
+        reference cannot run. As the next two, it is raised here or, where the
+        run goes on elsewhere, by its `result`.
       EnvironmentSetupError, ModelCodeError: if the code cannot run.
     """
 
   def defines(self, name: str) -> bool | None:
-    """Tells whether a template method is defined on the side of TF1.
+    """Returns whether a template method is defined on the side of TF1.
 
     Args:
       name: name of a template method, e.g. 'train_tf1'.

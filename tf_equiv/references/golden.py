@@ -7,10 +7,13 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from tf_equiv.core import errors
+from tf_equiv.core import capture_errors, errors, observation
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.golden import flags, plans, recorders, recording, replaying
 from tf_equiv.references import base, in_process
+from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1.capture import allowed_ops
+from tf_equiv.tf1.capture import capture as capture_lib
 
 # Files up to this many bytes are recorded without a warning: what a version
 # control system takes without trouble.
@@ -124,7 +127,7 @@ class Golden(base.Reference):
   def __hash__(self) -> int:
     return hash(self.path)
 
-  def _key(self):
+  def _key(self) -> tuple[Any, ...]:
     return self.path, self._given, self.keep, self._update, self.trust_ops
 
   @property
@@ -147,57 +150,54 @@ class Golden(base.Reference):
     if self._updates():
       self.source.start()
 
-  def prepare(self, program, plan) -> None:
+  def prepare(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> None:
     """Lets the source begin; see `Reference`."""
     if self._updates():
       self.source.prepare(program, plan)
 
-  def list_variables(self, program, plan):
+  def list_variables(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> observation.Observation:
     """Describes the variables; see `Reference`."""
     if not self._updates():
       kind = plans.VARIABLES
       found = replaying.find(self.path, kind, program, plan, self.trust_ops)
       return found.observation
     observed = self.source.list_variables(program, plan)
-    self._record(plans.VARIABLES, program, plan, observed, None)
+    ran = recording.Ran(self.source, observed)
+    self._record(plans.VARIABLES, program, plan, ran)
     return observed
 
-  def run(self, program, plan):
+  def submit(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> base.Run:
     """Replays a plan, or runs and records it; see `Reference`."""
-    if self._updates():
-      run = self.source.run(program, plan)
-      self._record(plans.RUN, program, plan, run.observation, run.capture)
-      return run
-    found = replaying.find(self.path, plans.RUN, program, plan, self.trust_ops)
+    if not self._updates():
+      found = replaying.find(
+        self.path, plans.RUN, program, plan, self.trust_ops
+      )
+      return GoldenRun(found)
+    run = self.source.submit(program, plan)
+    ran = recording.Ran(self.source, run.result(), run.capture)
+    self._record(plans.RUN, program, plan, ran)
+    return run
 
-    def captured(wanted, weights):
-      try:
-        return found.capture(wanted, weights)
-      except replaying.NoGraphError as error:
-        raise base.CannotCaptureError(
-          f'the golden {found.observation.environment["golden"]} has no graph '
-          f"to look into: {error}; record it with 'graph' in keep"
-        ) from error
-
-    return base.Run(found.observation, captured)
-
-  def _record(self, kind, program, plan, observed, capture) -> None:
+  def _record(
+    self,
+    kind: str,
+    program: program_lib.Program,
+    plan: plan_lib.RunPlan,
+    ran: recording.Ran,
+  ) -> None:
     path = recorders.target(self.path, recorders.owner_of(program.build))
     self._recorded.append(
-      recording.record(
-        path,
-        kind,
-        program,
-        plan,
-        observed,
-        capture,
-        self.source,
-        self.keep,
-      )
+      recording.record(path, kind, program, plan, ran, self.keep)
     )
 
-  def defines(self, name):
-    """Tells whether a training step of its own was recorded."""
+  def defines(self, name: str) -> bool | None:
+    """Returns whether a training step of its own was recorded."""
     if self._updates():
       return self.source.defines(name)
     if name != 'train_tf1':
@@ -218,6 +218,31 @@ class Golden(base.Reference):
         warnings.warn(too_large(path, self.keep), stacklevel=2)
     self._announced = len(self._recorded)
     self.source.close()
+
+
+class GoldenRun(base.Run):
+  """A run that was recorded, and is replayed."""
+
+  def __init__(self, found: replaying.Recording):
+    """Takes the recording."""
+    self._found = found
+
+  def result(self) -> observation.Observation:
+    """Returns what was recorded."""
+    return self._found.observation
+
+  def capture(
+    self, plan: plan_lib.RunPlan, weights: base.Values
+  ) -> capture_lib.Capture:
+    """Returns the recorded graph; see `Run`."""
+    try:
+      return self._found.capture(plan, weights)
+    except replaying.NoGraphError as error:
+      golden = self._found.observation.environment['golden']
+      raise capture_errors.CannotCaptureError(
+        f'the golden {golden} has no graph to look into: {error}; record it '
+        "with 'graph' in keep"
+      ) from error
 
 
 def summary(path: str, recorded: Sequence[recording.Recorded]) -> str:

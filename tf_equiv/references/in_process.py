@@ -1,9 +1,16 @@
 """The TF1 side in a `tf.Graph` of this process."""
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 from tf_equiv import fingerprint
+from tf_equiv.core import observation
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base
 from tf_equiv.tf1 import graph, runner, shared_graphs, training
-from tf_equiv.tf1.capture import capture, initializers, step_capture
+from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1.capture import capture as capture_lib
+from tf_equiv.tf1.capture import initializers, step_capture
 
 
 class InProcess(base.Reference):
@@ -33,43 +40,36 @@ class InProcess(base.Reference):
     """
     self._shares = share_graphs
     self._graphs = shared_graphs.SharedGraphs()
-    self._alive = {}
+    self._alive: dict[Hashable, list[Any]] = {}
 
   def __repr__(self) -> str:
     return f'InProcess({"" if self._shares else "share_graphs=False"})'
 
-  def list_variables(self, program, plan):
+  def list_variables(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> observation.Observation:
     """Describes the variables; see `Reference`."""
     return runner.list_variables(program, plan, self._built(program, plan))
 
-  def run(self, program, plan):
+  def submit(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> 'InProcessRun':
     """Runs a plan; see `Reference`."""
     if plan.batches:
-      observed, built = training.run(program, plan), None
-    else:
-      built = self._built(program, plan)
-      observed = runner.run(program, plan, built)
-      observed.seconds['TF1 build'] = built.seconds
-
-    def captured(wanted, weights):
-      same = not plan.batches and wanted.gradients == plan.gradients
-      return capture.capture(program, wanted, weights, built if same else None)
-
-    return base.Run(
-      observed,
-      captured,
-      lambda *arguments: step_capture.capture(program, *arguments),
-      lambda wanted: initializers.capture(
-        program, wanted, None if plan.batches else built
-      ),
-    )
+      return InProcessRun(program, plan, training.run(program, plan))
+    built = self._built(program, plan)
+    observed = runner.run(program, plan, built)
+    observed.seconds['TF1 build'] = built.seconds
+    return InProcessRun(program, plan, observed, built)
 
   def close(self) -> None:
     """Releases the graphs."""
     self._graphs.clear()
     self._alive.clear()
 
-  def _built(self, program, plan) -> graph.Built:
+  def _built(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> graph.Built:
     """Returns the graph of a plan, from an earlier run where that is safe."""
     code = _code_of(program) if self._shares else None
     if code is None:
@@ -89,7 +89,56 @@ class InProcess(base.Reference):
     return built
 
 
-def _code_of(program):
+class InProcessRun(base.Run):
+  """A run that is over, with the graph that ran."""
+
+  def __init__(
+    self,
+    program: program_lib.Program,
+    plan: plan_lib.RunPlan,
+    observed: observation.Observation,
+    built: graph.Built | None = None,
+  ):
+    """Takes what was run.
+
+    Args:
+      program: the program.
+      plan: the plan.
+      observed: what the run left behind.
+      built: the graph of a forward pass.
+    """
+    self._program, self._plan = program, plan
+    self._observed, self._built = observed, built
+
+  def result(self) -> observation.Observation:
+    """Returns what the run left behind."""
+    return self._observed
+
+  def capture(
+    self, plan: plan_lib.RunPlan, weights: base.Values
+  ) -> capture_lib.Capture:
+    """Captures the forward pass; see `Run`."""
+    same = plan.gradients == self._plan.gradients
+    return capture_lib.capture(
+      self._program, plan, weights, self._built if same else None
+    )
+
+  def capture_step(
+    self, plan: plan_lib.RunPlan, weights: base.Values, state: base.Values
+  ) -> capture_lib.Capture:
+    """Captures a training step; see `Run`."""
+    return step_capture.capture(self._program, plan, weights, state)
+
+  def capture_initializers(
+    self, plan: plan_lib.RunPlan
+  ) -> Mapping[str, initializers.Initializer]:
+    """Describes the initializers; see `Run`."""
+    return initializers.capture(self._program, plan, self._built)
+
+
+def _code_of(
+  program: program_lib.Program,
+) -> tuple[Hashable, list[Any]] | None:
   return fingerprint.of(
     {
       'build': program.build,

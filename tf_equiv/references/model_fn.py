@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_equiv.checkpoints import contents as contents_lib
-from tf_equiv.core import errors
+from tf_equiv.core import errors, observation
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import in_process
 from tf_equiv.references.exported import training as training_lib
 from tf_equiv.tf1 import estimators, graph, updates
+from tf_equiv.tf1 import program as program_lib
 
 v1 = graph.v1
 
@@ -43,26 +45,31 @@ class ModelFnReference(in_process.InProcess):
     """Builds a training step of one's own; see `ModelFn.train_tf1`."""
     return self.model.train_tf1(inputs)
 
-  def list_variables(self, program, plan):
+  def list_variables(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> observation.Observation:
     """Describes the variables; see `Reference`."""
     return super().list_variables(self._adapted(program), plan)
 
-  def run(self, program, plan):
+  def submit(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> in_process.InProcessRun:
     """Runs a plan; see `Reference`."""
     forward = self._adapted(program)
     if not plan.batches or program.train is not None:
-      return super().run(forward, plan)
+      return super().submit(forward, plan)
     step = _Step(self.model)
-    found = super().run(
+    run = super().submit(
       dataclasses.replace(forward, build=step.build, step=step.finish), plan
     )
-    for each in found.observation.steps:
+    observed = run.result()
+    for each in observed.steps:
       each.unknown = list(step.unknown)
     if step.unknown:
-      found.observation.notes.append(training_lib.unknown_note(step.unknown))
-    return found
+      observed.notes.append(training_lib.unknown_note(step.unknown))
+    return run
 
-  def _adapted(self, program):
+  def _adapted(self, program: program_lib.Program) -> program_lib.Program:
     return dataclasses.replace(program, build=self.model.build_tf1)
 
 

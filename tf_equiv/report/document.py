@@ -7,12 +7,16 @@ from typing import Any
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws as ledgers
-from tf_equiv.compare import values
+from tf_equiv.compare import outcome as outcome_lib
+from tf_equiv.compare import run_info
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.draw import Draw
 from tf_equiv.report import tables, text
 
 FORMAT = 'tf_equiv report 1'
+# Quantities of a training step of which scalars are plotted, in this order.
+_SCALARS = (Quantity.LOSS, Quantity.OUTPUTS, Quantity.LEARNING_RATE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,13 +169,13 @@ class Document:
   advice: list[str]
   message: str
   seconds: float
-  earlier: list[verdict_lib.Step]
+  earlier: list[run_info.Step]
   rerun: dict[str, str]
   settings: dict[str, str]
   environments: dict[str, dict[str, str]]
   compared: dict[str, int]
   groups: list[tables.Group]
-  comparisons: dict[str, list[tables.Pair]]
+  comparisons: dict[Key, list[tables.Pair]]
   variables: list[tables.Variable]
   parting: Parting | None
   noise: Noise | None
@@ -213,20 +217,21 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     environments={k: dict(v) for k, v in verdict.environments.items()},
     compared=dict(verdict.compared),
     groups=[
-      tables.summarize(group, pairs)
-      for group, pairs in verdict.comparisons.items()
+      tables.summarize(key, pairs)
+      for key, pairs in verdict.outcome.comparisons.items()
       if pairs
     ],
     comparisons={
-      group: tables.sorted_pairs(pairs)
-      for group, pairs in verdict.comparisons.items()
+      key: tables.sorted_pairs(pairs)
+      for key, pairs in verdict.outcome.comparisons.items()
     },
     variables=tables.variables(verdict),
     parting=None if found is None else _parting(found),
     noise=None if verdict.noise is None else _noise(verdict.noise),
     layers=_layers(found or verdict.noise),
     training=[
-      _training_step(i + 1, groups) for i, groups in enumerate(verdict.steps)
+      _training_step(i + 1, groups)
+      for i, groups in enumerate(verdict.outcome.steps)
     ],
     draws=[] if verdict.draws is None else align_draws(*verdict.draws),
   )
@@ -260,7 +265,7 @@ def _parting(found: divergence_lib.Divergence) -> Parting:
     _place(found.tf1),
     _place(found.tf2),
     None if found.comparison is None else tables.pair(found.comparison),
-    list(found.differences),
+    [str(each) for each in found.differences],
     [_place(place) for place in found.only_tf1],
     [_place(place) for place in found.only_tf2],
     list(found.variables),
@@ -290,13 +295,18 @@ def _place(place: divergence_lib.Place | None) -> Place | None:
 
 
 def _training_step(
-  number: int, groups: dict[str, list[values.ValueComparison]]
+  number: int, groups: outcome_lib.Comparisons
 ) -> TrainingStep:
-  made = [tables.summarize(group, pairs) for group, pairs in groups.items()]
+  made = [
+    tables.summarize(dataclasses.replace(key, step=None), pairs)
+    for key, pairs in groups.items()
+  ]
   scalars = {
     c.name: [tables.plain(c.tf1_value), tables.plain(c.tf2_value)]
-    for group in ('loss', 'outputs', 'learning rate')
-    for c in groups.get(group, ())
+    for quantity in _SCALARS
+    for key, pairs in groups.items()
+    if key.quantity is quantity
+    for c in pairs
     if c.count == 1 and not c.shape and c.dtype.startswith(('float', 'bfloat'))
   }
   passed = all(not group.differing for group in made)

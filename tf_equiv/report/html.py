@@ -8,10 +8,12 @@ import hashlib
 import importlib.util
 import logging
 import math
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.report import document as document_lib
 from tf_equiv.report import tables, text
 
@@ -76,11 +78,11 @@ def render(document: document_lib.Document) -> bytes:
     document=document,
     failed=document.result == 'fail',
     meaning=_MEANINGS.get(document.kind, ''),
-    gradients=_rows(document, tables.is_of_gradients),
+    gradients=_rows(document, lambda quantity: quantity.is_of_gradients),
     others=_rows(
       document,
-      lambda group: (
-        not (tables.is_of_gradients(group) or tables.is_of_variables(group))
+      lambda quantity: (
+        not (quantity.is_of_gradients or quantity.is_of_variables)
       ),
     ),
     plots=_plots(document),
@@ -122,12 +124,14 @@ def _most(rows):
   return rows[:_MAX_ROWS]
 
 
-def _rows(document, wanted):
+def _rows(
+  document: document_lib.Document, wanted: Callable[[Quantity], bool]
+) -> list[tuple[Key, tables.Pair]]:
   """Returns (group, pair) of some groups, those that differ most first."""
   rows = [
-    (group, pair)
-    for group, pairs in document.comparisons.items()
-    if wanted(group)
+    (key, pair)
+    for key, pairs in document.comparisons.items()
+    if wanted(key.quantity)
     for pair in pairs
   ]
   return sorted(rows, key=lambda row: (row[1].passed, -row[1].ratio))

@@ -2,25 +2,25 @@
 
 import dataclasses
 import math
-import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tf_equiv.compare import values
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import observation
+from tf_equiv.report import wording
 
-# Groups of comparisons that are about the values of variables, by the stage
-# at which they were compared.
+# At which stage the values of variables were compared.
 _STAGES = {
-  'weights': 'initial value',
-  'updated variables': 'after the forward pass',
-  'variables loaded': 'as loaded',
-  'variables restored': 'as restored',
-  'variables before and after an inference call': 'after an inference call',
+  Quantity.WEIGHTS: 'initial value',
+  Quantity.UPDATED_VARIABLES: 'after the forward pass',
+  Quantity.LOADED: 'as loaded',
+  Quantity.RESTORED: 'as restored',
+  Quantity.INFERENCE_CHANGES: 'after an inference call',
 }
-_STEP = re.compile(r'step (\d+): variables')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,8 +140,8 @@ def pair(c: values.ValueComparison) -> Pair:
     float(c.needed_atol),
     float(c.rtol),
     float(c.atol),
-    c.problem,
-    c.note,
+    wording.problem(c.problem),
+    wording.note(c.note),
   )
 
 
@@ -154,19 +154,19 @@ def ratio(c: values.ValueComparison) -> float:
   return 0.0 if c.passed else math.inf
 
 
-def sorted_pairs(pairs: list[values.ValueComparison]) -> list[Pair]:
+def sorted_pairs(pairs: Sequence[values.ValueComparison]) -> list[Pair]:
   """Returns rows, those that differ most first, else in the given order."""
   return sorted(map(pair, pairs), key=lambda row: (row.passed, -row.ratio))
 
 
-def summarize(name: str, pairs: list[values.ValueComparison]) -> Group:
+def summarize(key: Key, pairs: Sequence[values.ValueComparison]) -> Group:
   """Returns the summary of a group that is not empty."""
   worst = max(pairs, key=lambda c: (not c.passed, ratio(c)))
   numeric = [c for c in pairs if c.rtol or c.atol]
   needed = max((float(c.needed_atol) for c in numeric), default=math.inf)
   exact = any(not c.passed for c in pairs if not (c.rtol or c.atol))
   return Group(
-    name,
+    key.title,
     len(pairs),
     sum(not c.passed for c in pairs),
     worst.name,
@@ -175,16 +175,6 @@ def summarize(name: str, pairs: list[values.ValueComparison]) -> Group:
     ratio(worst),
     None if exact or not math.isfinite(needed) else needed,
   )
-
-
-def is_of_variables(group: str) -> bool:
-  """Tells whether a group of comparisons shows in the table of variables."""
-  return group in _STAGES or bool(_STEP.match(group))
-
-
-def is_of_gradients(group: str) -> bool:
-  """Tells whether a group of comparisons is one of gradients."""
-  return group.rpartition(': ')[2].startswith('gradients')
 
 
 def variables(verdict: verdict_lib.Verdict) -> list[Variable]:
@@ -242,16 +232,14 @@ def plain(value: Any) -> Any:
 
 def _errors(verdict) -> dict[str, list[StageError]]:
   """Returns the errors of the values of variables, by TF2 name."""
-  found = {}
-  groups = dict(verdict.comparisons)
-  for i, step in enumerate(verdict.steps):
-    for group, pairs in step.items():
-      groups[f'step {i + 1}: {group}'] = pairs
-  for group, pairs in groups.items():
-    step = _STEP.match(group)
-    stage = 'after step ' + step.group(1) if step else _STAGES.get(group)
-    if stage is None:
+  found: dict[str, list[StageError]] = {}
+  groups = dict(verdict.outcome.comparisons)
+  for step in verdict.outcome.steps:
+    groups.update(step)
+  for key, pairs in groups.items():
+    if not key.quantity.is_of_variables:
       continue
+    stage = _STAGES.get(key.quantity, f'after step {key.step}')
     for c in pairs:
       found.setdefault(c.name, []).append(
         StageError(
@@ -260,7 +248,7 @@ def _errors(verdict) -> dict[str, list[StageError]]:
           float(c.difference),
           float(c.allowed),
           ratio(c),
-          c.problem or c.note,
+          wording.problem(c.problem) or wording.note(c.note),
         )
       )
   return found

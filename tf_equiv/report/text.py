@@ -5,14 +5,18 @@ item, capped), and ends with what to do next.
 """
 
 import decimal
+from collections.abc import Sequence
 
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws, values, variables
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare.quantity import Key, Quantity
+from tf_equiv.core.draw import Draw
+from tf_equiv.core.observation import VariableSpec
+from tf_equiv.report import wording
 
-_SIDES = ('TF1', 'TF2')
 _MAX_ITEMS = 10
 _MAX_FOLLOWING = 2
 _MAX_BESIDE_OTHERS = 5
@@ -29,15 +33,22 @@ _MIN_GROWTH = 4.0
 _ROUND_UP = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
 
-def failure(verdict: verdict_lib.Verdict) -> str:
-  """Returns the message of a failed assertion."""
+def failure(
+  verdict: verdict_lib.Verdict, sides: wording.Sides = wording.SIDES
+) -> str:
+  """Returns the message of a failed assertion.
+
+  Args:
+    verdict: of the assertion.
+    sides: names of both sides.
+  """
   where = f' ({verdict.conditions})' if verdict.conditions else ''
   lines = [f'{verdict.headline}{where}']
   if verdict.divergence is not None:
     lines += _divergence(verdict.divergence)
   table = verdict.table
   if table is not None and not table.passed and not verdict.comparisons:
-    lines += _table(table)
+    lines += _table(table, sides)
   most = _MAX_BESIDE_OTHERS if verdict.comparisons else _MAX_ITEMS
   lines += ['  ' + line for line in verdict.evidence[:most]]
   lines += _more(verdict.evidence, most, indent='  ')
@@ -45,10 +56,10 @@ def failure(verdict: verdict_lib.Verdict) -> str:
     lines += _noise(verdict.noise)
   most = _MAX_BESIDE_OTHERS if verdict.divergence else _MAX_ITEMS
   if verdict.ledger is not None:
-    lines += _ledger(verdict.ledger)
+    lines += _ledger(verdict.ledger, sides)
     most = _MAX_BESIDE_OTHERS
-  for group in verdict.comparisons:
-    found = _group(group, verdict.comparisons[group], most)
+  for key, pairs in verdict.outcome.comparisons.items():
+    found = _group(key, pairs, most, sides)
     lines += found
     # What comes after the first group that differs follows from it.
     most = _MAX_FOLLOWING if found else most
@@ -95,11 +106,13 @@ def noise(found: divergence_lib.Noise) -> str:
 
 def _divergence(found: divergence_lib.Divergence) -> list[str]:
   lines = ['  first divergence:']
-  for side, place in zip(_SIDES, (found.tf1, found.tf2), strict=True):
+  for side, place in zip(wording.SIDES, (found.tf1, found.tf2), strict=True):
     if place is not None:
       lines.append(f'    {side} {place}{_of_line(place)}')
-  lines += ['    ' + line for line in found.differences[:_MAX_DIFFERENCES]]
-  for side, lone in zip(_SIDES, (found.only_tf1, found.only_tf2), strict=True):
+  lines += [f'    {each}' for each in found.differences[:_MAX_DIFFERENCES]]
+  for side, lone in zip(
+    wording.SIDES, (found.only_tf1, found.only_tf2), strict=True
+  ):
     lines += [
       f'    only {side} {place}{_of_line(place)}' for place in lone[-_MAX_LONE:]
     ]
@@ -154,13 +167,17 @@ def _noise(found: divergence_lib.Noise) -> list[str]:
 
 
 def _group(
-  group: str, comparisons: list[values.ValueComparison], most: int
+  key: Key,
+  comparisons: Sequence[values.ValueComparison],
+  most: int,
+  sides: wording.Sides,
 ) -> list[str]:
   failed = [c for c in comparisons if not c.passed]
   if not failed:
     return []
-  lines = [f'  {group}: {len(failed)} of {len(comparisons)} differ']
-  sides = ('before', 'after') if 'before and after' in group else _SIDES
+  lines = [f'  {key.title}: {len(failed)} of {len(comparisons)} differ']
+  if key.quantity is Quantity.INFERENCE_CHANGES:
+    sides = ('before', 'after')
   # What has no numbers to compare is no matter of degree.
   failed.sort(key=lambda c: not c.problem)
   problems = sum(bool(c.problem) for c in failed)
@@ -171,9 +188,9 @@ def _group(
   return lines + _more(failed, most)
 
 
-def _comparison(c: values.ValueComparison, sides=_SIDES) -> list[str]:
+def _comparison(c: values.ValueComparison, sides: wording.Sides) -> list[str]:
   if c.problem:
-    return [f'{c.name}: {c.problem}']
+    return [f'{c.name}: {wording.problem(c.problem, sides)}']
   lines = [
     f'{c.name}  {c.dtype}{list(c.shape)}: {c.differing} of {c.count} elements '
     'differ'
@@ -194,10 +211,12 @@ def _comparison(c: values.ValueComparison, sides=_SIDES) -> list[str]:
       line += f'; would pass with atol={number_up(c.needed_atol)}'
   elif c.dtype not in ('string', 'bool'):
     line += '; must be equal'
-  return lines + [line] + (['  ' + c.note] if c.note else [])
+  note = wording.note(c.note, sides)
+  return lines + [line] + (['  ' + note] if note else [])
 
 
-def _table(table: variables.VariableTable) -> list[str]:
+def _table(table: variables.VariableTable, sides: wording.Sides) -> list[str]:
+  first_side, second_side = sides
   sections = []
   likely = table.suggestion.names
 
@@ -206,48 +225,44 @@ def _table(table: variables.VariableTable) -> list[str]:
       sections.append((title, rows))
 
   section(
-    'missing in TF2',
+    f'missing in {second_side}',
     sorted(
       _missing_row(spec, wanted, likely.get(spec.name))
       for spec, wanted in table.missing
     ),
   )
   section(
-    'extra in TF2',
+    f'extra in {second_side}',
     sorted(f'{s.name}  {s}{_at(s)}' for s in table.extra),
   )
-  section('several TF2 variables have the name', table.duplicates)
+  section(f'several {second_side} variables have the name', table.duplicates)
   section(
     'another shape',
     sorted(
-      '%s: TF1 %s, TF2 %s%s%s'
-      % (
-        second.name,
-        list(shape),
-        list(second.shape),
-        _transposed(shape, second),
-        _at_both(first, second),
-      )
+      f'{second.name}: {first_side} {list(shape)}, {second_side} '
+      f'{list(second.shape)}{_transposed(shape, second)}'
+      f'{_at_both(first, second, sides)}'
       for first, shape, second in table.shapes
     ),
   )
   section(
     'another dtype',
     sorted(
-      f'{b.name}: TF1 {a.dtype}, TF2 {b.dtype}{_at_both(a, b)}'
+      f'{b.name}: {first_side} {a.dtype}, {second_side} {b.dtype}'
+      f'{_at_both(a, b, sides)}'
       for a, b in table.dtypes
     ),
   )
   section(
     'another trainable flag',
     sorted(
-      f'{b.name}: TF1 trainable={a.trainable}, TF2 '
-      f'trainable={b.trainable}{_at_both(a, b)}'
+      f'{b.name}: {first_side} trainable={a.trainable}, {second_side} '
+      f'trainable={b.trainable}{_at_both(a, b, sides)}'
       for a, b in table.trainable
     ),
   )
   section(
-    'created by TF2, but not among the variables of the model',
+    f'created by {second_side}, but not among the variables of the model',
     sorted(f'{s.name}  {s}{_at(s)}' for s in table.untracked),
   )
   lines = [f'  {table.agreeing()} variable(s) agree.']
@@ -287,15 +302,17 @@ def _transposed(shape, second) -> str:
   return '  (transposed)' if turned and len(shape) > 1 else ''
 
 
-def _at(spec) -> str:
+def _at(spec: VariableSpec) -> str:
   return f'  at {spec.line}' if spec.line.filename else ''
 
 
-def _at_both(first, second) -> str:
+def _at_both(
+  first: VariableSpec, second: VariableSpec, sides: wording.Sides
+) -> str:
   """Says where TF2 makes a variable, and TF1, if that is another line."""
   text = _at(second)
   if first.line.filename and str(first.line) != str(second.line):
-    text += f'; in TF1 at {first.line}'
+    text += f'; in {sides[0]} at {first.line}'
   return text
 
 
@@ -303,23 +320,27 @@ def _of_line(place: divergence_lib.Place) -> str:
   return '  at ' + place.line if place.line else ''
 
 
-def _ledger(ledger: draws.LedgerDifference) -> list[str]:
+def _ledger(ledger: draws.LedgerDifference, sides: wording.Sides) -> list[str]:
+  first_side, second_side = sides
   lines = [
-    f'  random draws: TF1 makes {ledger.tf1_count}, TF2 makes '
-    f'{ledger.tf2_count}; the first difference is draw {ledger.first()}'
+    f'  random draws: {first_side} makes {ledger.tf1_count}, {second_side} '
+    f'makes {ledger.tf2_count}; the first difference is draw {ledger.first()}'
   ]
   sections = (
-    ('same draw at another place', [_pair(*pair) for pair in ledger.moved]),
     (
-      'another draw for the variable',
-      [_pair(*pair) for pair in ledger.replaced],
+      'same draw at another place',
+      [_pair(*pair, sides) for pair in ledger.moved],
     ),
     (
-      'only in TF1',
+      'another draw for the variable',
+      [_pair(*pair, sides) for pair in ledger.replaced],
+    ),
+    (
+      f'only in {first_side}',
       [f'draw {d.index}: {d}\n      {d.line}' for d in ledger.only_tf1],
     ),
     (
-      'only in TF2',
+      f'only in {second_side}',
       [f'draw {d.index}: {d}\n      {d.line}' for d in ledger.only_tf2],
     ),
   )
@@ -328,12 +349,13 @@ def _ledger(ledger: draws.LedgerDifference) -> list[str]:
   return lines + _sections(sections, most)
 
 
-def _pair(a, b) -> str:
+def _pair(a: Draw, b: Draw, sides: wording.Sides) -> str:
+  first, second = sides
   if a.key == b.key:
-    head = f'{a}: TF1 draw {a.index}, TF2 draw {b.index}'
+    head = f'{a}: {first} draw {a.index}, {second} draw {b.index}'
   else:
-    head = f'TF1 draw {a.index}: {a}; TF2 draw {b.index}: {b}'
-  return head + f'\n      TF1 {a.line}\n      TF2 {b.line}'
+    head = f'{first} draw {a.index}: {a}; {second} draw {b.index}: {b}'
+  return head + f'\n      {first} {a.line}\n      {second} {b.line}'
 
 
 def _more(rows, most: int, indent: str = '    ') -> list[str]:
@@ -343,12 +365,6 @@ def _more(rows, most: int, indent: str = '    ') -> list[str]:
 
 def _number(value: float) -> str:
   return f'{value:.3g}'
-
-
-def rounded_up(value: float) -> str:
-  """Returns a number that is not less than a value, in two digits."""
-  context = decimal.Context(prec=2, rounding=decimal.ROUND_CEILING)
-  return '%.2g' % context.create_decimal_from_float(float(value))
 
 
 def number_up(value: float) -> str:

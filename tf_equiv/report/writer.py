@@ -92,7 +92,7 @@ def write(
       _log.info('rendering a report failed', exc_info=True)
       problem = 'the HTML page could not be made: ' + describe(error)
   stem = files.write_together(directory, name_of(verdict), contents)
-  verdict.report = stem + ('.html' if '.html' in contents else '.json')
+  verdict.run.report = stem + ('.html' if '.html' in contents else '.json')
   return verdict.report, problem
 
 

@@ -81,11 +81,7 @@ class Built:
 
   def feed(self, inputs: Any) -> Dict[Any, np.ndarray]:
     """Returns what to feed for the inputs of a plan, by placeholder."""
-    arrays = dict(nest.flatten(inputs))
-    return {
-      placeholder: arrays[path]
-      for path, placeholder in nest.flatten(self.inputs)
-    }
+    return feed(self.inputs, inputs)
 
 
 @source_lines.calls_user
@@ -115,13 +111,8 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
     inputs = placeholders(plan.inputs)
     outputs = build_outputs(program, inputs, plan, graph)
     variables = list(v1.global_variables())
-    fetches = {
-      'outputs': dict(
-        (path, leaf if tensors.is_tensor(leaf) else tf.constant(leaf))
-        for path, leaf in nest.flatten(outputs)
-      ),
-      'losses': list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)),
-    }
+    losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
+    fetches = fetched(outputs, losses)
     results = [tensor.op for tensor in results_of(fetches)]
     random_ops = random_values.random_ops(results)
     built = Built(
@@ -187,6 +178,26 @@ def with_gradients(
     draws=built.draws + drawn,
     seconds=built.seconds + time.time() - start,
   )
+
+
+def fetched(outputs: Any, losses: List[Any]) -> Dict[str, Any]:
+  """Returns the results of a forward pass, by kind."""
+  return {
+    'outputs': {
+      path: leaf if tensors.is_tensor(leaf) else tf.constant(leaf)
+      for path, leaf in nest.flatten(outputs)
+    },
+    'losses': losses,
+  }
+
+
+def feed(placeholders: Any, inputs: Any) -> Dict[Any, np.ndarray]:
+  """Returns what to feed for inputs, by placeholder, of the same nest."""
+  arrays = dict(nest.flatten(inputs))
+  return {
+    placeholder: arrays[path]
+    for path, placeholder in nest.flatten(placeholders)
+  }
 
 
 def _initializers() -> Tuple[Any, List[Any]]:
@@ -314,7 +325,7 @@ def variables_behind(tensor) -> Tuple[str, ...]:
 
 
 def is_stochastic_or_updates(outputs) -> bool:
-  """Tells whether a training graph draws numbers or updates statistics."""
+  """Returns whether a training graph draws numbers or updates statistics."""
   if v1.get_collection(v1.GraphKeys.UPDATE_OPS):
     return True
   ops = [

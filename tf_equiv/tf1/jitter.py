@@ -1,16 +1,32 @@
 """Runs a graph again with inputs a hair away: what is noise then moves."""
 
+import dataclasses
 from typing import Any, Callable, Dict, List
 
 import numpy as np
 
 
+@dataclasses.dataclass(frozen=True)
+class Ran:
+  """What ran in a session.
+
+  Attributes:
+    session: the session.
+    fetches: outputs by path.
+    results: what they were.
+    feed: the inputs, by placeholder.
+    draws: values of the random draws.
+  """
+
+  session: Any
+  fetches: Dict[str, Any]
+  results: Dict[str, Any]
+  feed: Dict[Any, np.ndarray]
+  draws: Dict[Any, np.ndarray]
+
+
 def measure(
-  session,
-  fetches: Dict[str, Any],
-  results: Dict[str, Any],
-  feed: Dict[Any, np.ndarray],
-  draws: Dict[Any, np.ndarray],
+  ran: Ran,
   values: List[np.ndarray],
   assign: Callable[[List[np.ndarray]], None],
   repeatable: bool,
@@ -18,12 +34,8 @@ def measure(
   """Moves the inputs, or the weights, by one unit in the last place.
 
   Args:
-    session: the session in which the graph ran.
-    fetches: results by kind; of them the outputs count.
-    results: what they were.
-    feed: the inputs, by placeholder. Where none of them is a floating-point
-      number (token ids), the weights are moved instead.
-    draws: values of the random draws.
+    ran: what ran. Where none of its inputs is a floating-point number (token
+      ids), the weights are moved instead.
     values: the weights.
     assign: sets the weights of the session.
     repeatable: whether a second run with the same draws gives the same.
@@ -33,10 +45,11 @@ def measure(
     elements that are not zero, so that a few that jump (`round`, `argmax`)
     do not count.
   """
+  session, feed, draws = ran.session, ran.feed, ran.draws
   generator, moved = np.random.RandomState(0), {**feed, **draws}
   outputs = {
     path: tensor
-    for path, tensor in fetches['outputs'].items()
+    for path, tensor in ran.fetches.items()
     if tensor.dtype.is_floating
   }
   inputs = [tensor for tensor, array in feed.items() if _can_move(array)]
@@ -48,7 +61,7 @@ def measure(
   found = session.run(outputs, moved)
   if not inputs:
     assign(values)
-  before = results['outputs']
+  before = ran.results
   changes = {path: _change(x, before[path]) for path, x in found.items()}
   if any(changes.values()) and not repeatable:
     # Random numbers inside of loops cannot be held.

@@ -60,11 +60,9 @@ def run(
       observed.random_values = random_values.observe(ops, drawn)
       same = {op.outputs[0]: value for op, value in zip(ops, drawn)}
       observed.jitter = jitter.measure(
-        session,
-        built.fetches,
-        results,
-        feed,
-        same,
+        jitter.Ran(
+          session, built.fetches['outputs'], results['outputs'], feed, same
+        ),
         observed.weights,
         lambda values: assign(session, built.variables, values),
         built.repeatable,
@@ -207,7 +205,7 @@ def assign(session, variables, values) -> None:
 
 
 def _can_update_in_place(built) -> bool:
-  """Tells whether the session of the forward pass can run the updates, too."""
+  """Returns whether the session of the forward pass can run the updates."""
   updates = [
     op if isinstance(op, tf.Operation) else op.op for op in built.updates
   ]

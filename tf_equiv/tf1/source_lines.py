@@ -106,7 +106,7 @@ def calling_frame() -> types.FrameType:
   return frame
 
 
-def user_line(of: object = None) -> SourceLine:
+def user_line(*, of: object = None) -> SourceLine:
   """Returns the innermost line of the user's code on the current stack.
 
   The functions of this package that lead to it are none of the user's, so they

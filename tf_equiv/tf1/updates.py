@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List, Optional, Set
 
 import tensorflow as tf
 
@@ -53,7 +53,7 @@ class Recording:
 
   def note(self, made: Any) -> None:
     """Notes where an optimizer or a schedule is being made."""
-    line = source_lines.user_line(made)
+    line = source_lines.user_line(of=made)
     if line.filename and id(made) not in self.lines:
       self.lines[id(made)] = line
       self._made.append(made)  # As long as it lives its id is its own.
@@ -69,13 +69,19 @@ class Recording:
 
 
 @contextlib.contextmanager
-def recorded():
+def recorded(known: Optional[Recording] = None):
   """Context whose value is a `Recording`, which grows.
 
   It sees all subclasses of `tf.compat.v1.train.Optimizer`, also where
   `minimize` applies the gradients, and `tf.train.ExponentialMovingAverage`.
+
+  Args:
+    known: a recording of an earlier context, which goes on.
+
+  Yields:
+    The recording.
   """
-  recording = Recording()
+  recording = Recording() if known is None else known
   optimizer_class = v1.train.Optimizer
   average_class = tf.train.ExponentialMovingAverage
   apply_gradients, apply = optimizer_class.apply_gradients, average_class.apply

@@ -86,7 +86,7 @@ class Built:
     ]
 
   def suits(self, plan: plan_lib.RunPlan, values: list[Any]) -> bool:
-    """Tells whether nothing of a seed mode is left once values are set.
+    """Returns whether nothing of a seed mode is left once values are set.
 
     Args:
       plan: what is to run.
@@ -126,7 +126,7 @@ def start(program: program_lib.Program, created: list[Any]) -> Built:
 
 def note_layer(lines: dict[str, SourceLine], layer: Any) -> None:
   """Notes where a Keras layer was made, by its name."""
-  line = source_lines.user_line(layer)
+  line = source_lines.user_line(of=layer)
   if line.filename:
     lines[layer.name] = line
 

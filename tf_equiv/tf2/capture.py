@@ -3,13 +3,14 @@
 import contextlib
 import logging
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import errors, nest, observation
+from tf_equiv.core import capture_errors, errors, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import seeds as seeds_lib
@@ -21,26 +22,41 @@ from tf_equiv.tf2 import program as program_lib
 
 _log = logging.getLogger('tf_equiv')
 
+# Values of variables by their name on the TF2 side.
+Values = Mapping[str, np.ndarray]
 
-class CannotTraceError(Exception):
-  """The TF2 side cannot be captured; the message says why."""
 
-
-def capture(
-  program: Any,
+def prepare(
+  program: program_lib.Program,
   plan: plan_lib.RunPlan,
-  weights_for: Any,
   reference: observation.Observation,
-  used: Any = None,
-) -> capture_lib.Capture:
-  """Traces the forward pass of the TF2 side, with its losses and gradients.
+) -> forward_lib.Forward:
+  """Builds a model, and returns its forward pass, which can be looked into.
 
   Args:
     program: the user's TF2 code.
     plan: what to run.
-    weights_for: gives the values of the variables.
     reference: the TF1 side, whose seeds are taken where the draws agree.
-    used: the forward pass of this plan, if there is one already.
+
+  Returns:
+    The forward pass. Its observation describes the variables.
+  """
+  observed = observation.Observation('TF2')
+  built = forward_lib.create(program, plan)
+  forward = forward_lib.Forward(program, plan, observed, built)
+  observed.draws = seeds_lib.with_forward_seeds_of(reference.draws, built.draws)
+  return forward
+
+
+def capture(
+  forward: forward_lib.Forward, plan: plan_lib.RunPlan, values: Values
+) -> capture_lib.Capture:
+  """Traces a forward pass, with its losses and gradients.
+
+  Args:
+    forward: the forward pass.
+    plan: what to run.
+    values: values of the variables by name; others get their initial ones.
 
   Returns:
     The capture.
@@ -49,7 +65,7 @@ def capture(
     CannotTraceError: if the code cannot be traced, or keeps state in something
       else than variables.
   """
-  with prepared(program, plan, weights_for, reference, used) as forward:
+  with running(forward, plan, values):
     observed = forward.observed
     graph, inputs, found = _traced(forward)
     named = named_variables(forward)
@@ -88,7 +104,7 @@ _ERROR = re.compile(r'^\s*(\w+(?:Error|Exception): .*)$', re.MULTILINE)
 
 
 def _reason(error: Exception) -> str:
-  """Says in a line what went wrong, and where in the user's code."""
+  """Returns in a line what went wrong, and where in the user's code."""
   text = str(error)
   line = source_lines.user_line_of_traceback(error.__traceback__)
   places = _IN_USER_CODE.findall(text)
@@ -108,33 +124,25 @@ def _reason(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def prepared(program, plan, weights_for, reference, used=None):
-  """Context in which a forward pass, its value, can run with its weights.
+def running(
+  forward: forward_lib.Forward, plan: plan_lib.RunPlan, values: Values
+) -> Iterator[None]:
+  """Context in which a forward pass runs; each call makes the same draws.
 
   Args:
-    program: the user's TF2 code.
+    forward: the forward pass.
     plan: what to run.
-    weights_for: gives the values of the variables.
-    reference: the TF1 side, whose seeds are taken where the draws agree.
-    used: the forward pass of this plan, if there is one already.
-
-  Yields:
-    The forward pass; each call makes the same draws.
+    values: values of the variables by name; others get their initial ones.
   """
-  if used is None:
-    observed = observation.Observation('TF2')
-    built = forward_lib.create(program, plan)
-    used = forward_lib.Forward(program, plan, observed, built)
-    observed.draws = seeds_lib.with_forward_seeds_of(
-      reference.draws, built.draws
-    )
   with program_lib.environment(plan) as (seeds, _):
-    used.restart = lambda: seeds.repeat(used.observed.draws)
-    used.set(weights_for(used.observed))
-    yield used
+    forward.restart = lambda: seeds.repeat(forward.observed.draws)
+    forward.set([values.get(s.name) for s in forward.observed.variables])
+    yield
 
 
-def named_variables(forward) -> list[tuple[str, tf.Variable]]:
+def named_variables(
+  forward: forward_lib.Forward,
+) -> list[tuple[str, tf.Variable]]:
   """Returns (name, variable) of all that the model may read or change."""
   backends = model_lib.backend_variables(forward.variables)
   names = {
@@ -147,7 +155,7 @@ def named_variables(forward) -> list[tuple[str, tf.Variable]]:
   ]
 
 
-def _traced(forward):
+def _traced(forward: forward_lib.Forward) -> tuple[Any, Any, Any]:
   """Traces the forward pass.
 
   Converting Python control flow takes longer than all the rest, and most models
@@ -176,10 +184,12 @@ def traced(function: Any, inputs: Any) -> tuple[Any, Any, Any]:
   except errors.EquivalenceError:
     raise
   except Exception as error:
-    raise CannotTraceError(_reason(error)) from error
+    raise capture_errors.CannotTraceError(_reason(error)) from error
 
 
-def taken(graph: Any, watched: list[Any], names: dict[int, str]):
+def taken(
+  graph: Any, watched: Sequence[Any], names: Mapping[int, str]
+) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, np.ndarray]]]:
   """Returns what a traced graph takes from outside.
 
   Args:
@@ -199,12 +209,14 @@ def taken(graph: Any, watched: list[Any], names: dict[int, str]):
   for outside, inside in compat.captured_tensors(graph):
     if outside.dtype != tf.resource:
       if not hasattr(outside, 'numpy'):
-        raise CannotTraceError('it uses a tensor of another graph')
+        raise capture_errors.CannotTraceError(
+          'it uses a tensor of another graph'
+        )
       feeds[inside.name] = outside.numpy()
       continue
     variable = by_handle.get(id(outside))
     if variable is None:
-      raise CannotTraceError(
+      raise capture_errors.CannotTraceError(
         'it uses a resource that is no variable of the model (a table, an '
         'iterator, a generator)'
       )

@@ -15,12 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import nest, observation, random_value
+from tf_equiv.core import nest, random_value
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import source_lines
 from tf_equiv.tf1.capture import capture
 from tf_equiv.tf2 import capture as tf2_capture
+from tf_equiv.tf2 import forward as forward_lib
 from tf_equiv.tf2 import model as model_lib
 
 # Values of so few elements are kept.
@@ -165,33 +166,27 @@ _OPAQUE = (tf.resource, tf.variant)
 
 
 def record(
-  program: Any,
+  forward: forward_lib.Forward,
   plan: plan_lib.RunPlan,
-  weights_for: Any,
-  reference: observation.Observation,
+  values: tf2_capture.Values,
   summarize: Callable[[np.ndarray], Any],
-  used: Any = None,
 ) -> Recording:
   """Runs the forward pass of the TF2 side and records its ops.
 
   Args:
-    program: the user's TF2 code.
+    forward: the forward pass; see `capture.prepare`.
     plan: what to run.
-    weights_for: gives the values of the variables.
-    reference: the TF1 side, whose seeds are taken where the draws agree.
+    values: values of the variables by name; others get their initial ones.
     summarize: makes of each array what is kept of it.
-    used: the forward pass of this plan, if there is one already.
 
   Returns:
     The recording.
   """
   recorder = _Recorder(summarize)
-  begun = functools.partial(
-    tf2_capture.prepared, program, plan, weights_for, reference
-  )
-  with begun(used) as forward:
+  begun = functools.partial(tf2_capture.running, forward, plan, values)
+  with begun():
     variables = tf2_capture.named_variables(forward)
-    values = {name: (name, v.numpy()) for name, v in variables}
+    held = {name: (name, v.numpy()) for name, v in variables}
     with _active(recorder):
       found = forward(forward.inputs)
     behind = []
@@ -204,11 +199,12 @@ def record(
     )
     for tensor in targets.values():
       recorder.look_at(tensor)
-    kept = forward
 
-  def again(wanted):
+  def again(
+    wanted: set[tuple[str, int]],
+  ) -> dict[tuple[str, int], np.ndarray]:
     second = _Recorder(None, wanted)
-    with begun(kept) as forward, _active(second):
+    with begun(), _active(second):
       forward(forward.inputs)
     return second.found
 
@@ -218,13 +214,13 @@ def record(
     {label: compat.tensor_id(tensor) for label, tensor in targets.items()},
     {
       compat.tensor_id(tensor): path
-      for path, tensor in nest.flatten(kept.inputs)
+      for path, tensor in nest.flatten(forward.inputs)
     },
     {compat.tensor_id(v.handle): name for name, v in variables},
-    values,
+    held,
     recorder.summaries,
     recorder.values,
-    kept.layer_lines,
+    forward.layer_lines,
     again,
   )
 

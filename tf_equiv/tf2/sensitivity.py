@@ -21,6 +21,7 @@ from tf_equiv.tf2 import model as model_lib
 _MAX_RECORDED, _MAX_EVER = 1 << 30, 4 << 30
 # Statistics of so few examples let no gradient through.
 _MIN_IN_TRAINING = 4
+_FUSED_BATCH_NORM = ('FusedBatchNorm', 'FusedBatchNormV2', 'FusedBatchNormV3')
 _log = logging.getLogger('tf_equiv')
 
 
@@ -84,7 +85,7 @@ class Tape:
       if backend.dtype.is_floating
     ]
     try:
-      with compat.batch_norm_statistics_differentiated():
+      with batch_norm_statistics_differentiated():
         gradients = self._tape.gradient(self._total, [v for _, v in chosen])
     except Exception:  # Whatever cannot be differentiated.
       _log.info('the sensitivity could not be measured', exc_info=True)
@@ -108,7 +109,7 @@ def _norm(value) -> float:
 
 
 def moves(call, variables) -> bool:
-  """Tells whether outputs without any gradient respond to variables at all.
+  """Returns whether outputs without any gradient respond to variables at all.
 
   Rounding, `argmax` and the like have no gradient.
 
@@ -140,7 +141,7 @@ def moves(call, variables) -> bool:
 
 
 def can_record(reference) -> bool:
-  """Tells whether a run can be recorded for a backward pass.
+  """Returns whether a run can be recorded for a backward pass.
 
   Args:
     reference: the observation of TF1, which knows the size, or None.
@@ -217,3 +218,32 @@ def _look_at_differences(forward) -> None:
       'to which variables the outputs respond was not measured (they have no '
       'gradient)'
     )
+
+
+def batch_norm_statistics_differentiated():
+  """Context in which fused batch normalization has all of its gradients.
+
+  TensorFlow takes mean and variance for constants in inference.
+  """
+  return compat.gradients_replaced(_FUSED_BATCH_NORM, _with_statistics)
+
+
+def _with_statistics(gradient):
+  """Adds the gradients of mean and variance to those of the other inputs.
+
+  With y = scale * (x - mean) * r + offset, where r = rsqrt(variance + epsilon),
+  they are -scale * r times that of the offset, and -scale * r**2 / 2 times that
+  of the scale.
+  """
+
+  def function(op, *grads):
+    found = list(gradient(op, *grads))
+    if op.get_attr('is_training') or found[3] is not None:
+      return found
+    scale, variance = op.inputs[1], op.inputs[4]
+    rate = tf.math.rsqrt(variance + op.get_attr('epsilon'))
+    found[3] = -scale * rate * found[2]
+    found[4] = -0.5 * scale * rate * rate * found[1]
+    return found
+
+  return function

@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from tests.planted import pair
-from tf_equiv.diagnose.control_flow import iterations as turns
+from tf_equiv.diagnose.control_flow import iterations
 
 v1 = tf.compat.v1
 
@@ -40,19 +40,19 @@ def gru(x, activation=tf.tanh):
   return v1.nn.dynamic_rnn(cell, x, dtype=tf.float32)[0]
 
 
-def power(x, factor=0.5, turns=6):
+def power(x, factor=0.5, count=6):
   kernel = weights('kernel', [4, 4])
 
   def body(i, y):
     y = tf.tanh(tf.matmul(y, kernel))
-    y = y * factor  # the scale of each turn
+    y = y * factor  # the scale of each iteration
     return i + 1, y
 
-  return tf.while_loop(lambda i, _: i < turns, body, [0, x[:, 0]])[1]
+  return tf.while_loop(lambda i, _: i < count, body, [0, x[:, 0]])[1]
 
 
 def late(x, factor=0.5):
-  """From the third turn on, another op runs."""
+  """From the third iteration on, another op runs."""
   kernel = weights('kernel', [4, 4])
 
   def body(i, y):
@@ -63,7 +63,7 @@ def late(x, factor=0.5):
 
 
 def grow(x, factor=0.5):
-  """Another op runs in the last two turns; all are put out."""
+  """Another op runs in the last two iterations; all are put out."""
   kernel = weights('kernel', [4, 4])
 
   def step(y, i):
@@ -143,11 +143,11 @@ def chosen(x, factor=0.5):
   )
 
 
-def unrolled(x, factor=0.5, turns=6):
+def unrolled(x, factor=0.5, count=6):
   kernel, y = weights('kernel', [4, 4]), x[:, 0]
-  for _ in range(turns):
+  for _ in range(count):
     y = tf.tanh(tf.matmul(y, kernel))
-    y = y * factor  # the scale of each turn
+    y = y * factor  # the scale of each iteration
   return y
 
 
@@ -244,8 +244,8 @@ class InsideTest(parameterized.TestCase):
 
   @parameterized.product(v2=(False, True))
   def test_step_of_what_cannot_be_entered(self, v2):
-    """So much is said where there are more turns than can be walked."""
-    with mock.patch.object(turns, '_STAGES', (2,)):
+    """So much is said where there are more iterations than can be traced."""
+    with mock.patch.object(iterations, '_STAGES', (2,)):
       text = message(case_of(lambda x: grow(x, 0.25), grow, v2))
     self.assertIn('outputs of the loop first differ at step 4 of 5', text)
     text = message(case_of(lambda x: grow(x, 0.25), grow, v2))
@@ -254,14 +254,14 @@ class InsideTest(parameterized.TestCase):
   @parameterized.product(v2=(False, True))
   def test_what_goes_wrong_inside_is_said(self, v2):
     error = ValueError('no such thing')
-    with mock.patch.object(turns, 'walk', side_effect=error):
+    with mock.patch.object(iterations, 'trace', side_effect=error):
       text = message(case_of(lambda x: power(x, 0.25), power, v2))
     self.assertIn('could not be looked inside (ValueError: no such', text)
     self.assertIn('while', text.splitlines()[2])
 
   @parameterized.product(v2=(False, True))
   def test_number_of_iterations(self, v2):
-    text = message(case_of(lambda x: power(x, turns=5), power, v2))
+    text = message(case_of(lambda x: power(x, count=5), power, v2))
     self.assertIn('iterations of the loop: TF1 6, TF2 5', text)
 
   @parameterized.named_parameters(

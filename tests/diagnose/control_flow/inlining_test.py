@@ -1,4 +1,4 @@
-"""What is written out of loops and branches computes what they do."""
+"""What is inlined computes what loops and branches do."""
 
 import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
@@ -74,20 +74,20 @@ class UnrollingTest(parameterized.TestCase):
     (loop,) = loops_of(captured)
     self.assertEqual(loop.name, 'while')
     count = 5 if whole else 3
-    written_out = unrolling.unroll(captured, loop, count, whole=whole)
-    (result,) = values(written_out.capture, 'result:0')
+    unrolled = unrolling.unroll(captured, loop, count, whole=whole)
+    (result,) = values(unrolled.capture, 'result:0')
     np.testing.assert_allclose(result, 30 * _INPUT)
-    self.assertLen(written_out.states, count + 1)
+    self.assertLen(unrolled.states, count + 1)
 
   @parameterized.product(v2=(False, True))
-  def test_walk(self, v2):
+  def test_trace(self, v2):
     captured = built(looping, v2)
     (loop,) = loops_of(captured)
-    self.assertEqual(iterations.total(captured, loop, {}), 5)
+    self.assertEqual(iterations.count(captured, loop, {}), 5)
     for count in (5, None):  # Counted, or found out by the condition.
-      walk = iterations.walk(captured, loop, {}, 8, count)
-      self.assertEqual(walk.count, 5)
-      tracks = walk.tracks()
+      trace = iterations.trace(captured, loop, {}, 8, count)
+      self.assertEqual(trace.count, 5)
+      tracks = trace.tracks()
       written = next(t for key, t in tracks.items() if key[0] == 'written')
       np.testing.assert_allclose(written, np.outer(range(1, 6), _INPUT))
       totals = [t for t in tracks.values() if np.shape(t[0]) == (3,)]
@@ -97,18 +97,18 @@ class UnrollingTest(parameterized.TestCase):
   def test_given_state(self, v2):
     captured = built(looping, v2)
     (loop,) = loops_of(captured)
-    walk = iterations.walk(captured, loop, {}, 8, 5)
+    trace = iterations.trace(captured, loop, {}, 8, 5)
     state = next(
       i
-      for i, value in enumerate(walk.states[0])
+      for i, value in enumerate(trace.states[0])
       if value is not None and value.shape == (3,)
     )
     given = {state: (' given', np.full(3, 100.0))}
-    written_out = unrolling.unroll(captured, loop, 2, given=given).capture
-    (result,) = values(written_out, 'result:0')
+    unrolled = unrolling.unroll(captured, loop, 2, given=given).capture
+    (result,) = values(unrolled, 'result:0')
     # The first term is no longer part of the sum, only of the list.
     np.testing.assert_allclose(result, 100 + 29 * _INPUT)
-    self.assertIn(' given', written_out.inputs.values())
+    self.assertIn(' given', unrolled.inputs.values())
 
   def test_lines_and_names(self):
     for v2 in (False, True):
@@ -118,7 +118,7 @@ class UnrollingTest(parameterized.TestCase):
       name = next(
         op.name
         for op in made.graph.get_operations()
-        if op.type == 'Mul' and inlining.turn_of(op.name) == 2
+        if op.type == 'Mul' and inlining.iteration_of(op.name) == 2
       )
       self.assertIn('term = tf.cast', made.line_of(name).code)
       self.assertEqual(inlining.original_name(name).split('/')[0], 'while')
@@ -133,11 +133,11 @@ class BranchesTest(absltest.TestCase):
       if op.type in functions.IF + functions.CALL
     ]
     (value,) = values(captured, branches.reader_of(op.node_def))
-    made, ways = branches.taken(captured, {op.name: value})
+    made, ways = branches.inline_taken(captured, {op.name: value})
     self.assertEqual(ways, {op.name: 'true'})
     np.testing.assert_allclose(values(made, 'result:0')[0], 3 * _INPUT)
-    # Whichever branch is asked for is written out.
-    made, ways = branches.taken(captured, {op.name: False})
+    # Whichever branch is asked for is inlined.
+    made, ways = branches.inline_taken(captured, {op.name: False})
     np.testing.assert_allclose(values(made, 'result:0')[0], -_INPUT)
 
   def test_pruned(self):

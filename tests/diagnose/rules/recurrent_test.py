@@ -1,44 +1,79 @@
-import numpy as np
 from absl.testing import absltest
 
-from tf_equiv.compare import divergence
+from tests.diagnose.rules.rule_cases import (
+  Case,
+  Difference,
+  Kind,
+  RuleTestCase,
+  diverge,
+  numbers,
+)
 from tf_equiv.diagnose.rules import recurrent
 
-KERNEL = np.arange(24.0).reshape(6, 4)
-BIAS = np.array([1.0, 2.0, 3.0, 4.0])
+_BIAS = Difference(Kind.SAME_NUMBERS, 'rnn/lstm/bias')
+_LSTM = {'variables': ('rnn/lstm/bias',)}
+
+CASES = (
+  Case(
+    recurrent.reset_after,
+    (
+      (
+        diverge(Difference(Kind.TWO_ROWS, 'gru/bias')),
+        'pass reset_after=False',
+      ),
+    ),
+    (diverge(_BIAS, **_LSTM),),
+  ),
+  Case(
+    recurrent.gate_order,
+    (
+      (
+        diverge(Difference(Kind.SAME_ORDER, 'lstm/kernel')),
+        'The gates are in another order',
+      ),
+    ),
+    (diverge(_BIAS, **_LSTM),),
+  ),
+  Case(
+    recurrent.hard_sigmoid_gates,
+    (
+      (
+        diverge(*numbers((0.2, 0.5)), **_LSTM),
+        'The gates of TF1 are hard sigmoids, those of TF2 are not: pass '
+        "recurrent_activation='hard_sigmoid'.",
+      ),
+      (
+        diverge(*numbers((), (0.2, 0.5)), tf1='rnn/loop (While)'),
+        'The gates of TF2 are hard sigmoids, those of TF1 are not: pass '
+        "recurrent_activation='sigmoid'.",
+      ),
+    ),
+    (
+      diverge(*numbers((0.2, 0.5))),
+      diverge(*numbers((0.2,)), **_LSTM),
+      diverge(*numbers((0.2, 0.5), (3.0, 6.0)), **_LSTM),
+    ),
+  ),
+  Case(
+    recurrent.forget_bias,
+    (
+      (
+        diverge(_BIAS, *numbers((1.0,)), **_LSTM),
+        'TF1 adds a forget bias of 1 inside the LSTM cell',
+      ),
+    ),
+    (
+      diverge(_BIAS, *numbers((1.0, 2.0)), **_LSTM),
+      diverge(_BIAS, *numbers((), (1.0,)), **_LSTM),
+      diverge(_BIAS, *numbers((1.0,)), variables=('rnn/gru/bias',)),
+      diverge(*numbers((1.0,)), **_LSTM),
+    ),
+  ),
+)
 
 
-class Side:
-  def __init__(self, **variables):
-    self.variables = {name: (name, value) for name, value in variables.items()}
-
-
-def describe(tf1, tf2, op_type='While'):
-  place = divergence.Divergence(
-    divergence.Place('rnn/while', op_type), None, variables=tuple(tf1)
-  )
-  return recurrent.describe(place, (Side(**tf1), Side(**tf2)), {'k2': 'k'})
-
-
-class DescribeTest(absltest.TestCase):
-  def test_bias_that_was_only_reordered(self):
-    found = describe({'b': BIAS}, {'b': BIAS[[0, 2, 1, 3]]})
-    self.assertEqual(found, ['b holds the same numbers in both'])
-    self.assertEmpty(describe({'b': BIAS}, {'b': BIAS + [0, 0, 1, 0]}))
-
-  def test_kernel_that_was_not_reordered(self):
-    text = ['k has its columns in the order of TF1 in TF2, too']
-    self.assertEqual(describe({'k': KERNEL}, {'k2': KERNEL[:4]}), text)
-    self.assertEqual(describe({'k': KERNEL}, {'k2': KERNEL[-2:]}), text)
-    turned = KERNEL[:4, [0, 2, 1, 3]]
-    self.assertEmpty(describe({'k': KERNEL}, {'k2': turned}))
-
-  def test_two_rows_of_biases(self):
-    found = describe({'b': BIAS}, {'b': np.stack([BIAS, 0 * BIAS])})
-    self.assertEqual(found, ['b has one row in TF1, two in TF2'])
-
-  def test_no_loop(self):
-    self.assertEmpty(describe({'b': BIAS}, {'b': BIAS}, 'MatMul'))
+class RecurrentTest(RuleTestCase):
+  cases = CASES
 
 
 if __name__ == '__main__':

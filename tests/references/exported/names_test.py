@@ -14,9 +14,8 @@ from tests.references.exported_test_helper import (
   images,
   temporary_folder,
 )
-from tf_equiv.core import errors
+from tf_equiv.core import capture_errors, errors
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.references import base
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import weights
 from tf_equiv.tf1.capture import capture
@@ -33,7 +32,7 @@ def run(reference, inputs=None, **members):
   inputs = images() if inputs is None else inputs
   plan = plan_lib.RunPlan(inputs, **members)
   program = program_lib.Program(build=None, behavior=_V1_FLOW)
-  return reference.run(program, plan)
+  return reference.submit(program, plan)
 
 
 class _ErrorsTest(parameterized.TestCase):
@@ -155,7 +154,7 @@ class InputsAndOutputsTest(_ErrorsTest):
     )
 
   def test_bare_array_for_one_key(self):
-    found = run(serving(outputs='logits')).observation
+    found = run(serving(outputs='logits')).result()
     self.assertEqual(found.outputs[0][0], '')
     self.assertEqual(found.outputs[0][1].shape, (4, 3))
 
@@ -176,7 +175,7 @@ class InputsAndOutputsTest(_ErrorsTest):
     )
 
   def test_output_that_is_an_input(self):
-    found = run(frozen(outputs='images')).observation
+    found = run(frozen(outputs='images')).result()
     np.testing.assert_array_equal(found.outputs[0][1], images())
 
 
@@ -212,10 +211,10 @@ class FeedsTest(_ErrorsTest):
       training_feeds={'is_training:0': True, 'keep_prob:0': 0.5},
     )
     x = np.arange(1, 4, dtype=np.float32)
-    found = run(reference, x).observation
+    found = run(reference, x).result()
     np.testing.assert_array_equal(found.outputs[0][1], 2 * x)
     self.assertEmpty(found.random_values)
-    found = run(reference, x, training=True).observation
+    found = run(reference, x, training=True).result()
     self.assertLen(found.random_values, 1)
     self.assertTrue(found.depends_on_training)
 
@@ -253,7 +252,7 @@ class FeedsTest(_ErrorsTest):
     reference = tf_equiv.MetaGraph(
       data_path('classifier.ckpt.meta'), None, 'images', 'probabilities'
     )
-    found = run(reference).observation
+    found = run(reference).result()
     self.assertIn(
       "placeholders that keep their default: 'is_training'", found.notes
     )
@@ -311,7 +310,7 @@ class OpsTest(_ErrorsTest):
     )
     self.assertFalse(os.path.exists(secret + '2'))
     reference.allow_file_ops = True
-    found = run(reference, np.ones(3, np.float32)).observation
+    found = run(reference, np.ones(3, np.float32)).result()
     np.testing.assert_array_equal(found.outputs[0][1], [4.0] * 3)
     self.assertTrue(os.path.exists(secret + '2'))
     reference.allow_file_ops, reference.trust_ops = False, ['ReadFile']
@@ -365,7 +364,7 @@ class OpsTest(_ErrorsTest):
       return tf.identity(x, name='y')
 
     reference = self.meta(self.export(build), inputs='x')
-    found = run(reference, np.ones(3, np.float32)).observation
+    found = run(reference, np.ones(3, np.float32)).result()
     self.assertLen(found.outputs, 1)
 
   def test_initializer_that_reads_a_file(self):
@@ -389,7 +388,7 @@ class OpsTest(_ErrorsTest):
       finally:
         v1.global_variables_initializer = original
     reference = self.meta(y.name, inputs='x')
-    found = run(reference, np.ones(3, np.float32)).observation
+    found = run(reference, np.ones(3, np.float32)).result()
     self.assertEqual(
       found.weights[0], weights.named_weights('w', (), np.float32)
     )
@@ -431,7 +430,7 @@ class OpsTest(_ErrorsTest):
     self.assertIn('tf.load_op_library', message)
     self.assertIn('tf_equiv.Tf1Interpreter', message)
     # What the outputs do not depend on does not matter.
-    found = run(tf_equiv.FrozenGraph(path, 'x', 'y'), x).observation
+    found = run(tf_equiv.FrozenGraph(path, 'x', 'y'), x).result()
     self.assertLen(found.outputs, 1)
 
 
@@ -479,7 +478,7 @@ class CheckpointTest(_ErrorsTest):
       os.rename(prefix + name, prefix + '-old' + name)
     name = self.export(build)
     reference = self.meta(name, inputs='x', checkpoint=prefix + '-old')
-    found = run(reference, np.ones(3, np.float32)).observation
+    found = run(reference, np.ones(3, np.float32)).result()
     self.assertIn(
       "in the checkpoint without a variable in the graph: 'other'", found.notes
     )
@@ -502,12 +501,12 @@ class ControlFlowTest(_ErrorsTest):
     reference = self.meta(name, inputs='x')
     program = program_lib.Program(build=None, behavior=_V1_FLOW)
     found = reference.run(program, plan)
-    w = found.observation.weights[0]
+    w = found.result().weights[0]
     np.testing.assert_allclose(
-      found.observation.outputs[0][1], ((w + 1) * w + 1) * w + 1, rtol=1e-5
+      found.result().outputs[0][1], ((w + 1) * w + 1) * w + 1, rtol=1e-5
     )
-    self.assertTrue(np.all(np.isfinite(found.observation.gradients[0])))
-    captured = found.capture(plan, found.observation.weight_of())
+    self.assertTrue(np.all(np.isfinite(found.result().gradients[0])))
+    captured = found.capture(plan, found.result().weight_of())
     self.assertIn((capture.OUTPUT, 'outputs'), captured.targets)
     self.assertEqual(captured.line_of('y').filename, '')
 
@@ -523,9 +522,10 @@ class ControlFlowTest(_ErrorsTest):
     x = np.ones(3, np.float32)
     found = run(reference, x)
     with self.assertRaisesRegex(
-      base.CannotCaptureError, 'has loops or conditionals of TF1 without the'
+      capture_errors.CannotCaptureError,
+      'has loops or conditionals of TF1 without the',
     ):
-      found.capture(plan_lib.RunPlan(x), found.observation.weight_of())
+      found.capture(plan_lib.RunPlan(x), found.result().weight_of())
     self.fails(
       'has loops or conditionals of TF1 without the collections that gradients',
       reference,
@@ -556,13 +556,13 @@ class ControlFlowTest(_ErrorsTest):
       (True, True, 0),
     ):
       reference = self.meta(name, inputs='x', feeds={'a': a, 'b': b})
-      found = run(reference, np.asarray(one)).observation
+      found = run(reference, np.asarray(one)).result()
       self.assertEqual(found.outputs[0][1], expected)
     # What is not known before the run stays a branch.
     reference = self.meta(name, inputs={'x': 'x', 'b': 'b'}, feeds={'a': False})
     for b, expected in ((True, 200), (False, 300)):
       given = {'x': np.asarray(one), 'b': np.asarray(b)}
-      found = run(reference, given, gradients=False).observation
+      found = run(reference, given, gradients=False).result()
       self.assertEqual(found.outputs[0][1], expected)
 
   def test_order_of_ops(self):
@@ -606,14 +606,14 @@ class FrozenVariablesTest(_ErrorsTest):
   def test_unknown_constants_are_named(self):
     name = self.export(self.build)
     x = np.ones((4, 4), np.float32)
-    found = run(self.reference(name), x).observation
+    found = run(self.reference(name), x).result()
     self.assertEqual([s.name for s in found.variables], ['folded'])
     self.assertIn(
       'constants that may be weights, and that the TF2 side does not get (name '
       "them in variables=...): 'scale'",
       found.notes,
     )
-    found = run(self.reference(name, variables=('scale',)), x).observation
+    found = run(self.reference(name, variables=('scale',)), x).result()
     self.assertEqual([s.name for s in found.variables], ['folded', 'scale'])
     np.testing.assert_array_equal(found.weights[1], 2.0)
 

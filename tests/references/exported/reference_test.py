@@ -133,8 +133,9 @@ class PassTest(parameterized.TestCase):
     reader = tf.train.load_checkpoint(helper.data_path('classifier.ckpt'))
     for reference in (serving(), classifier(), frozen()):
       case = helper.case(reference)
-      plan = case._make_plan()
-      found = reference.run(case._tf1_program(), plan).observation.weight_of()
+      methods = case._session.methods
+      run = reference.submit(methods.tf1_program(), methods.make_plan())
+      found = run.result().weight_of()
       self.assertLen(found, 8)
       for name, value in found.items():
         np.testing.assert_array_equal(value, reader.get_tensor(name))
@@ -144,8 +145,9 @@ class PassTest(parameterized.TestCase):
       case = helper.case(
         reference, reset_weights=tf_equiv.constant_weights(0.25)
       )
-      plan = case._make_plan()
-      found = reference.run(case._tf1_program(), plan).observation.weights
+      methods = case._session.methods
+      run = reference.submit(methods.tf1_program(), methods.make_plan())
+      found = run.result().weights
       self.assertLen(found, 8)
       for value in found:
         self.assertTrue(np.all(value == 0.25))

@@ -16,7 +16,9 @@ import tensorflow as tf
 from absl.testing import absltest, flagsaver
 
 from tests.references import tf115
-from tf_equiv.references.interpreter import reference as reference_lib
+from tf_equiv import session
+from tf_equiv.references.interpreter import client as client_lib
+from tf_equiv.references.interpreter import python as python_lib
 from tf_equiv.tf2 import program as tf2_program
 
 v1 = tf.compat.v1
@@ -126,7 +128,7 @@ class Tests:
       (tf1,) = (s for s in message.splitlines() if s.startswith('    TF1 net'))
       self.assertRegex(tf1, r'legacy_nets\.py:\d+  x = v1\.layers\.batch_norm')
       (tf2,) = (s for s in message.splitlines() if s.startswith('    TF2 '))
-      self.assertRegex(tf2, r'interpreter_test\.py:\d+  end = tf\.nn\.relu')
+      self.assertRegex(tf2, r'reference_test\.py:\d+  end = tf\.nn\.relu')
 
   def test_a_wrong_epsilon_in_a_training_step(self):
     self.epsilon = 1e-5
@@ -178,8 +180,7 @@ class Tests:
       self.assertEqual(verdict.compared['variables'], 8)
 
   def _write_checkpoint(self, path):
-    plan = self._make_plan()
-    specs = self._reference().list_variables(self._tf1_program(), plan)
+    specs, _ = self._session.list_variables()
     rng = np.random.default_rng(3)
     with tf.Graph().as_default(), v1.Session() as session:
       for spec in specs.variables:
@@ -195,18 +196,18 @@ class Tests:
 
   def test_graphs_are_used_again(self):
     run = self._run()
-    first = run.observation.seconds['TF1 build']
-    self.assertEqual(self._run().observation.seconds['TF1 build'], first)
+    first = run.result().seconds['TF1 build']
+    self.assertEqual(self._run().result().seconds['TF1 build'], first)
 
   def _run(self):
-    plan = self._make_plan(weights='seeded')
-    return self._reference().run(self._tf1_program(), plan)
+    plan = self._session.methods.make_plan(weights='seeded')
+    return self._session.submit(plan)
 
   def test_both_sides_at_once(self):
     """TF1 is waited for only when TF2 has built its model."""
     self.share_tf2_models = False
     order = []
-    wait = reference_lib.Tf1Interpreter.wait
+    wait = client_lib.Client.wait
     build = tf2_program.build_model
 
     def waiting(*arguments):
@@ -225,7 +226,7 @@ class Tests:
       return call(*arguments)
 
     with (
-      mock.patch.object(reference_lib.Tf1Interpreter, 'wait', waiting),
+      mock.patch.object(client_lib.Client, 'wait', waiting),
       mock.patch.object(tf2_program, 'build_model', building),
       mock.patch.object(tf2_program, 'call_model', calling),
     ):
@@ -258,7 +259,7 @@ class Tf115Test(Tests, Pair):
   tf1_reference = tf_equiv.Tf1Interpreter('legacy_nets:Net', sys_path=[_FOLDER])
 
   def test_it_is_that_version(self):
-    environment = self._run().observation.environment
+    environment = self._run().result().environment
     self.assertStartsWith(environment['tensorflow'], '1.15')
     self.assertStartsWith(environment['python'], '3.7')
 
@@ -268,8 +269,7 @@ class Legacy(Pair):
 
   def tearDown(self):
     super().tearDown()
-    for reference in type(self)._opened_references:
-      reference.close()
+    session.end(type(self))
 
 
 @tf115.needed
@@ -340,12 +340,12 @@ class ArgumentsTest(absltest.TestCase):
       tf1_reference = property(lambda self: make('a'))
 
     case = Property()
-    self.assertIs(case._reference(), case._reference())
+    self.assertIs(case._session.reference, case._session.reference)
 
   def test_the_flag_names_the_interpreter(self):
     with flagsaver.flagsaver(tf1_python='/by/flag'):
-      self.assertEqual(reference_lib.python_of(), '/by/flag')
-      self.assertEqual(reference_lib.python_of('/given'), '/given')
+      self.assertEqual(python_lib.python_of(), '/by/flag')
+      self.assertEqual(python_lib.python_of('/given'), '/given')
 
   def test_a_property_is_not_started_with_the_class(self):
     class Property(Pair):

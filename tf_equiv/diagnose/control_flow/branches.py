@@ -1,9 +1,10 @@
-"""Writes out the branches that are taken, and calls of functions."""
+"""Inlines the branches that are taken, and calls of functions."""
 
 from typing import Any
 
 import tensorflow as tf
 
+from tf_equiv.diagnose import walks
 from tf_equiv.diagnose.control_flow import functions, inlining
 from tf_equiv.tf1.capture import capture
 
@@ -11,21 +12,21 @@ v1 = tf.compat.v1
 
 
 def reader_of(node: v1.NodeDef) -> str:
-  """Returns the tensor that tells which branch a node takes, '' if none."""
+  """Returns the tensor by which a node chooses a branch, '' if none."""
   if node.op in functions.IF or node.op in functions.CASE:
     return inlining.tensor(node.input[0])
   return ''
 
 
-def taken(
+def inline_taken(
   captured: capture.Capture, choices: dict[str, Any]
-) -> tuple[inlining.Unfolded, dict[str, str]]:
-  """Writes out branches and calls.
+) -> tuple[inlining.InlinedCapture, dict[str, str]]:
+  """Inlines branches and calls.
 
   Args:
     captured: the graph.
-    choices: for each If, Case or call, by name, the value that tells which
-      branch it takes (None for a call).
+    choices: for each If, Case or call, by name, the value by which it chooses
+      a branch (None for a call).
 
   Returns:
     The graph, and for each If and Case the branch that it takes.
@@ -49,11 +50,11 @@ def taken(
       arguments = arguments[1:]
     else:
       function = node.attr['f'].func.name
-    body = functions.of_function(writer.functions[function], writer.functions)
-    moved = writer.inline(body, inlining.TAKEN, name, arguments, controls)
+    inlined = functions.read(writer.functions[function], writer.functions)
+    moved = writer.inline(inlined, inlining.TAKEN, name, arguments, controls)
     writer.replace(
       name,
-      [moved(ref) for ref in body.results],
+      [moved(ref) for ref in inlined.results],
       list(node.attr['Tout'].list.type),
     )
   return writer.capture(), names
@@ -61,7 +62,7 @@ def taken(
 
 def pruned(
   captured: capture.Capture, values: dict[str, bool]
-) -> inlining.Unfolded:
+) -> inlining.InlinedCapture:
   """Takes away the branches of v1 conditionals that do not run.
 
   Args:
@@ -69,7 +70,7 @@ def pruned(
     values: the predicate of each Switch, by its name.
 
   Returns:
-    The graph, in which those Switch and Merge ops hand on what is taken.
+    The graph, in which those Switch and Merge ops pass through what is taken.
   """
   writer = inlining.Writer(captured)
   dead: set[str] = set()
@@ -110,24 +111,11 @@ def _is_dead(ref: str, dead: set[str]) -> bool:
   )
 
 
-def _topological(graph_def) -> list[v1.NodeDef]:
+def _topological(graph_def: v1.GraphDef) -> list[v1.NodeDef]:
   nodes = {node.name: node for node in graph_def.node}
-  done, order = set(), []
-  for first in list(graph_def.node):
-    pending = [first.name]
-    while pending:
-      node = nodes[pending[-1]]
-      before = [
-        functions.name_of(ref)
-        for ref in node.input
-        if nodes[functions.name_of(ref)].op != 'NextIteration'
-      ]
-      missing = [name for name in before if name not in done]
-      if missing:
-        pending.extend(missing)
-        continue
-      pending.pop()
-      if node.name not in done:
-        done.add(node.name)
-        order.append(node)
-  return order
+
+  def before(name: str) -> list[str]:
+    read = [functions.name_of(ref) for ref in nodes[name].input]
+    return [other for other in read if nodes[other].op != 'NextIteration']
+
+  return [nodes[name] for name in walks.in_order(list(nodes), before)]

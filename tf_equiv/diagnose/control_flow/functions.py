@@ -1,13 +1,14 @@
-"""What is inside of loops, branches and calls, in a form that can be run.
+"""The functions of loops, branches and calls, in a form that can be run.
 
-A body is a list of nodes that refer to its arguments by name. The functions of
+A function is a list of nodes that refer to its arguments by name. Those of
 control flow v2, and the frames of nodes that control flow v1 has in their
-place (see `frames`), become the same.
+stead (see `v1_frames`), become the same.
 """
 
 import dataclasses
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -31,18 +32,18 @@ Functions = Mapping[str, 'tf.core.framework.function_pb2.FunctionDef']
 
 
 @dataclasses.dataclass
-class Body:
+class Function:
   """Nodes that compute results from arguments.
 
   Attributes:
-    function: name of the function that holds them; '' for a v1 loop, whose
-      nodes are those of the graph.
+    name: name of the function; '' for a v1 loop, whose nodes are those of the
+      graph.
     nodes: they refer to each other as in a graph, and to arguments by name.
     arguments: names.
     results: references.
   """
 
-  function: str
+  name: str
   nodes: list[v1.NodeDef]
   arguments: list[str]
   results: list[str]
@@ -77,14 +78,14 @@ class Loop:
   name: str
   types: list[int]
   initial: list[str]
-  condition: Body
-  body: Body
+  condition: Function
+  body: Function
   readers: list[tuple[str, int]]
   exits: list[str]
 
   @property
   def variant(self) -> list[bool]:
-    """Whether each loop variable may change from turn to turn."""
+    """Whether each loop variable may change from iteration to iteration."""
     return [
       self._source(result) != argument
       for argument, result in zip(
@@ -94,7 +95,7 @@ class Loop:
 
   @property
   def counter(self) -> int | None:
-    """Number of a loop variable that goes up by one each turn, if any does."""
+    """Number of a loop variable that counts the iterations, if any does."""
     producers = self._producers
     for i, result in enumerate(self.body.results):
       node = producers.get(self._source(result))
@@ -125,12 +126,12 @@ class Loop:
 
 
 def is_numeric(data_type: int) -> bool:
-  """Tells whether tensors of a type hold numbers."""
+  """Returns whether tensors of a type hold numbers."""
   dtype = tf.as_dtype(data_type)
   return dtype.is_floating or dtype.is_integer or dtype.is_bool
 
 
-def _is_one(node) -> bool:
+def _is_one(node: v1.NodeDef) -> bool:
   return (
     node.op == 'Const'
     and tf.as_dtype(node.attr['dtype'].type).is_integer
@@ -138,19 +139,19 @@ def _is_one(node) -> bool:
   )
 
 
-def functions_of(graph_def: v1.GraphDef) -> Functions:
+def library_of(graph_def: v1.GraphDef) -> Functions:
   """Returns the functions of a graph by name."""
   return {f.signature.name: f for f in graph_def.library.function}
 
 
-def of_function(function, functions: Functions) -> Body:
-  """Returns the body of a function.
+def read(function: Any, functions: Functions) -> Function:
+  """Returns a function of the library of a graph.
 
   Args:
     function: a `FunctionDef`; its nodes refer to 'node:output:index'.
     functions: all functions of the graph, by name.
   """
-  places = {}
+  references = {}
   for node in function.node_def:
     if node.op in functions:
       definition = functions[node.op].signature
@@ -159,24 +160,26 @@ def of_function(function, functions: Functions) -> Body:
     position = 0
     for arg in definition.output_arg:
       for i in range(_count(arg, node)):
-        places[f'{node.name}:{arg.name}:{i}'] = _reference(node.name, position)
+        references[f'{node.name}:{arg.name}:{i}'] = _reference(
+          node.name, position
+        )
         position += 1
   nodes = []
   for node in function.node_def:
     copied = v1.NodeDef()
     copied.CopyFrom(node)
-    copied.input[:] = [places.get(ref, ref) for ref in node.input]
+    copied.input[:] = [references.get(ref, ref) for ref in node.input]
     nodes.append(copied)
   results = [function.ret[arg.name] for arg in function.signature.output_arg]
-  return Body(
+  return Function(
     function.signature.name,
     nodes,
     [arg.name for arg in function.signature.input_arg],
-    [places.get(ref, ref) for ref in results],
+    [references.get(ref, ref) for ref in results],
   )
 
 
-def _count(arg, node) -> int:
+def _count(arg: Any, node: v1.NodeDef) -> int:
   """Returns how many tensors an argument of an op stands for."""
   if arg.type_list_attr:
     return len(node.attr[arg.type_list_attr].list.type)
@@ -205,8 +208,8 @@ def while_loop(node: v1.NodeDef, functions: Functions) -> Loop:
     node.name,
     list(node.attr['T'].list.type),
     initial,
-    of_function(functions[node.attr['cond'].func.name], functions),
-    of_function(functions[node.attr['body'].func.name], functions),
+    read(functions[node.attr['cond'].func.name], functions),
+    read(functions[node.attr['body'].func.name], functions),
     [(node.name, i) for i in range(count)],
     [],
   )

@@ -1,12 +1,12 @@
-"""Changes a captured graph: writes out in line what functions hold.
+"""Changes a captured graph: inlines functions.
 
-What loops, branches and calls hold are then ops of the graph like others, which
-can be fetched and compared.
+The ops of loops, branches and calls are then ops of the graph like others,
+which can be fetched and compared.
 """
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -17,21 +17,21 @@ from tf_equiv.tf1.capture import capture as capture_lib
 
 v1 = tf.compat.v1
 
-# Are put before the names of what is written out.
-TURN = 'tf_equiv_turn_%d/'
+# Prefixes of the names of inlined ops.
+ITERATION = 'tf_equiv_iteration_%d/'
 CONDITION = 'tf_equiv_condition_%d/'
 TAKEN = 'tf_equiv_taken/'
-_MARK = re.compile(r'tf_equiv_(turn_|condition_|taken)(\d*)/')
+_MARK = re.compile(r'tf_equiv_(iteration_|condition_|taken)(\d*)/')
 
 
 @dataclasses.dataclass
-class Unfolded(capture_lib.Capture):
-  """A capture in which something is written out.
+class InlinedCapture(capture_lib.Capture):
+  """A capture in which functions are inlined.
 
   Attributes:
     origin: the capture that it was made from.
-    made: for each op that was written out, the function that holds it ('' for
-      the graph itself), its name there, and the op that calls the function.
+    made: for each inlined op, the function that holds it ('' for the graph
+      itself), its name there, and the op that calls the function.
   """
 
   origin: Any = None
@@ -59,14 +59,14 @@ class Unfolded(capture_lib.Capture):
 
 
 def original_name(name: str) -> str:
-  """Returns the name that an op had before it was written out."""
+  """Returns the name that an op had before it was inlined."""
   return _MARK.sub('', name)
 
 
-def turn_of(name: str) -> int | None:
-  """Returns the turn of a loop that an op belongs to, counted from 1."""
-  turns = [int(n) for kind, n in _MARK.findall(name) if kind == 'turn_']
-  return turns[0] + 1 if turns else None
+def iteration_of(name: str) -> int | None:
+  """Returns the iteration that an inlined op belongs to, counted from 1."""
+  found = [int(n) for kind, n in _MARK.findall(name) if kind == 'iteration_']
+  return found[0] + 1 if found else None
 
 
 class _Definition:
@@ -93,7 +93,7 @@ class Writer:
   def __init__(self, captured: capture_lib.Capture):
     self._captured = captured
     self.graph_def = captured.graph.as_graph_def()
-    self.functions = functions.functions_of(self.graph_def)
+    self.functions = functions.library_of(self.graph_def)
     self._nodes = {node.name: node for node in self.graph_def.node}
     self._made: dict[str, tuple[str, str, str]] = {}
 
@@ -103,31 +103,31 @@ class Writer:
 
   def inline(
     self,
-    body: functions.Body,
+    function: functions.Function,
     prefix: str,
     scope: str,
     actual: Sequence[str],
     controls: Sequence[str] = (),
   ) -> Callable[[str], str]:
-    """Adds the nodes of a body.
+    """Adds the nodes of a function.
 
     Args:
-      body: what to add.
-      prefix: is put before all names.
-      scope: is put before the names of the nodes of a function.
+      function: what to add.
+      prefix: prefix of all names.
+      scope: further prefix of the names of nodes that are not of a v1 loop.
       actual: reference to the value of each argument.
       controls: control inputs of what has no other input.
 
     Returns:
-      A function that tells what a reference in the body has become.
+      A function that translates references in the inlined function.
     """
-    now = dict(zip(body.arguments, actual, strict=True))
+    now = dict(zip(function.arguments, actual, strict=True))
     inner = {
-      node.name: prefix + _scoped(node.name, scope if body.function else '')
-      for node in body.nodes
+      node.name: prefix + _scoped(node.name, scope if function.name else '')
+      for node in function.nodes
     }
 
-    def moved(ref):
+    def moved(ref: str) -> str:
       if ref.startswith('^'):
         name = ref[1:]
         if name in inner:
@@ -141,16 +141,16 @@ class Writer:
         return ref
       return f'{inner[name]}:{output}' if output else inner[name]
 
-    for node in body.nodes:
+    for node in function.nodes:
       added = self._add(node, inner[node.name])
       added.input[:] = [moved(ref) for ref in node.input] or list(controls)
-      if added.op.endswith('Enter'):  # Frames are told apart by their names.
+      if added.op.endswith('Enter'):  # Names tell frames apart.
         frame = prefix.encode() + added.attr['frame_name'].s
         added.attr['frame_name'].s = frame
-      self._made[added.name] = body.function, node.name, scope
+      self._made[added.name] = function.name, node.name, scope
     return moved
 
-  def _add(self, node, name: str) -> v1.NodeDef:
+  def _add(self, node: v1.NodeDef, name: str) -> v1.NodeDef:
     added = self.graph_def.node.add()
     added.CopyFrom(node)
     added.name = name
@@ -160,14 +160,16 @@ class Writer:
     return added
 
   def identity(self, name: str, ref: str, data_type: int) -> str:
-    """Adds an op that hands on; returns a reference to it."""
+    """Adds an Identity; returns a reference to it."""
     node = v1.NodeDef(op='Identity', input=[ref])
     node.attr['T'].type = data_type
     self._add(node, name)
     return name
 
-  def replace(self, name: str, refs: Sequence[str], types: Sequence[int]):
-    """Replaces a node by one that hands on values."""
+  def replace(
+    self, name: str, refs: Sequence[str], types: Sequence[int]
+  ) -> None:
+    """Replaces a node by one that passes values through."""
     node = self._nodes[name]
     controls = [ref for ref in node.input if ref.startswith('^')]
     new = v1.NodeDef(name=name, op='IdentityN' if refs else 'NoOp')
@@ -193,21 +195,25 @@ class Writer:
     self._add(node, name)
     return name
 
-  def part(self, tensors: set[str]) -> Unfolded:
-    """Returns what some tensors take to compute, to be run only."""
+  def extract(self, tensors: set[str]) -> InlinedCapture:
+    """Returns the subgraph that computes some tensors, only to be run."""
     names = sorted({functions.name_of(tensor) for tensor in tensors})
-    part = v1.graph_util.extract_sub_graph(self.graph_def, names)
-    left, old = {node.name for node in part.node}, self._captured
-    return Unfolded(
+    subgraph = v1.graph_util.extract_sub_graph(self.graph_def, names)
+    left, old = {node.name for node in subgraph.node}, self._captured
+    return InlinedCapture(
       old.side,
-      _Definition(part),
+      _Definition(subgraph),
       {},
       {k: v for k, v in old.feeds.items() if functions.name_of(k) in left},
       {},
       {k: v for k, v in old.variables.items() if k in left},
     )
 
-  def capture(self, inputs=(), feeds=()) -> Unfolded:
+  def capture(
+    self,
+    inputs: Iterable[tuple[str, str]] = (),
+    feeds: Iterable[tuple[str, Any]] = (),
+  ) -> InlinedCapture:
     """Returns the changed graph as a capture.
 
     Args:
@@ -218,7 +224,7 @@ class Writer:
     with graph.as_default():
       tf.import_graph_def(self.graph_def, name='')
     old = self._captured
-    return Unfolded(
+    return InlinedCapture(
       old.side,
       graph,
       {

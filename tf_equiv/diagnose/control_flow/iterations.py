@@ -1,6 +1,7 @@
-"""Walks through the turns of two loops, and finds the first that differs."""
+"""Traces the iterations of two loops, and finds the first that differs."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,30 +9,33 @@ from tf_equiv.diagnose import replay, sketches
 from tf_equiv.diagnose.control_flow import functions, inlining, unrolling
 from tf_equiv.tf1.capture import capture
 
-# So many turns are written out, the next number where all before agree.
+Key = tuple[str, int]
+Tracks = Mapping[Key, Sequence[np.ndarray]]
+
+# So many iterations are inlined, the next number where all before agree.
 _STAGES = (8, 64, 512)
-# Ops that are written out at most.
+# Ops that are inlined at most.
 _MAX_OPS = 12000
 
 
 @dataclasses.dataclass
-class Walk:
-  """What a loop holds after each turn.
+class Trace:
+  """What a loop holds after each iteration.
 
   Attributes:
-    count: how many turns it makes; None if it does not count them, and makes
-      more than were walked.
-    states: for each turn, the loop variables before it, and the last ones; None
-      for those that are not compared.
-    written: for each turn, what it writes into lists.
+    count: how many iterations it has; None if it does not count them, and has
+      more than were traced.
+    states: for each iteration, the loop variables before it, and the last ones;
+      None for those that are not compared.
+    written: for each iteration, what it writes into lists.
   """
 
   count: int | None
   states: list[list[np.ndarray | None]]
   written: list[list[np.ndarray]]
 
-  def tracks(self) -> dict[tuple[str, int], list[np.ndarray]]:
-    """Returns what each turn leaves, by ('state' or 'written', position)."""
+  def tracks(self) -> dict[Key, list[np.ndarray]]:
+    """Returns what iterations leave, by ('state' or 'written', position)."""
     found = {}
     for i in range(len(self.states[0])):
       if self.states[0][i] is not None:
@@ -43,15 +47,15 @@ class Walk:
 
 
 def stages(*loops: functions.Loop) -> list[int]:
-  """Returns how many turns of loops to walk, first few, then more."""
+  """Returns how many iterations of loops to trace, first few, then more."""
   most = _MAX_OPS // max(1, *(len(loop.body.nodes) for loop in loops))
   return sorted({max(1, min(length, most)) for length in _STAGES})
 
 
-def total(
+def count(
   captured: capture.Capture, loop: functions.Loop, fixed: dict[str, np.ndarray]
 ) -> int | None:
-  """Returns how many turns a loop makes, None if it does not count them.
+  """Returns how many iterations a loop has, None if it does not count them.
 
   Args:
     captured: the graph.
@@ -68,44 +72,44 @@ def total(
   return int(last) - int(first)
 
 
-def walk(
+def trace(
   captured: capture.Capture,
   loop: functions.Loop,
   fixed: dict[str, np.ndarray],
   length: int,
   count: int | None,
-) -> Walk:
-  """Runs turns of a loop in double precision and keeps what it holds.
+) -> Trace:
+  """Runs iterations of a loop in double precision and keeps what it holds.
 
   Args:
     captured: the graph.
     loop: a loop of it.
     fixed: values of the random draws before it, by name of the tensor.
-    length: how many turns to run at most.
-    count: how many turns it makes, None if that is not known.
+    length: how many iterations to run at most.
+    count: how many it has, None if that is not known.
 
   Returns:
-    What it holds after each turn.
+    What it holds after each iteration.
   """
   if count is not None:
     length = min(length, count)
-  written_out = unrolling.unroll(captured, loop, max(1, length), only=True)
-  with replay.Replay(written_out.capture, double=True) as run:
+  unrolled = unrolling.unroll(captured, loop, max(1, length), only=True)
+  with replay.Replay(unrolled.capture, double=True) as run:
     run.fix(fixed)
     if count is None:
-      count = _count(run, written_out.conditions)
+      count = _count(run, unrolled.conditions)
       length = length if count is None else count
-    return _observed(run, written_out, count, length)
+    return _observed(run, unrolled, count, length)
 
 
-def _count(run, conditions) -> int | None:
-  """Returns how many turns run, None if all that are written out do."""
+def _count(run: replay.Replay, conditions: Sequence[str]) -> int | None:
+  """Returns how many iterations run, None if all that are inlined do."""
   known, size = 0, 1
   while known < len(conditions):
-    part = conditions[known : known + size]
+    some = conditions[known : known + size]
     try:
-      values = run.fetch(part)
-    except Exception:  # A turn that does not run may read what is not there.
+      values = run.fetch(some)
+    except Exception:  # One that does not run may read what is not there.
       if size == 1:
         return known
       size = 1
@@ -113,25 +117,30 @@ def _count(run, conditions) -> int | None:
     for i, value in enumerate(values):
       if not bool(value):
         return known + i
-    known, size = known + len(part), size * 2
+    known, size = known + len(some), size * 2
   return None
 
 
-def _observed(run, written_out, count, length) -> Walk:
-  states = written_out.states[: length + 1]
-  written = written_out.written[:length]
-  names = {name for turn in (*states, *written) for name in turn if name}
+def _observed(
+  run: replay.Replay,
+  unrolled: unrolling.Unrolled,
+  count: int | None,
+  length: int,
+) -> Trace:
+  states = unrolled.states[: length + 1]
+  written = unrolled.written[:length]
+  names = {name for each in (*states, *written) for name in each if name}
   names = sorted(names)
   values = dict(zip(names, run.fetch(names), strict=True))
-  return Walk(
+  return Trace(
     count,
     [[values.get(name) for name in state] for state in states],
-    [[values[name] for name in turn] for turn in written],
+    [[values[name] for name in each] for each in written],
   )
 
 
-def suspects(first: Walk, second: Walk, tolerance: float) -> list[int]:
-  """Returns the turns that may be the first to differ, counted from 0.
+def suspects(first: Trace, second: Trace, tolerance: float) -> list[int]:
+  """Returns the iterations that may be the first to differ, counted from 0.
 
   Which loop variable of one side is which of the other is not known, and
   found by how long they agree.
@@ -145,8 +154,14 @@ def suspects(first: Walk, second: Walk, tolerance: float) -> list[int]:
   )
 
 
-def _pairs(first, second, tolerance):
-  """Pairs what two loops hold; yields (key, key, number of equal turns)."""
+def _pairs(
+  first: Tracks, second: Tracks, tolerance: float
+) -> list[tuple[Key, Key, int]]:
+  """Pairs what two loops hold.
+
+  Returns:
+    (key, key, number of equal iterations) of each pair.
+  """
   sketcher = sketches.Sketcher()
   mine, theirs = (
     {key: [sketcher.sketch(x) for x in track] for key, track in side.items()}
@@ -167,7 +182,12 @@ def _pairs(first, second, tolerance):
   return pairs
 
 
-def _agreement(track, other, tolerance):
+def _agreement(
+  track: Sequence[sketches.Sketch],
+  other: Sequence[sketches.Sketch],
+  tolerance: float,
+) -> tuple[int, float]:
+  """Returns how many iterations agree, and how far the next one is off."""
   length, gap = 0, 0.0
   for a, b in zip(track, other, strict=False):
     gap = sketches.distance(a, b)
@@ -177,50 +197,67 @@ def _agreement(track, other, tolerance):
   return length, gap
 
 
-def at(captures, loops, walks, turn: int, tolerance: float):
-  """Writes out a turn of two loops.
+def inline(
+  captures: Sequence[capture.Capture],
+  loops: Sequence[functions.Loop],
+  traces: Sequence[Trace],
+  iteration: int,
+  tolerance: float,
+) -> tuple[inlining.InlinedCapture, inlining.InlinedCapture]:
+  """Inlines an iteration of two loops.
 
   Args:
     captures: the graph of each side.
     loops: its loop.
-    walks: what that holds.
-    turn: number of the turn, counted from 0.
+    traces: what that holds.
+    iteration: its number, counted from 0.
     tolerance: up to which values are equal.
 
   Returns:
-    The captures. What the turn begins with are inputs there.
+    The captures. What the iteration begins with are inputs there.
   """
   given = [{}, {}]
-  if turn:
-    titles = [_titles(walks, turn, tolerance, loops, side) for side in (0, 1)]
+  if iteration:
+    titles = [
+      _titles(traces, iteration, tolerance, loops, side) for side in (0, 1)
+    ]
     given = [
-      {i: (title, walk.states[turn][i]) for i, title in titles[side].items()}
-      for side, walk in enumerate(walks)
+      {
+        i: (title, each.states[iteration][i])
+        for i, title in titles[side].items()
+      }
+      for side, each in enumerate(traces)
     ]
   return tuple(
-    unrolling.unroll(captured, loop, turn + 1, given=mine).capture
+    unrolling.unroll(captured, loop, iteration + 1, given=mine).capture
     for captured, loop, mine in zip(captures, loops, given, strict=True)
   )
 
 
-def _titles(walks, turn, tolerance, loops, side) -> dict[int, str]:
+def _titles(
+  traces: Sequence[Trace],
+  iteration: int,
+  tolerance: float,
+  loops: Sequence[functions.Loop],
+  side: int,
+) -> dict[int, str]:
   """Names the loop variables of a side, those that correspond alike."""
   tracks = [
     {
-      key: values[:turn]
-      for key, values in walk.tracks().items()
+      key: values[:iteration]
+      for key, values in each.tracks().items()
       if key[0] == 'state'
     }
-    for walk in walks
+    for each in traces
   ]
   names = {}
   for a, b, length in _pairs(*tracks, tolerance):
-    if length == turn:
+    if length == iteration:
       names[(a, b)[side][1]] = f' of the iteration ({a[1]})'
   lists = 0
   for i, changes in enumerate(loops[side].variant):
     if changes and i not in names:
-      if walks[side].states[turn][i] is None:
+      if traces[side].states[iteration][i] is None:
         names[i], lists = f' of the iteration (list {lists})', lists + 1
       else:
         names[i] = f' of the iteration ({("TF1", "TF2")[side]}, {i})'

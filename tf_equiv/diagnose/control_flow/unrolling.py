@@ -1,4 +1,4 @@
-"""Writes out turns of a loop in line."""
+"""Unrolls loops: inlines their first iterations."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from tf_equiv.tf1.capture import capture as capture_lib
 
 
 @dataclasses.dataclass
-class Turns:
-  """Turns of a loop that are written out.
+class Unrolled:
+  """Iterations of a loop that are inlined.
 
   Attributes:
     capture: the graph with them.
-    conditions: tensor that tells whether each turn runs.
-    states: tensors of the loop variables before each turn and after the last;
-      '' for those that have no numbers, or never change.
-    written: tensors of what each turn writes into lists.
+    conditions: for each iteration the tensor of whether it runs.
+    states: tensors of the loop variables before each iteration and after the
+      last; '' for those that have no numbers, or never change.
+    written: tensors of what each iteration writes into lists.
   """
 
-  capture: inlining.Unfolded
+  capture: inlining.InlinedCapture
   conditions: list[str]
   states: list[list[str]]
   written: list[list[str]]
@@ -55,22 +55,22 @@ def unroll(
   whole: bool = False,
   only: bool = False,
   given: dict[int, tuple[str, Any]] | None = None,
-) -> Turns:
-  """Writes out the first turns of a loop.
+) -> Unrolled:
+  """Unrolls the first iterations of a loop.
 
   Args:
     captured: the graph.
     loop: a loop of it.
-    count: how many turns; what is left of the loop follows them.
+    count: how many iterations; what is left of the loop follows them.
     whole: whether nothing is left of it.
     only: whether all else is left out, the results included; the graph can be
       run then, and nothing else.
-    given: for loop variables before the last turn, what they are called and
-      their value (None for those without numbers); they are inputs then, and
-      what leads to them is not looked at.
+    given: for loop variables before the last iteration, what they are called
+      and their value (None for those without numbers); they are inputs then,
+      and what leads to them is not looked at.
 
   Returns:
-    The graph with the turns.
+    The graph with the iterations.
   """
   writer, inputs, feeds = inlining.Writer(captured), [], []
   variant = loop.variant
@@ -79,7 +79,7 @@ def unroll(
   controls = _controls(writer, loop)
   states = []
 
-  def note():
+  def note() -> None:
     states.append(
       [
         inlining.tensor(ref) if ok and changes else ''
@@ -87,44 +87,46 @@ def unroll(
       ]
     )
 
-  for turn in range(count):
-    if given and turn == count - 1:
+  for iteration in range(count):
+    if given and iteration == count - 1:
       for i, (title, value) in given.items():
-        name = f'{inlining.TURN % turn}{loop.name}/argument_{i}'
+        name = f'{inlining.ITERATION % iteration}{loop.name}/argument_{i}'
         state[i] = writer.identity(name, state[i], loop.types[i])
         inputs.append((inlining.tensor(name), title))
         if value is not None:
           feeds.append((inlining.tensor(name), value))
     note()
     moved = writer.inline(
-      loop.condition, inlining.CONDITION % turn, loop.name, state, controls
+      loop.condition, inlining.CONDITION % iteration, loop.name, state, controls
     )
     conditions.append(inlining.tensor(moved(loop.condition.results[0])))
     moved = writer.inline(
-      loop.body, inlining.TURN % turn, loop.name, state, controls
+      loop.body, inlining.ITERATION % iteration, loop.name, state, controls
     )
     written.append([inlining.tensor(moved(ref)) for ref in loop.body.written()])
     state = [moved(ref) for ref in loop.body.results]
   note()
   if only:
-    names = {name for turn in (*states, *written) for name in turn if name}
-    made = writer.part({*names, *conditions})
-    return Turns(made, conditions, states, written)
+    names = {name for each in (*states, *written) for name in each if name}
+    made = writer.extract({*names, *conditions})
+    return Unrolled(made, conditions, states, written)
   if whole:
     _leave(writer, loop, state)
   else:
     for (name, i), ref in zip(loop.readers, state, strict=True):
       writer.node(name).input[i] = ref
   made = writer.capture(inputs, feeds)
-  return Turns(made, conditions, states, written)
+  return Unrolled(made, conditions, states, written)
 
 
-def _controls(writer, loop) -> list[str]:
+def _controls(writer: inlining.Writer, loop: functions.Loop) -> list[str]:
   name = loop.readers[0][0] if loop.readers else ''
   return [ref for ref in writer.node(name).input if ref.startswith('^')]
 
 
-def _leave(writer, loop, state) -> None:
+def _leave(
+  writer: inlining.Writer, loop: functions.Loop, state: Sequence[str]
+) -> None:
   if not loop.exits:
     writer.replace(loop.name, state, loop.types)
     return

@@ -5,15 +5,16 @@ and out of it. None of what is inside can be fetched.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
+from tf_equiv.diagnose import walks
 from tf_equiv.diagnose.control_flow import functions
 
 v1 = tf.compat.v1
 
-# What holds the turns of a v1 loop together; each may begin with 'Ref'.
+# What holds the iterations of a v1 loop together; each may begin with 'Ref'.
 _FRAME = ('Enter', 'Merge', 'Switch', 'NextIteration', 'Exit', 'LoopCond')
 # What TensorFlow adds to the name of a loop for that of its frame.
 _CONTEXT = re.compile(r'/while_context(_\d+)?$')
@@ -34,35 +35,38 @@ def frames_of(graph_def: v1.GraphDef) -> dict[str, functions.Loop]:
   }
 
 
-def _frames(order, nodes) -> dict[str, tuple[str, ...]]:
+def _frames(
+  order: Iterable[v1.NodeDef], nodes: Mapping[str, v1.NodeDef]
+) -> dict[str, tuple[str, ...]]:
   """Returns the frames that each node is in, the outermost first.
 
   The Exit of a loop counts to the frame.
   """
   found: dict[str, tuple[str, ...]] = {}
-  for first in order:
-    pending = [first.name]
-    while pending:
-      node = nodes[pending[-1]]
-      # A Merge is in the frame of its Enter, so that there is no cycle.
-      refs = node.input[:1] if node.op.endswith('Merge') else node.input
-      before = [functions.name_of(ref) for ref in refs]
-      missing = [name for name in before if name not in found]
-      if missing:
-        pending.extend(missing)
-        continue
-      stack: tuple[str, ...] = ()
-      for name in before:
-        left = nodes[name].op.endswith('Exit')
-        stack = max(stack, found[name][:-1] if left else found[name], key=len)
-      if node.op.endswith('Enter'):
-        stack += (node.attr['frame_name'].s.decode(),)
-      found[node.name] = stack
-      pending.pop()
+
+  def before(name: str) -> list[str]:
+    node = nodes[name]
+    # A Merge is in the frame of its Enter, so that there is no cycle.
+    refs = node.input[:1] if node.op.endswith('Merge') else node.input
+    return [functions.name_of(ref) for ref in refs]
+
+  for name in walks.in_order([node.name for node in order], before):
+    stack: tuple[str, ...] = ()
+    for other in before(name):
+      left = nodes[other].op.endswith('Exit')
+      stack = max(stack, found[other][:-1] if left else found[other], key=len)
+    if nodes[name].op.endswith('Enter'):
+      stack += (nodes[name].attr['frame_name'].s.decode(),)
+    found[name] = stack
   return found
 
 
-def _frame(frame, members, nodes, inside) -> functions.Loop:
+def _frame(
+  frame: str,
+  members: Sequence[v1.NodeDef],
+  nodes: Mapping[str, v1.NodeDef],
+  inside: Mapping[str, tuple[str, ...]],
+) -> functions.Loop:
   """Returns the loop of the nodes of a frame."""
   own = [node for node in members if len(inside[node.name]) == 1]
   kinds = {kind: [] for kind in _FRAME}
@@ -92,12 +96,12 @@ def _frame(frame, members, nodes, inside) -> functions.Loop:
     _CONTEXT.sub('', frame),
     [],
     [],
-    functions.Body('', [], [], []),
-    functions.Body('', [], [], []),
+    functions.Function('', [], [], []),
+    functions.Function('', [], [], []),
     [],
     [],
   )
-  # bodies.Loop variables first, in their order.
+  # Loop variables first, in their order.
   for enter in sorted(kinds['Enter'], key=lambda n: n.name not in merges):
     argument = enter.name
     loop.types.append(enter.attr['T'].type)
@@ -128,7 +132,7 @@ def _frame(frame, members, nodes, inside) -> functions.Loop:
       copied.input[:] = [_known(ref, known) for ref in node.input]
       loop.body.nodes.append(copied)
   loop.body.results[:] = [_known(ref, known) for ref in loop.body.results]
-  loop.condition = functions.Body(
+  loop.condition = functions.Function(
     '',
     loop.body.nodes,
     loop.body.arguments,
@@ -137,7 +141,7 @@ def _frame(frame, members, nodes, inside) -> functions.Loop:
   return loop
 
 
-def _known(ref: str, known) -> str:
+def _known(ref: str, known: Mapping[str, str]) -> str:
   if ref.startswith('^'):
     name = ref[1:]
     for inner in (name, name + ':1'):
@@ -177,23 +181,18 @@ def nested(ops: Sequence[tf.Operation]) -> set[str]:
   if not any(op.type.endswith(('Enter', 'Switch')) for op in ops):
     return set()
   stacks: dict[str, tuple[str, ...]] = {}
-  for first in ops:
-    pending = [first]
-    while pending:
-      op = pending[-1]
-      before = [t.op for t in op.inputs] + list(op.control_inputs)
-      before = [b for b in before if not b.type.endswith('NextIteration')]
-      missing = [b for b in before if b.name not in stacks]
-      if missing:
-        pending.extend(missing)
-        continue
-      outer = max((stacks[b.name] for b in before), key=len, default=())
-      stacks[op.name] = _stack(op, outer)
-      pending.pop()
+
+  def before(op: tf.Operation) -> list[tf.Operation]:
+    read = [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+    return [other for other in read if not other.type.endswith('NextIteration')]
+
+  for op in walks.in_order(ops, before, lambda op: op.name):
+    outer = max((stacks[b.name] for b in before(op)), key=len, default=())
+    stacks[op.name] = _stack(op, outer)
   return {name for name, stack in stacks.items() if stack}
 
 
-def _stack(op, outer: tuple[str, ...]) -> tuple[str, ...]:
+def _stack(op: tf.Operation, outer: tuple[str, ...]) -> tuple[str, ...]:
   """Returns the loops and conditionals that an op is in.
 
   Args:

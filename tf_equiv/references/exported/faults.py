@@ -10,7 +10,6 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv.core import errors
-from tf_equiv.references import base
 from tf_equiv.references.exported import nodes as nodes_lib
 
 # Of all constants, which may say that they are larger than the file.
@@ -42,7 +41,7 @@ def reading(title: str):
   """
   try:
     yield
-  except (errors.EquivalenceError, base.CannotCaptureError):
+  except errors.EquivalenceError:
     raise
   except Exception as error:  # The file may hold anything.
     raise errors.UsageError(

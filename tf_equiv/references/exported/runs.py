@@ -4,14 +4,16 @@ import abc
 import dataclasses
 import logging
 
-from tf_equiv.core import errors, nest, observation
+from tf_equiv.core import capture_errors, errors, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base, in_process
 from tf_equiv.references.exported import faults, files, nodes
 from tf_equiv.references.exported import graph as graph_lib
 from tf_equiv.references.exported import training as training_lib
 from tf_equiv.tf1 import graph, runner, source_lines, weights
+from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1.capture import allowed_ops
+from tf_equiv.tf1.capture import capture as capture_lib
 
 _log = logging.getLogger('tf_equiv')
 _INTERPRETER = (
@@ -38,7 +40,9 @@ class Exported(base.Reference):
     """Forgets the export; a later run reads it again."""
     self._loaded = None
 
-  def list_variables(self, program, plan):
+  def list_variables(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> observation.Observation:
     """Describes the variables; see `Reference`."""
     adapter = self._adapter(program, plan)
     with faults.running(adapter.loaded.export.title, self.timeout):
@@ -47,26 +51,17 @@ class Exported(base.Reference):
     adapter.annotate(observed)
     return observed
 
-  def run(self, program, plan):
+  def submit(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> 'ExportedRun':
     """Runs a plan; see `Reference`."""
     adapter = self._adapter(program, plan)
+    reference = in_process.InProcess(share_graphs=False)
     with faults.running(adapter.loaded.export.title, self.timeout):
-      found = in_process.InProcess(share_graphs=False).run(
-        adapter.program, plan
-      )
-    adapter.annotate(found.observation)
-
-    def captured(wanted, values):
-      result = found.capture(wanted, values)
-      if adapter.imported.hidden:
-        raise base.CannotCaptureError(
-          f'{adapter.loaded.export.title} has loops or conditionals of TF1 '
-          'without the collections that tell what is inside of them'
-        )
-      result.known_lines = _known_lines(result.graph)
-      return result
-
-    return base.Run(found.observation, captured)
+      run = reference.submit(adapter.program, plan)
+      observed = run.result()
+    adapter.annotate(observed)
+    return ExportedRun(adapter, run)
 
   def _adapter(self, program, plan) -> '_Adapter':
     if self._loaded is None:
@@ -77,6 +72,31 @@ class Exported(base.Reference):
       with faults.reading(export.title):
         self._loaded = graph_lib.load(export, getattr(self, 'variables', ()))
     return _Adapter(self, self._loaded, program, plan)
+
+
+class ExportedRun(base.Run):
+  """A run of an exported graph, which is over."""
+
+  def __init__(self, adapter: '_Adapter', run: base.Run):
+    """Takes the run in this process of what an adapter made of the export."""
+    self._adapter, self._run = adapter, run
+
+  def result(self) -> observation.Observation:
+    """Returns what the run left behind."""
+    return self._run.result()
+
+  def capture(
+    self, plan: plan_lib.RunPlan, weights: base.Values
+  ) -> capture_lib.Capture:
+    """Captures the forward pass; see `Run`."""
+    captured = self._run.capture(plan, weights)
+    if self._adapter.imported.hidden:
+      raise capture_errors.CannotCaptureError(
+        f'{self._adapter.loaded.export.title} has loops or conditionals of TF1 '
+        'without the collections that tell what is inside of them'
+      )
+    captured.known_lines = _known_lines(captured.graph)
+    return captured
 
 
 def _known_lines(imported):
@@ -189,7 +209,7 @@ class _Adapter:
     return self.imported.outputs
 
   def _step(self, recording):
-    """Says what the train op of the graph does; see `Program.step`."""
+    """Describes what the train op of the graph does; see `Program.step`."""
     owned = self.loaded.variables.owned
     recording.owned.update(owned)
     self._unknown_updates = training_lib.updates(

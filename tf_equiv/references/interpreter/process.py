@@ -46,7 +46,6 @@ _OUTPUT_LINES = 12
 # How often to see whether the process has ended, in seconds: its pipe stays
 # open where the user's code forked.
 _WATCH = 0.5
-_STACKS_SIGNAL = signal.SIGUSR1  # as in tf1/service.py
 _SECONDS_FOR_STACKS = 2.0
 _CRASHED = 'Fatal Python error: '  # begins the dump of stacks after a crash
 START = 0  # the number of the reply to no command: that it has started
@@ -89,8 +88,15 @@ class WorkerProcess:
       timeout: how long to wait for a reply, in seconds.
 
     Raises:
+      EnvironmentSetupError: on Windows.
       WorkerError: if it cannot be started.
     """
+    if not hasattr(signal, 'SIGUSR1'):
+      raise errors.EnvironmentSetupError(
+        'Tf1Interpreter runs on Linux and macOS only: it needs signals and '
+        'inherited pipes, which Windows does not have. Record goldens where it '
+        'runs, and replay them here with tf_equiv.Golden.'
+      )
     self.environment: dict[str, Any] = {}
     self.ended_idle = False
     self.python, self._timeout = python, timeout
@@ -193,7 +199,7 @@ class WorkerProcess:
       self.environment = self.wait(START)
 
   def abandon(self, number: int) -> None:
-    """Says that nobody will wait for a command."""
+    """Drops the reply to a command, which nobody will wait for."""
     if number not in self._replies:
       self._abandoned.add(number)
     else:
@@ -307,7 +313,7 @@ class WorkerProcess:
     """Asks where it hangs, and ends it."""
     before = self._output.text()
     with contextlib.suppress(ProcessLookupError):
-      self._process.send_signal(_STACKS_SIGNAL)
+      self._process.send_signal(signal.SIGUSR1)  # as in service.py
     until = time.monotonic() + _SECONDS_FOR_STACKS
     while time.monotonic() < until and self._process.poll() is None:
       time.sleep(0.05)

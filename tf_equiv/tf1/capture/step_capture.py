@@ -5,11 +5,11 @@ from typing import Any, Dict, List
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.core import nest, observation
+from tf_equiv.core import capture_errors, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import runner, training, walks
+from tf_equiv.tf1 import runner, step_graph, walks
 from tf_equiv.tf1.capture import capture as capture_lib
 
 v1 = tf.compat.v1
@@ -17,10 +17,6 @@ v1 = tf.compat.v1
 RATE = 'learning rate'
 AVERAGE = f'slots ({observation.MOVING_AVERAGE})'
 COUNTER = 'global_step'
-
-
-class CannotCaptureError(Exception):
-  """The step is no single graph; the message says why."""
 
 
 def capture(
@@ -42,11 +38,11 @@ def capture(
     The capture. Gradients are those that are applied, after clipping.
 
   Raises:
-    CannotCaptureError: if the step takes several runs of the session.
+    NotOneGraphError: if the step takes several runs of the session.
   """
-  step = training.build(program, plan)
+  step = step_graph.build(program, plan)
   if len(step.phases) != 1:
-    raise CannotCaptureError('TF1 takes several runs for a step')
+    raise capture_errors.NotOneGraphError('TF1 takes several runs for a step')
   (phase,) = step.phases
   graph = step.graph
   with program.behavior.active(), graph.as_default():

@@ -16,9 +16,15 @@ import traceback
 import unittest
 from typing import Any, Callable, Dict
 
-from tf_equiv.core import errors, nest
+from tf_equiv.core import capture_errors, errors, nest
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.tf1 import runner, shared_graphs, source_lines, training
+from tf_equiv.tf1 import (
+  runner,
+  shared_graphs,
+  source_lines,
+  step_graph,
+  training,
+)
 from tf_equiv.tf1.capture import (
   capture,
   initializers,
@@ -30,8 +36,6 @@ from tf_equiv.tf1.worker import shared_file, user_model
 _MAX_LINE = 1000  # characters of a line of code
 _MAX_FRAMES = 200
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Where this signal arrives, all threads write where they are.
-STACKS_SIGNAL = signal.SIGUSR1
 
 
 def serve(
@@ -49,7 +53,8 @@ def serve(
   # A file of its own, because user code may close or redirect stderr.
   trace = os.fdopen(os.dup(2), 'w')
   faulthandler.enable(trace)
-  faulthandler.register(STACKS_SIGNAL, trace, all_threads=True)
+  # Where this signal arrives, all threads write where they are.
+  faulthandler.register(signal.SIGUSR1, trace, all_threads=True)
   log = logging.getLogger('tf_equiv')
   log.setLevel(logging.INFO)
   log.propagate = False
@@ -173,7 +178,7 @@ class Service:
     signature = _signature(program, plan)
     if self._step[0] != signature:
       self._step = ('', None)  # Before the next takes as much memory.
-      self._step = signature, training.build(program, plan)
+      self._step = signature, step_graph.build(program, plan)
     return self._step[1]
 
   def _take(self, name: str) -> Any:
@@ -242,7 +247,7 @@ def describe(error: BaseException) -> Dict[str, Any]:
   elif isinstance(error, (AssertionError, unittest.SkipTest)):
     kind = 'SkipTest' if isinstance(error, unittest.SkipTest) else 'assertion'
     message = str(error)
-  elif isinstance(error, step_capture.CannotCaptureError):
+  elif isinstance(error, capture_errors.NotOneGraphError):
     kind, message = 'cannot capture', str(error)
   elif isinstance(error, OSError) and error.errno in _DISK_ERRORS:
     kind = 'disk' if not frames else 'other'

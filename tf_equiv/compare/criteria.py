@@ -1,0 +1,35 @@
+"""What an assertion takes for equal."""
+
+import dataclasses
+
+from tf_equiv.compare import tolerances
+
+
+@dataclasses.dataclass(frozen=True)
+class Criteria:
+  """What may differ, what is compared, and what counts as a pass.
+
+  Attributes:
+    tolerance: how much values may differ.
+    allow_empty: whether comparing nothing is a pass.
+    allow_vacuous: whether agreement that proves nothing is a pass.
+    compare_updates: whether variables that are not trained are compared after
+      training steps.
+    compare_hyperparameters: whether other hyperparameters of the optimizers are
+      a difference even if all training steps agree.
+    variants: names of the ways in which the TF2 side runs.
+  """
+
+  tolerance: tolerances.Tolerance = tolerances.Tolerance()
+  allow_empty: bool = False
+  allow_vacuous: bool = False
+  compare_updates: bool = True
+  compare_hyperparameters: bool = True
+  variants: tuple[str, ...] = ('eager',)
+
+  def with_slack(self, factor: float) -> 'Criteria':
+    """Returns criteria whose default tolerances are wider by a factor."""
+    tolerance = dataclasses.replace(
+      self.tolerance, slack=self.tolerance.slack * factor
+    )
+    return dataclasses.replace(self, tolerance=tolerance)

@@ -1,0 +1,304 @@
+"""What to do next, by what differs: the last lines of a failure."""
+
+import re
+from collections.abc import Sequence
+
+from tf_equiv.compare import draws, judge_forward, values, variables
+from tf_equiv.compare.outcome import Creation, Kind, Misfit, Outcome
+from tf_equiv.compare.quantity import Quantity
+from tf_equiv.compare.values import ProblemKind
+from tf_equiv.core import observation, text
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.diagnose import advice_texts as texts
+
+# How slots of momentum, and optimizers that keep them, are called.
+_MOMENTUM = 'momentum'
+
+# (pattern of the name of a TF1 variable that TF2 does not have, advice)
+_MISSING = (
+  (
+    r'/part_\d+$',
+    'TF1 partitions the variable. It cannot be matched with one TF2 variable: '
+    'build the TF1 side without the partitioner (the values are the same).',
+  ),
+  (
+    r'(^|/)(beta[12]_power|(Adam|Momentum|RMSProp|Adagrad|Ftrl)(_\d+)?)$',
+    'Slots of an optimizer are among them: build_tf1 should build the forward '
+    'pass only, without optimizer.minimize.',
+  ),
+)
+
+
+def for_outcome(outcome: Outcome) -> list[str]:
+  """Returns advice for which the outcome alone is needed."""
+  kind = outcome.kind
+  if kind is Kind.VARIABLES and outcome.table is not None:
+    return _for_variables(outcome.table)
+  if kind is Kind.CREATIONS:
+    return _for_creations(outcome)
+  if kind is Kind.RECREATED:
+    specs = outcome.evidence_of(variables.VariableSpec)
+    if any(spec.undecorated for spec in specs):
+      return [text.UNDECORATED_ADVICE]
+    return ['assertNoNewVariables tells the cause of each.']
+  if kind is Kind.VALUES:
+    found = texts.OF_CHECKPOINTS.get(outcome.failing()[0].quantity)
+    return [found] if found else []
+  if kind is Kind.MISFIT:
+    return _for_misfit(outcome.evidence_of(Misfit)[0].table)
+  if kind is Kind.VACUOUS and outcome.steps:
+    return [texts.VACUOUS_STEPS]
+  return [texts.OF_KIND[kind]] if kind in texts.OF_KIND else []
+
+
+def _for_creations(outcome: Outcome) -> list[str]:
+  found = [each.variable.advice for each in outcome.evidence_of(Creation)]
+  if outcome.comparisons:
+    found.append(texts.INFERENCE_CHANGES)
+  return list(dict.fromkeys(found))
+
+
+def for_draws(outcome: Outcome, tf2: observation.Observation) -> list[str]:
+  """Returns advice on random draws, where they are the cause."""
+  old = judge_forward.preexisting(outcome, tf2)
+  if old:
+    return [texts.OLD_VARIABLES.format(len(old), old[0])]
+  if outcome.ledger is not None and outcome.is_reordered:
+    return _for_order(outcome.ledger)
+  return []
+
+
+def for_values(
+  outcome: Outcome, plan: plan_lib.RunPlan, tf2: observation.Observation
+) -> list[str]:
+  """Returns advice on values of a forward pass that differ."""
+  key = outcome.failing()[0]
+  ledger, found = outcome.ledger, []
+  if plan.training and not tf2.takes_training:
+    found.append(texts.UNAWARE)
+  if ledger is not None and not ledger.tf2_count:
+    found.append(texts.NO_DRAWS)
+  elif ledger is not None and ledger.repeated:
+    found.append(texts.LOOP)
+  return found + _for_quantity(
+    key.quantity, outcome.failed(key), plan, bool(tf2.losses)
+  )
+
+
+def _for_quantity(
+  quantity: Quantity,
+  failed: Sequence[values.ValueComparison],
+  plan: plan_lib.RunPlan,
+  has_losses: bool,
+) -> list[str]:
+  if _both_nan(failed):
+    return [texts.BOTH_NAN]
+  if quantity is Quantity.OUTPUTS:
+    return [texts.OUTPUTS_IN_TRAINING if plan.training else texts.LOOK_INSIDE]
+  if quantity is Quantity.REGULARIZATION_LOSSES and not has_losses:
+    return [texts.NO_REGULARIZATION]
+  flags = ProblemKind.NOT_TRAINABLE, ProblemKind.UNEXPECTED_UPDATE
+  by_flag = quantity not in (Quantity.WEIGHTS, Quantity.REGULARIZATION_LOSSES)
+  if by_flag and any(c.problem and c.problem.kind in flags for c in failed):
+    return [texts.TRAINABLE]
+  return [texts.OF_QUANTITY[quantity]] if quantity in texts.OF_QUANTITY else []
+
+
+def for_step(
+  outcome: Outcome,
+  plan: plan_lib.RunPlan,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
+) -> list[str]:
+  """Returns advice on a training step that differs."""
+  key = outcome.failing()[0]
+  step = (key.step or 1) - 1
+  if key.quantity is Quantity.SLOTS and key.slot == _MOMENTUM:
+    if _rate_changes(tf1, step):
+      return [texts.MOMENTUM_UNDER_SCHEDULE]
+  if key.quantity is Quantity.OUTPUTS and tf1.steps[step].loss is None:
+    return [texts.OWN_LOOP]
+  if key.quantity is Quantity.OUTPUTS and step:
+    return [texts.LATER_OUTPUTS]
+  if key.quantity in (Quantity.OUTPUTS, Quantity.REGULARIZATION_LOSSES):
+    unaware = (
+      [texts.UNAWARE] if plan.training and not tf2.takes_training else []
+    )
+    return unaware + _for_quantity(
+      key.quantity, outcome.failed(key), plan, bool(tf2.losses)
+    )
+  return [texts.STEP[key.quantity]]
+
+
+def _rate_changes(tf1: observation.Observation, step: int) -> bool:
+  """Returns whether a learning rate has changed up to this step."""
+  rates = {
+    (i, float(update.learning_rate))
+    for each in tf1.steps[: step + 1]
+    for i, update in enumerate(each.updates)
+    if update.optimizer.kind == _MOMENTUM and update.learning_rate is not None
+  }
+  return len(rates) > len({i for i, _ in rates})
+
+
+def for_hyperparameters(mistake: str) -> list[str]:
+  """Returns advice on optimizers that differ.
+
+  Args:
+    mistake: what a rule says, '' if none fits.
+  """
+  return [line for line in (mistake, texts.HYPERPARAMETERS) if line]
+
+
+def for_variants(outcome: Outcome, culprit: str) -> list[str]:
+  """Returns advice on a difference that not all variants have.
+
+  Args:
+    outcome: that of the first variant that fails.
+    culprit: pass of Grappler without which the sides agree, '' if not known.
+  """
+  if outcome.variants is None or outcome.passed:
+    return []
+  if culprit:
+    return [texts.GRAPPLER.format(culprit)]
+  if 'eager' not in outcome.variants.passed:
+    return []
+  chosen = outcome.variants.failed[0]
+  return [
+    texts.MIRRORED if chosen == 'mirrored' else texts.VARIANT.format(chosen)
+  ]
+
+
+def explain_missing_training(
+  plan: plan_lib.RunPlan,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
+) -> str | None:
+  """Returns what is wrong where the TF2 model cannot run in training mode.
+
+  A model that takes no training flag is fine as long as the TF1 graph has
+  neither random ops nor update ops in training, or where both sides draw the
+  same random numbers (the noise of a variational autoencoder, say).
+
+  Args:
+    plan: what was run.
+    tf1: the reference.
+    tf2: the candidate.
+  """
+  if not plan.training or tf2.takes_training or not tf1.depends_on_training:
+    return None
+  keys = [
+    [draw.key for draw in side.draws if not draw.variable]
+    for side in (tf1, tf2)
+  ]
+  if tf2.injected or (keys[0] and keys[0] == keys[1]):
+    return None
+  return texts.MISSING_TRAINING
+
+
+def _for_variables(table: variables.VariableTable) -> list[str]:
+  """Advice on a table of variables that do not correspond."""
+  advice = []
+  found = (*table.untracked, *table.extra, *(b for _, b in table.pairs))
+  if any(spec.undecorated for spec in found):
+    return [text.UNDECORATED_ADVICE]
+  if table.suggestion.names:
+    advice.append(
+      'If the likely renames are right, paste this rename_variable into the '
+      'test class.'
+    )
+  if table.untracked and table.missing:
+    advice.append(
+      'The TF2 model created variables that it does not list: assign the '
+      'variable, layer or model to an attribute of the model.'
+    )
+  if table.missing or table.extra:
+    advice.append(
+      'Names of tf.Variable and of Keras layers differ between a TF1 graph '
+      'and eager execution (scopes, counters); map them with '
+      'rename_variable, and leave out what is no part of the model with '
+      'ignored_variables.'
+    )
+  for pattern, known in _MISSING:
+    if any(re.search(pattern, spec.name) for spec, _ in table.missing):
+      advice.insert(0, known)
+  if table.shapes:
+    advice.append(
+      'If the layout was changed on purpose, transform the value in '
+      'convert_variable(tf1_name, value, tf2_name).'
+    )
+  if table.dtypes:
+    advice.append(
+      'Give the TF2 variable the dtype of TF1 (Keras layers take dtype=...); '
+      'computing in another precision gives other numbers.'
+    )
+  if table.trainable:
+    advice.append(
+      'Set `trainable` of the TF2 variable or layer as in TF1; otherwise the '
+      'optimizer updates other variables than before.'
+    )
+  if table.duplicates:
+    advice.append(
+      'Give each layer of the TF2 model a name of its own, and check with '
+      'assertNoNewVariables that calls do not create variables anew.'
+    )
+  return advice
+
+
+def _for_order(ledger: draws.LedgerDifference) -> list[str]:
+  """Advice on random draws in another order."""
+  if not ledger.tf2_count:
+    return [texts.NO_DRAWS]
+  if ledger.repeated:
+    return [texts.LOOP]
+  if ledger.initializers_first:
+    reason = (
+      'TF2 creates all variables before the forward pass draws (a Keras '
+      'functional model, or a model that was built before the call), while '
+      'TF1 mixes both in program order. That is no bug of the model.'
+    )
+  else:
+    reason = (
+      'A dropout layer, an initializer or another random op was moved, added '
+      'or left out at the lines above; if that is not intended, mend it there.'
+    )
+  return [
+    reason,
+    "seed_mode='constant' does not depend on the order of draws: use it where "
+    'the order may differ, or call the decorated layer directly.',
+  ]
+
+
+def _for_misfit(table: variables.VariableTable) -> list[str]:
+  """Says what to do about a checkpoint that does not fit the TF1 model."""
+  advice = []
+  entries = {spec.name for spec in table.extra}
+  if any(
+    re.sub(r'/part_\d+$', '', spec.name) in entries for spec, _ in table.missing
+  ):
+    advice.append(
+      'TF1 partitions a variable that the checkpoint holds as a whole: build '
+      'the TF1 side without the partitioner (the values are the same).'
+    )
+  elif table.missing:
+    advice.append(
+      'build_tf1 must give the variables the names that they had when the '
+      'checkpoint was saved (scopes around the model, auto-numbered layers); '
+      'rename_variable leads from TF1 to TF2 and cannot help here.'
+    )
+  if table.shapes or table.dtypes:
+    advice.append(
+      'Build the TF1 model with the sizes and dtypes with which the checkpoint '
+      'was trained.'
+    )
+  if table.extra:
+    advice.append(
+      'What the model leaves out on purpose (a head that was only trained, '
+      'say) goes into ignored_variables.'
+    )
+  return advice
+
+
+def _both_nan(failed: Sequence[values.ValueComparison]) -> bool:
+  values_there = [(c.tf1_value, c.tf2_value) for c in failed if not c.problem]
+  return bool(values_there) and all(a != a and b != b for a, b in values_there)

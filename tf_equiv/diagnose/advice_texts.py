@@ -1,0 +1,241 @@
+"""Sentences that say what to do next."""
+
+from tf_equiv.compare.outcome import Kind
+from tf_equiv.compare.quantity import Quantity
+
+NOTHING_COMPARED = (
+  'Nothing was compared, so nothing is proven. If that is expected, say so '
+  'with allow_empty=True.'
+)
+
+VARIANT = (
+  'The model agrees with TF1 eagerly, but not in the variant {!r}: look for '
+  'what Python does only while the function is traced (side effects, branches '
+  'on Python values, NumPy and its random numbers, variables or state kept in '
+  'plain attributes).'
+)
+
+MIRRORED = (
+  'The model agrees on the whole batch, but not on two halves: each loss must '
+  'be a mean over the batch (it is divided by the number of replicas, which is '
+  'wrong for a sum), and nothing may mix the examples of a batch.'
+)
+
+GRAPPLER = (
+  "TensorFlow's graph optimizer makes the difference, by its pass {!r}: "
+  'without it the sides agree. That is rounding, or a bug of the optimizer; '
+  'the model is not at fault. '
+  'tf.config.optimizer.set_experimental_options switches it off.'
+)
+
+LOOK_INSIDE = (
+  'Return intermediate tensors (end points) from both sides: the first one '
+  'that differs in forward order holds the fault. Typical causes: epsilon, '
+  'padding, activation, axis, scale, a missing bias, dropout rate against '
+  'keep_prob.'
+)
+
+NO_DRAWS = (
+  'The TF2 model makes no draw with stateful random ops: Keras 3, '
+  'tf.random.Generator and stateless ops have random numbers of their own. '
+  "With weights='fixed' they are replaced by those of TF1 where both sides "
+  'make the same draws in the same order.'
+)
+
+LOOP = (
+  'TF2 repeats a draw that TF1 makes once. If that is a loop (dynamic_rnn with '
+  'dropout, tf.while_loop): TF1 has one op that runs in each turn, eager '
+  'execution makes a new one. Wrap the call in a tf.function in call_tf2 and '
+  'pass parallel_iterations=1 to the loop on both sides; otherwise drop the '
+  'surplus draw.'
+)
+
+OLD_VARIABLES = (
+  '{} variable(s), first {}, existed before build_tf2 was called, so that '
+  'their initializers did not run under the seeds of this test: build the '
+  'model in build_tf2, anew in each call, or compare with fixed weights.'
+)
+
+HYPERPARAMETERS = (
+  'Give the TF2 optimizer the hyperparameters of TF1 (defaults differ between '
+  'tf.compat.v1.train and Keras; docs/optimizers.md lists them), or, if the '
+  'change is intended, pass compare_hyperparameters=False.'
+)
+
+NOTHING_CHANGED = (
+  'Nothing was trained, so nothing is proven: check the learning rate and the '
+  'loss. If that is expected, say so with allow_empty=True.'
+)
+
+VACUOUS_STEPS = (
+  'Train on batches that mean something: random ones (make_batch) instead of '
+  'constant ones, more than one example, other weights (reset_weights), a loss '
+  'that is not saturated. If it is meant to be so, pass allow_vacuous=True.'
+)
+
+STEP = {
+  Quantity.LOSS: (
+    'Outputs agree, so the loss itself differs: its reduction (mean, sum, '
+    'SUM_BY_NONZERO_WEIGHTS), weights, label smoothing, logits against '
+    'probabilities, or a regularization loss.'
+  ),
+  Quantity.GRADIENTS: (
+    'The loss agrees, so its gradients are treated differently: clipping (by '
+    'value, norm or global norm), tf.stop_gradient, aggregation of sparse '
+    'gradients, or which variables an optimizer trains.'
+  ),
+  Quantity.LEARNING_RATE: (
+    'Compare what the constructors get (the defaults differ), and the '
+    'schedules: staircase, decay_steps, boundaries, and the step '
+    'that they count (TF1 the global step before the update, Keras the '
+    "optimizer's iterations)."
+  ),
+  Quantity.SLOTS: (
+    'Gradients agree, so the optimizer accumulates them differently: its '
+    'decay rates, momentum, or initial values (v1 RMSProp starts its mean '
+    'square at one, Keras at zero). docs/optimizers.md has the formulas.'
+  ),
+  Quantity.VARIABLES: (
+    'Gradients and learning rate agree, so the update rule differs: epsilon, '
+    'momentum (and, under a schedule, whether the learning rate is inside of '
+    'it), Nesterov, weight decay. docs/optimizers.md has the formulas.'
+  ),
+  Quantity.UNTRAINED_VARIABLES: (
+    'Moving statistics are updated differently: TF1 updates them by UPDATE_OPS '
+    '(tf1_update_ops = False if your loop does not run them), TF2 in the call '
+    'with training=True. Compare the momentum (decay) of batch normalization. '
+    'Unfused and Keras 3 batch normalization keep the biased variance, the '
+    'fused op of TF1 that times n/(n-1): then pass compare_updates=False.'
+  ),
+  Quantity.STEP_COUNTER: (
+    'Count each update once: in TF1 by global_step=... of apply_gradients or '
+    'minimize, in TF2 by the iterations of the optimizer.'
+  ),
+}
+
+OWN_LOOP = (
+  'What train_tf1 and train_tf2 return differs although the step starts from '
+  'the same variables: compare the losses, the order of the updates, and which '
+  'variables each optimizer trains.'
+)
+
+MOMENTUM_UNDER_SCHEDULE = (
+  'The learning rate changes, and momentum is another one then: TF1 adds up '
+  'gradients and multiplies the sum by the rate of the step, Keras multiplies '
+  'each gradient by the rate of its own step. They cannot be made equal; use '
+  'tf.compat.v1.train.MomentumOptimizer in TF2 or accept the difference.'
+)
+
+UNAWARE = (
+  'The TF2 model takes no `training` argument and ran as it always does; '
+  'hand the flag on in call_tf2 if it has another name.'
+)
+
+BOTH_NAN = (
+  'TF1 itself gives NaN there: choose inputs (make_inputs) and weights '
+  '(reset_weights) for which it does not, or pass equal_nan=True.'
+)
+
+OUTPUTS_IN_TRAINING = (
+  'If inference agrees (assertForwardEquivalent), look at dropout (rate '
+  'against keep_prob, position) and at the training flag of batch '
+  'normalization; otherwise mend inference first.'
+)
+
+NO_REGULARIZATION = (
+  'The TF2 model reports no regularization loss: the shim and `losses` of '
+  'Keras layers and models are read. A function, or a class that is no '
+  'tf.Module, needs an attribute `losses` that lists them. Losses of '
+  'activations in tf.compat.v1.layers are lost behind the shim: use '
+  'self.add_loss in a Keras layer.'
+)
+
+TRAINABLE = (
+  'Set `trainable` of the TF2 variable or layer as in TF1; '
+  'assertVariablesMatch lists all that differ.'
+)
+
+LOSS_OR_GRADIENTS = (
+  'If the outputs agree, look at compute_loss, tf.stop_gradient, '
+  'clipping, and the reduction of the loss.'
+)
+
+OF_QUANTITY = {
+  Quantity.WEIGHTS: (
+    'Give both sides the same initializers (Keras defaults are '
+    'glorot_uniform; a rewrite with Keras initializers draws other '
+    "numbers: then compare with weights='fixed' or without seed_mode)."
+  ),
+  Quantity.REGULARIZATION_LOSSES: (
+    'Check which variables are regularized and the factor: tf.nn.l2_loss '
+    'and tf_slim.l2_regularizer take half of the sum of squares, Keras L2 '
+    'takes all of it.'
+  ),
+  Quantity.UPDATED_VARIABLES: (
+    'Outputs agree, so the update differs: momentum (decay) of batch '
+    'normalization, or updates that one side leaves out. Unfused and Keras 3 '
+    'batch normalization keep the biased variance, the fused op of TF1 that '
+    'times n/(n-1), with n values per channel: such a moving_variance '
+    'differs for good; then pass compare_updates=False.'
+  ),
+  Quantity.LOSS: LOSS_OR_GRADIENTS,
+  Quantity.GRADIENTS: LOSS_OR_GRADIENTS,
+}
+
+LATER_OUTPUTS = (
+  'All variables agreed after the step before, so something that is no '
+  'variable of the model differs: make_batch(step) must give the same '
+  'batch each time it is called, and random numbers or Python state must '
+  'not depend on the step.'
+)
+
+INFERENCE_CHANGES = (
+  'Inference must leave weights and moving statistics alone: check that '
+  'the training flag reaches batch normalization and every assign.'
+)
+
+MISSING_TRAINING = (
+  'The TF2 model takes no `training` argument, but the TF1 graph draws '
+  'random numbers or updates moving statistics in training: comparing '
+  'them would compare training with inference. Add `training=None` to '
+  'the signature of the model, or hand the flag on under its own name in '
+  'call_tf2(model, inputs, training).'
+)
+
+OF_CHECKPOINTS = {
+  Quantity.LOADED: (
+    'Two variables may share their memory, or a property of the model '
+    'replaces what is assigned.'
+  ),
+  Quantity.RESTORED_OUTPUTS: (
+    'The model keeps something that is no variable and is set when it is '
+    'built (a NumPy array, a random number, a counter): make it a '
+    'tf.Variable, or the same each time.'
+  ),
+}
+
+OF_KIND = {
+  Kind.NO_VARIABLES: NOTHING_COMPARED,
+  Kind.NO_WATCHED_VARIABLES: NOTHING_COMPARED,
+  Kind.NO_OUTPUTS: NOTHING_COMPARED,
+  Kind.NO_GRADIENTS: NOTHING_COMPARED,
+  Kind.NO_UPDATES: NOTHING_CHANGED,
+  Kind.STRUCTURE: (
+    'Return the same nest of tensors from build_tf1 and from the TF2 '
+    'model, or adapt it in call_tf2.'
+  ),
+  Kind.VACUOUS: (
+    'Use random inputs (make_inputs) instead of constant ones, a batch larger '
+    'than one, or other weights (reset_weights). If the outputs are meant to '
+    'be so, pass allow_vacuous=True.'
+  ),
+  Kind.NOT_TRACKABLE: (
+    'Derive it from tf.Module or a Keras layer, and keep its variables as '
+    'attributes of it.'
+  ),
+  Kind.NOT_RESTORED: (
+    'tf.train.Checkpoint goes by attribute names and the order of lists: '
+    'build_tf2 must create layers and variables under the same attributes, '
+    'in the same order, each time (no sets, no counters that go on).'
+  ),
+}

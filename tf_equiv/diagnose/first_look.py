@@ -1,0 +1,206 @@
+"""What the data of both sides tell of a cause, without looking into graphs."""
+
+import dataclasses
+
+from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import pairing as pairing_lib
+from tf_equiv.compare import steps as steps_lib
+from tf_equiv.compare.diagnosis import Diagnosis
+from tf_equiv.compare.optimizers import OptimizerDifference
+from tf_equiv.compare.outcome import Kind, Outcome
+from tf_equiv.compare.quantity import Quantity
+from tf_equiv.core import observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.diagnose import advice, facts, update_location
+from tf_equiv.diagnose.rules import table as rules
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """What was run, and what both sides did.
+
+  Attributes:
+    plan: what was run.
+    tf1: the reference.
+    tf2: the candidate.
+    pairing: how the variables correspond.
+  """
+
+  plan: plan_lib.RunPlan
+  tf1: observation.Observation
+  tf2: observation.Observation
+  pairing: pairing_lib.Pairing
+
+
+def diagnose(outcome: Outcome, run: Run | None = None) -> Diagnosis:
+  """Returns what is known of the cause of an outcome.
+
+  Args:
+    outcome: what a judge found.
+    run: what was judged; None where no values were compared.
+  """
+  if outcome.passed:
+    return Diagnosis()
+  if run is not None:
+    if outcome.kind is Kind.VALUES and not _is_of_checkpoint(outcome):
+      return Diagnosis(advice=tuple(_advice_on_values(outcome, run)))
+    if outcome.kind is Kind.STEPS:
+      return _diagnose_step(outcome, run)
+    if outcome.kind is Kind.HYPERPARAMETERS:
+      return _diagnose_optimizers(outcome, run)
+  return Diagnosis(advice=tuple(advice.for_outcome(outcome)))
+
+
+def _is_of_checkpoint(outcome: Outcome) -> bool:
+  quantities = Quantity.LOADED, Quantity.RESTORED_OUTPUTS
+  return outcome.failing()[0].quantity in quantities
+
+
+def with_variants(
+  diagnosis: Diagnosis, outcome: Outcome, culprit: str = ''
+) -> Diagnosis:
+  """Adds what it tells that not all variants fail.
+
+  Args:
+    diagnosis: that of the first variant that fails.
+    outcome: its outcome.
+    culprit: pass of Grappler without which the sides agree, '' if not known.
+
+  Returns:
+    The diagnosis.
+  """
+  found = advice.for_variants(outcome, culprit)
+  return dataclasses.replace(
+    diagnosis,
+    culprit=culprit,
+    advice=tuple(found) or diagnosis.advice,
+  )
+
+
+def _advice_on_values(outcome: Outcome, run: Run) -> list[str]:
+  if outcome.failing()[0].quantity is Quantity.UPDATED_VARIABLES:
+    known = rules.recognize(_moving_statistics(outcome, run))
+    found = [known] if known else []
+  else:
+    found = advice.for_draws(outcome, run.tf2)
+  return found or advice.for_values(outcome, run.plan, run.tf2)
+
+
+def _diagnose_step(outcome: Outcome, run: Run) -> Diagnosis:
+  key = outcome.failing()[0]
+  sides = _step(outcome, run)
+  place = update_location.locate(
+    key.quantity, outcome.failed(key)[0].name, sides, run.pairing.table
+  )
+  differences = outcome.evidence_of(OptimizerDifference)
+  if differences and not key.quantity.precedes_optimizers:
+    return Diagnosis(
+      divergence_lib.REAL,
+      divergences=() if place is None else (place,),
+      advice=_advice_on_optimizers(differences),
+    )
+  known = _mistake(outcome, run)
+  found = [known] if known else []
+  if not found:
+    found = advice.for_draws(outcome, run.tf2) or advice.for_step(
+      outcome, run.plan, run.tf1, run.tf2
+    )
+    if place is not None and place.mistake:
+      found.insert(0, place.mistake)
+  return Diagnosis(
+    divergences=() if place is None else (place,), advice=tuple(found)
+  )
+
+
+def _diagnose_optimizers(outcome: Outcome, run: Run) -> Diagnosis:
+  differences = outcome.evidence_of(OptimizerDifference)
+  place = update_location.locate_optimizers(
+    differences[0], (run.tf1.steps[0], run.tf2.steps[0]), run.pairing.table
+  )
+  return Diagnosis(
+    divergence_lib.REAL,
+    divergences=() if place is None else (place,),
+    advice=_advice_on_optimizers(differences),
+  )
+
+
+def _advice_on_optimizers(
+  differences: list[OptimizerDifference],
+) -> tuple[str, ...]:
+  found = (rules.recognize(each) for each in differences)
+  return tuple(advice.for_hyperparameters(next(filter(None, found), '')))
+
+
+def _step(
+  outcome: Outcome, run: Run
+) -> tuple[observation.StepObservation, observation.StepObservation]:
+  """Returns the first step that differs, of both sides."""
+  i = (outcome.failing()[0].step or 1) - 1
+  return run.tf1.steps[i], run.tf2.steps[i]
+
+
+def _mistake(outcome: Outcome, run: Run) -> str:
+  """Returns the mistake that the numbers of the steps fit, '' if none."""
+  quantity = outcome.failing()[0].quantity
+  if quantity is Quantity.LEARNING_RATE:
+    rates = _rates(outcome, run)
+    return '' if rates is None else rules.recognize(rates)
+  if quantity is Quantity.GRADIENTS:
+    return rules.recognize(_gradients(outcome, run))
+  if quantity is Quantity.UNTRAINED_VARIABLES:
+    return rules.recognize(_moving_statistics(outcome, run))
+  return ''
+
+
+def _rates(outcome: Outcome, run: Run) -> facts.Rates | None:
+  name = outcome.failed(outcome.failing()[0])[0].name
+  table, found = run.pairing.table, []
+  for sides in zip(run.tf1.steps, run.tf2.steps, strict=False):
+    of_step = [
+      (float(first.learning_rate), float(second.learning_rate))
+      for first, second in steps_lib.paired_updates(table, *sides)
+      if steps_lib.name_of(Quantity.LEARNING_RATE, first) == name
+      and first.learning_rate is not None
+      and second.learning_rate is not None
+    ]
+    if len(of_step) != 1:
+      return None
+    found += of_step
+  return facts.Rates([a for a, _ in found], [b for _, b in found])
+
+
+def _gradients(outcome: Outcome, run: Run) -> facts.Gradients:
+  failed = outcome.failed(outcome.failing()[0])
+  sides = _step(outcome, run)
+  tf1, tf2 = steps_lib.single_gradients(run.pairing, *sides)
+  decays = [
+    u.optimizer.hyperparameters.get('weight_decay') for u in sides[1].updates
+  ]
+  return facts.Gradients(
+    _before(outcome, run),
+    {c.name: tf1[c.name] for c in failed if not c.problem and c.name in tf1},
+    tf2,
+    next((x for x in decays if x), None),
+  )
+
+
+def _before(outcome: Outcome, run: Run) -> facts.Arrays:
+  """Values of the TF2 variables before the step that differs."""
+  step = outcome.failing()[0].step or 1
+  if step == 1:
+    return run.tf2.weight_of()
+  return run.pairing.carry(run.tf1.steps[step - 2].variables)
+
+
+def _moving_statistics(outcome: Outcome, run: Run) -> facts.MovingStatistics:
+  key = outcome.failing()[0]
+  if key.step is None:
+    after = run.tf1.updated, run.tf2.updated
+  else:
+    after = tuple(side.variables for side in _step(outcome, run))
+  return facts.MovingStatistics(
+    [c.name for c in outcome.failed(key)],
+    run.pairing.tf1_names(),
+    _before(outcome, run),
+    *after,
+  )

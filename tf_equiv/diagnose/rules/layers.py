@@ -1,0 +1,184 @@
+"""Mistakes with layers and activations."""
+
+from tf_equiv.compare import divergence
+from tf_equiv.diagnose.rules import evidence
+from tf_equiv.diagnose.rules.evidence import Kind
+
+_ACTIVATIONS = {
+  'Relu',
+  'Relu6',
+  'Elu',
+  'Selu',
+  'Tanh',
+  'Sigmoid',
+  'Softmax',
+  'Softplus',
+  'LeakyRelu',
+}
+# Where more ops are on one side only, the activation is not what differs.
+_MAX_AROUND_ACTIVATION = 6
+_CLIPS = {'ClipByValue', 'Maximum', 'Minimum', 'Relu6'}
+_PADS = {'Pad', 'PadV2', 'MirrorPad'}
+# Number in the approximation of the GELU by tanh.
+_OF_GELU = 0.044715
+
+
+def resizing(found: divergence.Divergence) -> str:
+  """Images are resized with other corners or centers."""
+  names = {each.subject for each in evidence.of_kind(found, Kind.ATTRIBUTE)}
+  for key in ('align_corners', 'half_pixel_centers'):
+    if key in names:
+      return (
+        f'Images are resized with another {key}: tf.image.resize of TF2 '
+        'always takes half-pixel centers; use tf.compat.v1.image.resize with '
+        'the arguments of TF1.'
+      )
+  return ''
+
+
+def keep_prob(found: divergence.Divergence) -> str:
+  """What TF1 keeps was taken for what TF2 drops."""
+  rates = _dropout_rates(found)
+  if rates is None or abs(sum(rates) - 1) >= 1e-4:
+    return ''
+  return (
+    'The dropout rates add up to 1 (%.4g and %.4g): keep_prob of TF1 is '
+    '1 - rate of TF2.' % rates
+  )
+
+
+def dropout_rate(found: divergence.Divergence) -> str:
+  """Dropout has another rate."""
+  rates = _dropout_rates(found)
+  if rates is None:
+    return ''
+  return 'The dropout rate is %.4g in TF1 and %.4g in TF2.' % rates
+
+
+def _dropout_rates(
+  found: divergence.Divergence,
+) -> tuple[float, float] | None:
+  """Returns the rates behind the constants of a dropout."""
+  pair = evidence.pair(found, Kind.CONSTANT)
+  if pair is None or 'dropout' not in evidence.name(found):
+    return None
+  op_type = '' if found.tf1 is None else found.tf1.op_type
+  if op_type == 'Mul':  # By 1 / (1 - rate).
+    pair = tuple(1 - 1 / x if x else -1.0 for x in pair)
+  elif op_type in ('RealDiv', 'Add', 'AddV2'):  # What is kept.
+    pair = tuple(1 - x for x in pair)
+  return pair if all(0 <= rate <= 1 for rate in pair) else None
+
+
+def leaky_slope(found: divergence.Divergence) -> str:
+  """A leaky ReLU has another slope."""
+  pair = evidence.pair(found, Kind.ATTRIBUTE, 'alpha')
+  if pair is None or 'leakyrelu' not in evidence.name(found):
+    return ''
+  return (
+    'The slope of the leaky ReLU is %g in TF1 and %g in TF2: tf.nn.leaky_relu '
+    'defaults to 0.2, Keras to 0.3.' % pair
+  )
+
+
+def dilation(found: divergence.Divergence) -> str:
+  """One side alone dilates the kernel of a convolution."""
+  if not _slides_window(found) or 'SpaceToBatchND' not in _lone_types(found):
+    return ''
+  return 'One side dilates the kernel (rate, dilation_rate), the other not.'
+
+
+def padding(found: divergence.Divergence) -> str:
+  """A convolution or pooling pads its input in another way."""
+  differs = any(
+    each.subject == 'padding'
+    for each in evidence.of_kind(found, Kind.ATTRIBUTE)
+  )
+  if not _slides_window(found) or not (
+    differs or _PADS.intersection(_lone_types(found))
+  ):
+    return ''
+  return (
+    'The sides pad differently: SAME with a stride pads unevenly and by the '
+    'size of the input, unlike explicit padding before VALID.'
+  )
+
+
+def _slides_window(found: divergence.Divergence) -> bool:
+  return any(map(evidence.WINDOWS.search, evidence.types(found)))
+
+
+def _lone_types(found: divergence.Divergence) -> list[str]:
+  return [op.op_type for side in (0, 1) for op in evidence.lone(found, side)]
+
+
+def gelu(found: divergence.Divergence) -> str:
+  """One side alone approximates the GELU."""
+  for side, other, i, _ in evidence.BOTH_WAYS:
+    if evidence.has_numbers(found, i, _OF_GELU):
+      return (
+        f'{side} approximates the GELU by tanh, {other} does not: '
+        'approximate=True of tf.nn.gelu does what the BERT of TF1 did.'
+      )
+  return ''
+
+
+def hard_sigmoid_of_keras_3(found: divergence.Divergence) -> str:
+  """The hard sigmoid of Keras 3 has another slope."""
+  for side, other, i, j in evidence.BOTH_WAYS:
+    if evidence.has_numbers(found, i, 0.2, 0.5) and evidence.has_numbers(
+      found, j, 3, 6
+    ):
+      return (
+        f'The hard sigmoid of {side} is 0.2 x + 0.5, that of {other} relu6(x '
+        '+ 3) / 6 (Keras 3): write the one of TF1 out.'
+      )
+  return ''
+
+
+def hard_sigmoid(found: divergence.Divergence) -> str:
+  """An activation is a hard sigmoid on one side alone."""
+  for side, other, i, _ in evidence.BOTH_WAYS:
+    if (
+      evidence.has_numbers(found, i, 0.2, 0.5)
+      and _CLIPS.intersection(evidence.types(found, i))
+      and not evidence.is_recurrent(found)
+    ):
+      return (
+        f'An activation is a hard sigmoid in {side} and another one in '
+        f'{other}: write the one of TF1 out.'
+      )
+  return ''
+
+
+def activation(found: divergence.Divergence) -> str:
+  """An activation is missing, too many, or another one."""
+  if len(found.only_tf1) + len(found.only_tf2) > _MAX_AROUND_ACTIVATION:
+    return ''
+  mine, theirs = (
+    [op.op_type for op in ops if op.op_type in _ACTIVATIONS]
+    for ops in (found.only_tf1, found.only_tf2)
+  )
+  if mine and not theirs:
+    return f'The activation {mine[0]} of TF1 is missing in TF2.'
+  if theirs and not mine:
+    return f'TF2 applies {theirs[0]}, which TF1 does not have there.'
+  if mine and theirs and mine[0] != theirs[0]:
+    return f'The activation is {mine[0]} in TF1 and {theirs[0]} in TF2.'
+  return ''
+
+
+def stopped_gradient(found: divergence.Divergence) -> str:
+  """One side alone stops a gradient."""
+  for each in evidence.of_kind(found, Kind.STOPS_GRADIENT):
+    if each.side == 'TF1':
+      return 'A tf.stop_gradient of TF1 is missing in TF2.'
+    return 'TF2 has a tf.stop_gradient that TF1 does not have.'
+  return ''
+
+
+def operand_order(found: divergence.Divergence) -> str:
+  """An op reads the same in another order."""
+  if not evidence.of_kind(found, Kind.OPERAND_ORDER):
+    return ''
+  return 'The operands are the same, but in another order.'

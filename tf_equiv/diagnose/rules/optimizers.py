@@ -1,0 +1,55 @@
+"""Mistakes with gradients and learning rates on the way to an optimizer."""
+
+from tf_equiv.compare import divergence
+from tf_equiv.diagnose.rules import evidence
+from tf_equiv.diagnose.rules.evidence import Kind
+
+_CLIPPING = (
+  ('clip_by_global_norm', 'by their global norm'),
+  ('clip_by_norm', 'each by its own norm'),
+  ('clip_by_value', 'by value'),
+)
+
+
+def clipping(found: divergence.Divergence) -> str:
+  """Gradients are clipped in another way, or at another number."""
+  if found.group != 'gradients':
+    return ''
+  names = [
+    ' '.join(op.name for op in evidence.around(found, side)) for side in (0, 1)
+  ]
+  if not any('clip_by' in name for name in names):
+    return ''
+  ways = tuple(
+    next((way for key, way in _CLIPPING if key in name), '') for name in names
+  )
+  if ways[0] == ways[1]:
+    pair = evidence.pair(found, Kind.CONSTANT)
+    if pair is None:
+      return ''
+    return 'Gradients are clipped at %g and at %g.' % pair
+  if not all(ways):
+    there, other = evidence.SIDES if ways[0] else evidence.SIDES[::-1]
+    return (
+      f'Gradients are clipped {ways[0] or ways[1]} in {there}, and not in '
+      f'{other}.'
+    )
+  return (
+    'Gradients are clipped %s in TF1, %s in TF2: use the same of clipvalue, '
+    'clipnorm and global_clipnorm, or clip_gradients.' % ways
+  )
+
+
+def staircase(found: divergence.Divergence) -> str:
+  """One side alone decays the learning rate in steps."""
+  floors = [
+    [op.op_type for op in evidence.lone(found, side)].count('Floor')
+    for side in (0, 1)
+  ]
+  if floors[0] == floors[1] or found.group != 'learning rate':
+    return ''
+  there, other = evidence.SIDES if floors[0] else evidence.SIDES[::-1]
+  return (
+    f'The learning rate decays in steps (staircase=True) in {there}, and '
+    f'smoothly in {other}.'
+  )

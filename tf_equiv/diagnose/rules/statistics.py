@@ -1,0 +1,122 @@
+"""Mistakes with normalization and with what it keeps of the batches."""
+
+import re
+
+from tf_equiv.compare import divergence
+from tf_equiv.core import observation
+from tf_equiv.diagnose.rules import evidence
+from tf_equiv.diagnose.rules.evidence import Kind
+
+# Names of what normalizes: neither draws from a normal distribution, nor
+# clipping by a norm.
+_NORMALIZATION = re.compile(r'(?<!clip_by_)(?<!global_)norm(?!al\b|al_)')
+# Group of what training keeps of the variables, rather than of the batches.
+_AVERAGES = f'slots ({observation.MOVING_AVERAGE})'
+# Epsilons are no larger than this.
+_MAX_EPSILON = 0.1
+# So small are numbers that are no others of the normalization.
+_MAX_LONE_EPSILON = 0.01
+
+
+def momentum(found: divergence.Divergence) -> str:
+  """Batch normalization forgets old batches at another rate."""
+  pair = evidence.pair(found, Kind.DECAY)
+  if pair is None or not any(
+    evidence.MOVING.search(each.subject)
+    for each in evidence.of_kind(found, Kind.ASSIGNED_BY)
+  ):
+    return ''
+  return (
+    'The momentum (decay) of batch normalization is %g in TF1 and %g in TF2: '
+    'defaults differ (tf.compat.v1.layers and Keras 0.99, tf_slim 0.999), so '
+    'give the value of TF1 to the layer.' % pair
+  )
+
+
+def decay(found: divergence.Divergence) -> str:
+  """A moving average has another decay."""
+  pair = evidence.pair(found, Kind.DECAY)
+  if pair is None:
+    return ''
+  return 'The decay of the moving average is %g in TF1 and %g in TF2.' % pair
+
+
+def average_not_applied(found: divergence.Divergence) -> str:
+  """One side alone keeps a moving average of a trained variable."""
+  for side, other, *_ in evidence.BOTH_WAYS:
+    if found.group == _AVERAGES and _assigns_alone(found, side):
+      return (
+        f'{side} keeps a moving average of the variable in training '
+        f'(ExponentialMovingAverage.apply), {other} never does: apply it after '
+        'each update.'
+      )
+  return ''
+
+
+def not_updated_in_tf2(found: divergence.Divergence) -> str:
+  """TF2 leaves a variable alone that TF1 updates in training."""
+  if found.group == _AVERAGES or not _assigns_alone(found, 'TF1'):
+    return ''
+  return (
+    'TF1 updates the variable in training (UPDATE_OPS), TF2 never does: '
+    'assign it in the call with training=True, and hand the flag on.'
+  )
+
+
+def not_updated_in_tf1(found: divergence.Divergence) -> str:
+  """TF2 updates a variable that the training step of TF1 leaves alone."""
+  if found.group == _AVERAGES or not _assigns_alone(found, 'TF2'):
+    return ''
+  return (
+    'TF2 updates the variable in training, the training step of TF1 never '
+    'does: it does not run UPDATE_OPS. Decide which is meant; '
+    'trainable=False keeps batch normalization of Keras from updating.'
+  )
+
+
+def _assigns_alone(found: divergence.Divergence, side: str) -> bool:
+  return any(
+    each.side == side for each in evidence.of_kind(found, Kind.ASSIGNS)
+  )
+
+
+def epsilon(found: divergence.Divergence) -> str:
+  """A normalization adds another epsilon to the variance."""
+  if evidence.is_assigned(found):
+    return ''  # Which says nothing of what normalizes.
+  pair = evidence.pair(found, Kind.ATTRIBUTE, 'epsilon')
+  if pair is None and _NORMALIZATION.search(evidence.name(found)):
+    small = [
+      [x for x in evidence.numbers(found, i) if 0 < x <= _MAX_LONE_EPSILON]
+      for i in (0, 1)
+    ]
+    pair = (small[0][0], small[1][0]) if all(small) else None
+    if pair is None:
+      pair = evidence.pair(found, Kind.CONSTANT)
+      if pair and not 0 < max(pair) <= _MAX_EPSILON:
+        pair = None
+  if pair is None:
+    return ''
+  return (
+    'The epsilon of the normalization is %g in TF1 and %g in TF2: defaults '
+    'differ between libraries, so give the value of TF1 to the layer.' % pair
+  )
+
+
+def training_flag(found: divergence.Divergence) -> str:
+  """One side normalizes with the moving statistics, the other does not."""
+  is_read = not evidence.is_assigned(found) and any(
+    evidence.MOVING.search(name)
+    for each in evidence.of_kind(found, Kind.READS)
+    for name in each.one_sided
+  )
+  if not is_read and not any(
+    each.subject == 'is_training'
+    for each in evidence.of_kind(found, Kind.ATTRIBUTE)
+  ):
+    return ''
+  return (
+    'One side normalizes with the statistics of the batch, the other with the '
+    'moving ones: hand the training flag on to the layer (one of Keras whose '
+    'trainable is False always takes the moving ones).'
+  )

@@ -1,0 +1,116 @@
+"""Mistakes with optimizers, recognized by the numbers of the steps."""
+
+import numpy as np
+
+from tf_equiv.compare import divergence
+from tf_equiv.compare.difference import Kind
+from tf_equiv.compare.optimizers import OptimizerDifference
+from tf_equiv.diagnose import facts
+
+_RTOL = 1e-4
+
+
+def decoupled_decay(found: OptimizerDifference) -> str:
+  """TF2 decays the weights in the optimizer."""
+  if found.difference.name != 'weight_decay':
+    return ''
+  return (
+    'TF2 decays the weights in the optimizer '
+    f'(weight_decay={found.difference.tf2_value:g} of {found.tf2}, decoupled '
+    'from the gradients), TF1 does not: leave it out, or drop the L2 '
+    'regularization that it is to replace on both sides.'
+  )
+
+
+def optimizer_epsilon(found: OptimizerDifference) -> str:
+  """The epsilons of the optimizers differ."""
+  mine, theirs = found.difference.tf1_value, found.difference.tf2_value
+  if found.difference.name != 'epsilon':
+    return ''
+  return (
+    f'The epsilon of the optimizer is {mine} in TF1 and {theirs} in TF2: '
+    'tf.compat.v1.train.AdamOptimizer defaults to 1e-8, Keras to 1e-7; '
+    f'pass epsilon={mine} to {found.tf2}.'
+  )
+
+
+def other_algorithm(found: OptimizerDifference) -> str:
+  """The optimizers are different algorithms."""
+  if found.difference.name != 'kind':
+    return ''
+  return (
+    f'TF1 trains by {found.difference.tf1_value}, TF2 by '
+    f'{found.difference.tf2_value}: use the optimizer of TF2 that is the '
+    'same algorithm, with its hyperparameters (docs/optimizers.md).'
+  )
+
+
+def other_hyperparameter(found: OptimizerDifference) -> str:
+  """A hyperparameter that TF1 has, too, differs."""
+  name, mine = found.difference.name, found.difference.tf1_value
+  if mine is None:
+    return ''
+  return (
+    f'The optimizers differ in {name} ({mine} in TF1, '
+    f'{found.difference.tf2_value} in TF2): pass {name}={mine} to {found.tf2}.'
+  )
+
+
+def reordered_updates(found: divergence.Divergence) -> str:
+  """The optimizers run in another order."""
+  if not any(d.kind is Kind.UPDATE_ORDER for d in found.differences):
+    return ''
+  return (
+    'The optimizers run in another order, so that the later one sees other '
+    'weights: update in the order of TF1.'
+  )
+
+
+def shifted_rate(found: facts.Rates) -> str:
+  """The rate of TF2 is that of TF1 at another step."""
+  tf1, tf2 = found.tf1, found.tf2
+  if len(tf1) != len(tf2) or len(tf1) < 3 or len(set(tf1)) < 2:
+    return ''
+  for ahead, mine, theirs in (
+    ('ahead of', tf1[1:], tf2[:-1]),
+    ('behind', tf1[:-1], tf2[1:]),
+  ):
+    if len(set(mine)) > 1 and np.allclose(mine, theirs, rtol=_RTOL, atol=0):
+      return (
+        f'The learning rate of TF2 is one step {ahead} that of TF1: TF1 '
+        'counts the global step before the update, from 0, as the iterations '
+        'of Keras do (boundaries belong to the step that they name).'
+      )
+  return ''
+
+
+def lone_regularization(found: facts.Gradients) -> str:
+  """Gradients differ by a multiple of the weights."""
+  factors = []
+  for name, first in found.tf1.items():
+    value, second = found.weights.get(name), found.tf2.get(name)
+    if value is None or second is None or np.shape(first) != np.shape(value):
+      return ''
+    gap = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    wide = np.asarray(value, np.float64)
+    power = float(np.sum(wide * wide))
+    if power == 0 or gap.size < 2:
+      return ''
+    factor = float(np.sum(gap * wide)) / power
+    rest = np.max(np.abs(gap - factor * wide))
+    if rest > 1e-3 * np.max(np.abs(gap)):
+      return ''
+    factors.append(factor)
+  if not factors or np.ptp(factors) > 1e-3 * abs(factors[0]):
+    return ''
+  there = 'TF1' if factors[0] > 0 else 'TF2'
+  text = (
+    f'The gradients differ by {abs(factors[0]):.4g} times the weights: the '
+    f'loss of {there} has an L2 regularization that the other lacks.'
+  )
+  if there == 'TF1' and found.decay:
+    text += (
+      f' The weight_decay={found.decay:g} of the TF2 optimizer is decoupled '
+      'from the gradients and no substitute: add the losses of the model.'
+    )
+  return text

@@ -1,0 +1,65 @@
+"""Mistakes with moving statistics, recognized by their values."""
+
+import numpy as np
+
+from tf_equiv.diagnose import facts
+
+# So many channels tell a pattern from chance.
+_MIN_CHANNELS = 3
+_RTOL = 1e-3
+
+
+def corrected_count(
+  before: np.ndarray, tf1: np.ndarray, tf2: np.ndarray
+) -> int | None:
+  """Returns n if TF1 keeps the unbiased and TF2 the biased batch variance.
+
+  With the decay d, both sides move from the old value to that of the batch by
+  1 - d, and the batch variances differ by n / (n - 1). So the change of TF1 is
+  n / (n - 1) times that of TF2, plus a multiple of the old value.
+
+  Args:
+    before: the moving variance before the update.
+    tf1: after it in TF1.
+    tf2: after it in TF2.
+
+  Returns:
+    The number of values for each channel, None if that does not explain it.
+  """
+  before, tf1, tf2 = (np.asarray(x, np.float64) for x in (before, tf1, tf2))
+  if before.ndim != 1 or before.size < _MIN_CHANNELS:
+    return None
+  changes = np.stack([tf2 - before, before], axis=1)
+  (ratio, rest), _, rank, _ = np.linalg.lstsq(changes, tf1 - before, rcond=None)
+  gap = np.max(np.abs(tf1 - tf2))
+  wrong = np.max(np.abs(tf1 - before - changes @ [ratio, rest]))
+  if rank < 2 or ratio <= 1 or wrong > _RTOL * gap:
+    return None
+  count = ratio / (ratio - 1)
+  factor = rest / (ratio - 1)
+  whole = abs(count - round(count)) <= 0.01 * count
+  return round(count) if whole and 0 < factor <= 1 else None
+
+
+def uncorrected_variance(found: facts.MovingStatistics) -> str:
+  """All that differs are variances without Bessel's correction."""
+  counts = []
+  for name in found.names:
+    mine = [
+      found.tf1[source]
+      for source in found.sources.get(name, ())
+      if source in found.tf1
+    ]
+    if len(mine) != 1 or name not in found.before or name not in found.tf2:
+      return ''
+    if np.shape(mine[0]) != np.shape(found.tf2[name]):
+      return ''
+    counts.append(corrected_count(found.before[name], mine[0], found.tf2[name]))
+  if not counts or None in counts:
+    return ''
+  return (
+    'TF1 keeps the unbiased variance of the batch, that times n/(n-1) with '
+    f'n={counts[0]} values per channel, TF2 the biased one, as unfused and '
+    'Keras 3 batch normalization do: the moving_variance differs for good; '
+    'pass compare_updates=False, or use the fused layer of tf_keras.'
+  )
