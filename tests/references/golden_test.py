@@ -559,7 +559,8 @@ class MisfitTest(GoldenTestCase):
         {'dataclass': 'Observation', 'fields': {'side': 'TF1', 'colour': 'red'}}
       )
     self.assertIn(
-      'holds what this version of tf_equiv does not know (TypeError: ',
+      'or holds what this version of tf_equiv does not know: it has a field '
+      "'colour', which Observation lacks.",
       self.refused(self.replaying().assertForwardEquivalent),
     )
 

@@ -20,7 +20,7 @@ from tf_equiv.compare.outcome import Kind, OtherWeights, Outcome
 from tf_equiv.compare.quantity import Quantity
 from tf_equiv.core import errors
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.golden import archive, plans, replaying
+from tf_equiv.golden import plans, replaying, schema
 from tf_equiv.report import headlines, telling, text
 from tf_equiv.tf1 import weights as weights_lib
 
@@ -33,6 +33,7 @@ _WITHOUT_STATE = (Quantity.LEARNING_RATE, Quantity.STEP_COUNTER)
 class _Side:
   path: str
   index: Mapping[str, Any]
+  trust_ops: Sequence[str]
 
 
 def add_to(commands) -> None:
@@ -52,12 +53,23 @@ def add_to(commands) -> None:
       type=float,
       help='tolerance, as that of the assertions',
     )
+  parser.add_argument(
+    '--trust_ops',
+    metavar='TYPES',
+    default='',
+    help='types of ops that the graphs in the goldens may run although they '
+    'reach files, a network, Python or other processes, separated by commas',
+  )
   parser.set_defaults(run=run)
 
 
 def run(arguments) -> int:
   """Prints the comparison; returns the exit code."""
-  sides = [_Side(p, archive.read_index(p)) for p in (arguments.a, arguments.b)]
+  trusted = [name for name in arguments.trust_ops.split(',') if name]
+  sides = [
+    _Side(path, schema.read_index(path), trusted)
+    for path in (arguments.a, arguments.b)
+  ]
   criteria = criteria_lib.Criteria(
     tolerances.Tolerance(arguments.rtol, arguments.atol),
     allow_empty=True,
@@ -116,7 +128,7 @@ def _compare(sides, entries, criteria) -> Outcome:
   plan = plans.plan_of(entries[0]['plan'])
   title = plans.title(entries[0]['plan'])
   observed = [
-    archive.load(side.path, entry['objects']['observation'])
+    schema.load(side.path, entry, 'observation')
     for side, entry in zip(sides, entries, strict=True)
   ]
   table = variables_lib.match_variables(*[o.variables for o in observed])
@@ -182,10 +194,13 @@ def _judge_steps(title, plan, first, second, pairing, criteria):
 def _weights(side, entry, observed, fixed) -> tuple[Sequence[np.ndarray], str]:
   """Returns the weights of an observation, and a note about them."""
   if not fixed:
-    return replaying.initial_weights(side.path, side.path, entry, observed), ''
+    weights = replaying.initial_weights(
+      side.path, side.path, entry, observed, side.trust_ops
+    )
+    return weights, ''
   recorded = {}
   if 'weights' in entry['objects']:
-    recorded = archive.load(side.path, entry['objects']['weights'])
+    recorded = schema.load(side.path, entry, 'weights')
   values = [
     weights_lib.named_weights(s.name, s.shape, np.dtype(s.dtype))
     for s in observed.variables
@@ -216,7 +231,7 @@ def _dtype(name: str):
 
 def _other_weights(sides, entries) -> list[str]:
   digests = [
-    archive.load(side.path, entry['objects']['weights'])
+    schema.load(side.path, entry, 'weights')
     for side, entry in zip(sides, entries, strict=True)
   ]
   return sorted(

@@ -46,3 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
   except errors.EquivalenceError as error:
     print(f'tf_equiv: {error}', file=sys.stderr)
     return TROUBLE
+  except (
+    SystemExit
+  ) as end:  # Of the user's code: it must not look like success.
+    print(
+      f'tf_equiv: the code that was run called sys.exit({end.code!r}); the '
+      'command did not come to its end.',
+      file=sys.stderr,
+    )
+    return TROUBLE

@@ -146,6 +146,23 @@ def find_classes(text: str) -> list[type]:
 
 def _import(where: str):
   """Imports a module by its name or by the path of its file."""
+  try:
+    return _module(where)
+  except SystemExit as end:
+    raise errors.UsageError(
+      f'{where} called sys.exit({end.code!r}) while it was imported, so that '
+      'nothing was recorded. What runs its tests belongs below `if __name__ == '
+      "'__main__':`."
+    ) from end
+
+
+def _module(where: str):
+  parts = where.split('.')
+  if not where.endswith('.py') and not all(map(str.isidentifier, parts)):
+    raise errors.UsageError(
+      f'{where!r} is no name of a module and no path of a file; expected '
+      'module:Class, or path/to/test.py:Class.'
+    )
   if not where.endswith('.py'):
     try:
       return importlib.import_module(where)

@@ -1,12 +1,11 @@
 """`python -m tf_equiv show`: what is inside a golden."""
 
 import os
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 from tf_equiv.core.text import capped
-from tf_equiv.golden import archive, plans
+from tf_equiv.golden import archive, plans, schema
 from tf_equiv.references import golden
 
 _MAX_INPUTS = 6
@@ -51,7 +50,7 @@ def lines_of(path: str) -> list[str]:
   Raises:
     UsageError: if it is missing, damaged, or no golden.
   """
-  index = archive.read_index(path)
+  index = schema.read_index(path)
   entries = index['entries']
   lines = [
     f'{path}: {len(entries)} recording(s), '
@@ -93,11 +92,10 @@ def manifest_lines(made_by: Mapping[str, Any]) -> list[str]:
 def _sizes(path: str, entries) -> list[tuple[Mapping[str, Any], int]]:
   """Returns how many bytes each entry takes, shared arrays included."""
   members = archive.sizes(path)
-  with zipfile.ZipFile(path) as opened:
-    return [
-      (entry, sum(members[name] for name in archive.parts_of(opened, entry)))
-      for entry in entries
-    ]
+  return [
+    (entry, sum(members.get(name, 0) for name in archive.parts_of(path, entry)))
+    for entry in entries
+  ]
 
 
 def _contents(entry, sizes) -> str:

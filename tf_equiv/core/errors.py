@@ -4,9 +4,46 @@ A difference between the two sides is a *failure* of the test (its
 `failureException`). These errors say that the comparison could not be made.
 """
 
+import re
+
+# Longer messages are of no use, and take a terminal minutes.
+_MAX_MESSAGE = 50000
+# What a terminal takes for commands, what changes the order of letters, and
+# what cannot be encoded. Ends of lines and tabs are none of them.
+_CONTROL = re.compile(
+  '[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069'
+  '\ud800-\udfff]'
+)
+
+
+def cut(text: str, most: int = _MAX_MESSAGE) -> str:
+  """Returns a text without its middle where it is too long for a message.
+
+  Args:
+    text: the text.
+    most: how many characters of it are kept.
+  """
+  if len(text) <= most:
+    return text
+  half = most // 2
+  return f'{text[:half]} [... {len(text) - 2 * half} more ...] {text[-half:]}'
+
+
+def has_control(text: str) -> bool:
+  """Tells whether a text has characters that no terminal should get."""
+  return _CONTROL.search(text) is not None
+
+
+def printable(text: str) -> str:
+  """Returns a text in which such characters are escaped, as Python does."""
+  return _CONTROL.sub(lambda match: ascii(match.group())[1:-1], text)
+
 
 class EquivalenceError(Exception):
   """Base class of the errors of this package.
+
+  A message may quote names and texts of files. Control characters in them are
+  written out, and a message that is too long is cut.
 
   Example:
     >>> try:
@@ -15,6 +52,11 @@ class EquivalenceError(Exception):
     ...   print(type(error).__name__)
     UsageError
   """
+
+  def __init__(self, *args):
+    super().__init__(
+      *[printable(cut(a)) if isinstance(a, str) else a for a in args]
+    )
 
 
 class UsageError(EquivalenceError, ValueError):

@@ -75,7 +75,7 @@ class Replay:
     }
     # What is to be set before the next run.
     self._waiting = dict(self._setters)
-    config = runner.session_config()
+    config = runner.session_config(captured.graph)
     # A graph that runs once is not optimized in vain.
     config.graph_options.optimizer_options.opt_level = -1
     self._session = v1.Session(graph=self._graph, config=config)

@@ -7,21 +7,23 @@ Equal arrays are thus stored once, and what is read is checked against its name.
 """
 
 import contextlib
-import hashlib
+import errno
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tf_equiv.core import errors
 from tf_equiv.golden import locking
+from tf_equiv.golden import members as members_lib
 from tf_equiv.tf1 import serialization
 
 FORMAT = 'tf_equiv golden 1'
@@ -33,23 +35,9 @@ _WORTHWHILE = 0.85
 # A file is rewritten when more than this share of it is no longer used.
 _MAX_WASTE = 0.2
 
-# Everything that reading a damaged file may raise.
-_DAMAGE = (
-  OSError,
-  EOFError,
-  KeyError,
-  ValueError,
-  TypeError,
-  AttributeError,
-  NotImplementedError,
-  RuntimeError,
-  zipfile.BadZipFile,
-  zlib.error,
-)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-
-class DamagedError(errors.UsageError):
-  """A golden cannot be read; the message says what is wrong with it."""
+DamagedError = members_lib.DamagedError
 
 
 def read_index(path: str) -> dict[str, Any]:
@@ -68,12 +56,18 @@ def read_index(path: str) -> dict[str, Any]:
     return _index_of(path, members)
 
 
-def load(path: str, digest: str) -> Any:
+def load(
+  path: str,
+  digest: str,
+  check_encoded: Callable[[Any, int], None] | None = None,
+) -> Any:
   """Reads an object, with the arrays that it holds, and checks all digests.
 
   Args:
     path: the file.
     digest: digest of the object, as `Writer.add` returned it.
+    check_encoded: gets what the object was encoded as, and the number of its
+      arrays, before it is decoded.
 
   Returns:
     What was added.
@@ -82,16 +76,20 @@ def load(path: str, digest: str) -> Any:
     DamagedError: if the file or one of its members is damaged.
   """
   with _opening(path) as members:
-    data = json.loads(_checked(path, members, _object_name(digest)))
+    name = object_name(digest)
+    data = _object_of(path, members, name)
+    if check_encoded is not None:
+      check_encoded(data['value'], len(data['arrays']))
+    arrays = members_lib.Arrays(path, members, data['arrays'])
     try:
-      return serialization.decode(data['value'], _Arrays(path, members, data))
+      return serialization.decode(data['value'], arrays)
     except DamagedError:
       raise
-    except _DAMAGE as error:
+    except Exception as error:  # It may hold anything.
       raise DamagedError(
-        f'{path!r} holds what this version of tf_equiv does not know '
-        f'({type(error).__name__}: {error}); it was probably recorded by '
-        'another version.'
+        f'{path!r} is damaged in its member {name!r}, or holds what this '
+        'version of tf_equiv does not know '
+        f'({members_lib.in_short(error)}).'
       ) from error
 
 
@@ -111,7 +109,7 @@ def check(path: str) -> int:
     index = _index_of(path, members)
     needed = _needed(members, index)
     for name in needed:
-      _checked(path, members, name)
+      members_lib.read_checked(path, members, name)
     return len(needed)
 
 
@@ -121,11 +119,11 @@ def sizes(path: str) -> dict[str, int]:
     return {info.filename: info.compress_size for info in members.infolist()}
 
 
-def parts_of(members: zipfile.ZipFile, entry: Mapping[str, Any]) -> list[str]:
+def parts_of(path: str, entry: Mapping[str, Any]) -> list[str]:
   """Returns the names of the members that an entry of the index needs.
 
   Args:
-    members: the opened file.
+    path: the file.
     entry: the entry.
 
   Returns:
@@ -134,10 +132,15 @@ def parts_of(members: zipfile.ZipFile, entry: Mapping[str, Any]) -> list[str]:
   Raises:
     DamagedError: if an object is missing or damaged.
   """
+  with _opening(path) as members:
+    return _parts_of(members, entry)
+
+
+def _parts_of(members, entry) -> list[str]:
   found = {}
   for digest in entry['objects'].values():
-    name = _object_name(digest)
-    data = json.loads(_checked(members.filename, members, name))
+    name = object_name(digest)
+    data = _object_of(members.filename, members, name)
     arrays = [f'arrays/{each}.npy' for each in data['arrays']]
     found.update(dict.fromkeys([name, *arrays]))
   return list(found)
@@ -178,7 +181,7 @@ class Writer:
     return self._put('objects/%s.json', text.encode('utf-8'))
 
   def _put(self, pattern: str, data: bytes) -> str:
-    digest = _digest(data)
+    digest = members_lib.digest_of(data)
     name = pattern % digest
     if name not in self._names:
       _write(self._members, name, data)
@@ -211,24 +214,51 @@ def updated(path: str, anew: bool = False) -> Iterator[Writer]:
     if known:
       index = read_index(path)
     with _writable(path, folder):
+      _sweep(path, folder)
       handle, temporary = tempfile.mkstemp(
         '.tmp', '.' + os.path.basename(path) + '.', folder
       )
     os.close(handle)
     try:
-      if known:
-        shutil.copyfile(path, temporary)
-      with zipfile.ZipFile(temporary, 'a' if known else 'w') as members:
-        writer = Writer(members, index)
-        yield writer
-        _finish(members, index)
-      if known and _waste(temporary) > _MAX_WASTE:
-        _compact(temporary)
-      _set_mode(temporary, path if os.path.exists(path) else None)
-      os.replace(temporary, path)
+      with _room(path):
+        if known:
+          shutil.copyfile(path, temporary)
+        with zipfile.ZipFile(temporary, 'a' if known else 'w') as members:
+          writer = Writer(members, index)
+          yield writer
+          _finish(members, index)
+        if known and _waste(temporary) > _MAX_WASTE:
+          _compact(temporary)
+        _set_mode(temporary, path if os.path.exists(path) else None)
+        os.replace(temporary, path)
     except BaseException:
       os.unlink(temporary)
       raise
+
+
+def _sweep(path: str, folder: str) -> None:
+  """Removes what writers of this file left behind that were killed.
+
+  None of them is at work: the caller holds the lock.
+  """
+  name = re.escape(os.path.basename(path))
+  for other in os.listdir(folder):
+    if re.fullmatch(rf'\.{name}\.\w{{8}}\.tmp(\.compact)?', other):
+      os.unlink(os.path.join(folder, other))
+
+
+@contextlib.contextmanager
+def _room(path: str):
+  """Says what to do where the disk is full."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno not in _FULL:
+      raise
+    raise errors.UsageError(
+      f'{path!r} cannot be written ({error.strerror}); what was there before '
+      'is as it was. Make room, or record into another folder.'
+    ) from error
 
 
 @contextlib.contextmanager
@@ -269,7 +299,7 @@ def _needed(members: zipfile.ZipFile, index: dict[str, Any]) -> list[str]:
   """Names of the members that the entries of an index need."""
   needed = {}
   for entry in index['entries']:
-    needed.update(dict.fromkeys(parts_of(members, entry)))
+    needed.update(dict.fromkeys(_parts_of(members, entry)))
   return list(needed)
 
 
@@ -302,29 +332,30 @@ def _compact(path: str) -> None:
   try:
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, 'w') as new:
       for info in old.infolist():
-        new.writestr(info, old.read(info), info.compress_type)
+        data = members_lib.read(path, old, info.filename)
+        new.writestr(info, data, info.compress_type)
     os.replace(target, path)
   finally:
     if os.path.exists(target):
       os.unlink(target)
 
 
-def _digest(data: bytes) -> str:
-  """The first half of the SHA-256; names are in the file twice."""
-  return hashlib.sha256(data).hexdigest()[:32]
-
-
-def _object_name(digest: str) -> str:
+def object_name(digest: str) -> str:
+  """Returns the name of the member that holds an object."""
   return f'objects/{digest}.json'
 
 
 @contextlib.contextmanager
 def _opening(path: str):
   if not os.path.isfile(path):
-    raise DamagedError(f'There is no file {path!r}.')
+    raise DamagedError(
+      f'{path!r} is no regular file.'
+      if os.path.lexists(path)
+      else f'There is no file {path!r}.'
+    )
   try:
     members = zipfile.ZipFile(path)
-  except _DAMAGE as error:
+  except Exception as error:  # struct.error, UnicodeDecodeError and more.
     raise DamagedError(_no_archive(path, error)) from error
   with members:
     yield members
@@ -344,7 +375,7 @@ def _no_archive(path: str, error: Exception) -> str:
   if start.startswith(b'PK'):
     return (
       f'{path!r} is damaged: it ends too early, or its table of contents is '
-      f'broken ({error}).'
+      f'broken ({members_lib.in_short(error)}).'
     )
   return f'{path!r} is no golden of tf_equiv: it is no ZIP file.'
 
@@ -354,52 +385,44 @@ def _index_of(path: str, members: zipfile.ZipFile) -> dict[str, Any]:
     raise DamagedError(
       f'{path!r} is no golden of tf_equiv: it has no member {INDEX!r}.'
     )
-  try:
-    index = json.loads(members.read(INDEX))
-    found = index['format']
-  except _DAMAGE as error:
-    raise DamagedError(
-      f'{path!r} is damaged in its member {INDEX!r} ({type(error).__name__}: '
-      f'{error}).'
-    ) from error
+  data = members_lib.read(path, members, INDEX)
+  index = members_lib.parse(path, INDEX, data)
+  found = index.get('format') if isinstance(index, dict) else None
   if found != FORMAT:
     raise DamagedError(
-      f'{path!r} has the format {found!r}; this version of tf_equiv reads '
-      f'{FORMAT!r}.'
+      f'{path!r} has the format {members_lib.cut(ascii(found))}; this version '
+      f'of tf_equiv reads {FORMAT!r}.'
+    )
+  entries = index.get('entries')
+  if not isinstance(index.get('manifests'), dict) or not (
+    isinstance(entries, list) and all(_has_objects(each) for each in entries)
+  ):
+    raise DamagedError(
+      f'{path!r} is damaged in its member {INDEX!r}: it lacks manifests, or '
+      'entries with objects.'
     )
   return index
 
 
-def _checked(path: str, members: zipfile.ZipFile, name: str) -> bytes:
-  """Reads a member and compares its digest with its name."""
-  try:
-    data = members.read(name)
-  except _DAMAGE as error:
-    missing = name not in members.namelist()
+def _has_objects(entry: Any) -> bool:
+  objects = entry.get('objects') if isinstance(entry, dict) else None
+  return isinstance(objects, dict) and all(
+    isinstance(digest, str) for digest in objects.values()
+  )
+
+
+def _object_of(path: str, members: zipfile.ZipFile, name: str) -> dict:
+  """Returns an object as it is stored: 'value', and 'arrays', digests."""
+  data = members_lib.read_checked(path, members, name)
+  found = members_lib.parse(path, name, data)
+  arrays = found.get('arrays') if isinstance(found, dict) else None
+  if (
+    not isinstance(arrays, list)
+    or 'value' not in found
+    or not all(isinstance(digest, str) for digest in arrays)
+  ):
     raise DamagedError(
-      '%r is damaged: its member %r %s.'
-      % (
-        path,
-        name,
-        'is missing' if missing else f'cannot be read ({error})',
-      )
-    ) from error
-  digest = os.path.splitext(os.path.basename(name))[0]
-  if _digest(data) != digest:
-    raise DamagedError(
-      f'{path!r} is damaged: its member {name!r} has another SHA-256 than '
-      'recorded.'
+      f'{path!r} is damaged in its member {name!r}: it has no value, or no '
+      'list of arrays.'
     )
-  return data
-
-
-class _Arrays:
-  """The arrays of an object, read when they are asked for."""
-
-  def __init__(self, path: str, members: zipfile.ZipFile, data: Any):
-    self._path, self._members, self._names = path, members, data['arrays']
-
-  def __getitem__(self, key: str) -> np.ndarray:
-    name = f'arrays/{self._names[int(key[1:])]}.npy'
-    data = _checked(self._path, self._members, name)
-    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+  return found

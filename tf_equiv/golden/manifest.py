@@ -6,6 +6,8 @@ import hashlib
 import os
 import platform
 import re
+import stat
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -22,6 +24,7 @@ _METHODS = (
   'clip_gradients_tf1',
   'train_tf1',
 )
+_MAX_SOURCE = 10 << 20
 # Instruction sets that decide which kernels run, and so how results round.
 _CPU_FLAGS = re.compile(
   r'^(sse4_[12]|avx|avx2|fma|f16c|avx512\w*|avx_vnni|amx_\w+|neon|asimd|sve2?)$'
@@ -111,7 +114,8 @@ def changed_source(
       text = methods.get(name[:-2])
       data = None if text is None else text.encode('utf-8')
     else:
-      data = _read(absolute(name, folder))
+      here = absolute(name, folder)
+      data = _read(here) if here else None
     if data is not None and _digest(data) != digest:
       changed.append(name)
   return changed
@@ -130,13 +134,51 @@ def relative(filename: str, folder: str) -> str:
 
 
 def absolute(name: str, folder: str) -> str:
-  """Returns the file that `relative` named, or the name where it is not."""
-  filename = os.path.normpath(os.path.join(folder, name))
-  if os.path.isfile(filename):
-    return filename
-  while name.startswith('../'):
-    name = name[3:]
-  return name
+  """Returns the source file that `relative` named.
+
+  A golden may name any file. Of those that there are, only what may be the
+  code of the TF1 side is looked at: a regular file of Python that is not too
+  large, in the folder of the golden or where Python looks for modules.
+
+  Args:
+    name: the name.
+    folder: folder of the golden.
+
+  Returns:
+    Its path, or '' where it is not here.
+  """
+  if os.path.isabs(name) or not name.endswith('.py') or '\0' in name:
+    return ''
+  filename = os.path.normpath(os.path.join(os.path.abspath(folder), name))
+  allowed = [folder, os.curdir, *(each or os.curdir for each in sys.path)]
+  if not any(
+    filename.startswith(os.path.join(os.path.abspath(each), ''))
+    for each in allowed
+  ):
+    return ''
+  try:
+    status = os.stat(filename)
+  except OSError:
+    return ''
+  is_source = stat.S_ISREG(status.st_mode) and status.st_size <= _MAX_SOURCE
+  return filename if is_source else ''
+
+
+def local(line: SourceLine, folder: str) -> SourceLine:
+  """Gives a line from a golden the name that its file has here.
+
+  Where there is no such file, the text in the golden is all that is shown.
+  """
+  if not line.filename:
+    return line
+  filename = absolute(line.filename, folder)
+  if filename:
+    return dataclasses.replace(line, filename=filename)
+  shown = line.filename
+  while shown.startswith('../'):
+    shown = shown[3:]
+  text = line.text or '(its text is not in the golden)'
+  return dataclasses.replace(line, filename=shown, text=text)
 
 
 def with_lines(value: Any, change: Callable[[Any], Any]) -> Any:

@@ -6,9 +6,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tf_equiv.core import observation
+from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.golden import archive, manifest, plans, recorders, reinitialize
+from tf_equiv.golden import (
+  archive,
+  manifest,
+  plans,
+  recorders,
+  reinitialize,
+  schema,
+)
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1.capture import stored_capture
 
@@ -122,6 +129,8 @@ def record(
     'counts': _counts(observed, graph),
     'no graph': reason,
   }
+  if os.path.exists(path):
+    schema.read_index(path)  # What is damaged is not written to.
   with archive.updated(path) as writer:
     entry['objects'] = {n: writer.add(value) for n, value in objects.items()}
     entry['manifest'] = plans.digest_of(made_by)[:16]
@@ -158,7 +167,7 @@ def drop_others(
   def stays(entry):
     return entry['owner'] != owner or (entry['key'], entry['weights']) in known
 
-  if all(stays(entry) for entry in archive.read_index(path)['entries']):
+  if all(stays(entry) for entry in schema.read_index(path)['entries']):
     return 0
   with archive.updated(path) as writer:
     before = writer.index['entries']
@@ -246,20 +255,13 @@ def _why_not_drawn_again(observed, graph) -> str:
     return 'there is no graph to draw them from'
   specs = observed.variables
   try:
-    drawn = reinitialize.initial_weights(
-      stored_capture.load(_bare(graph)), specs
-    )
-  except Exception as error:  # TensorFlow's, of any kind.
-    return f'{type(error).__name__}: {str(error).splitlines()[0]}'
+    drawn = reinitialize.initial_weights(graph, specs)
+  except (reinitialize.CannotDrawError, errors.EquivalenceError) as error:
+    return str(error).splitlines()[0]
   for spec, old, new in zip(specs, observed.weights, drawn, strict=True):
     if plans.describe_array(old) != plans.describe_array(new):
       return f'the graph draws others for {spec.name}'
   return ''
-
-
-def _bare(graph):
-  """Returns a stored graph without values, which `load` does not need."""
-  return dataclasses.replace(graph, feeds={}, variables={})
 
 
 def _version() -> str:

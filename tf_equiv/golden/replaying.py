@@ -2,19 +2,27 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_equiv.core import capture_errors, errors, nest
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.text import capped, listed
-from tf_equiv.golden import archive, manifest, plans, recorders, reinitialize
+from tf_equiv.golden import (
+  manifest,
+  plans,
+  recorders,
+  reinitialize,
+  schema,
+)
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import runner
 from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf1.capture import stored_capture
 
+# For how many seconds a run of a recorded graph may last.
+_TIMEOUT = 600.0
 _MAX_NAMES = 8
 _MAX_PLANS = 12
 _MAX_FILES = 4
@@ -32,11 +40,13 @@ class Recording:
     path: the file.
     entry: its entry in the index.
     observation: what the TF1 side left behind.
+    trust_ops: types of ops that its graph may have, see `Golden`.
   """
 
   path: str
   entry: Mapping[str, Any]
   observation: observation_lib.Observation
+  trust_ops: Sequence[str] = ()
 
   def capture(
     self, wanted: plan_lib.RunPlan, weights: Mapping[str, Any]
@@ -55,7 +65,7 @@ class Recording:
     """
     if 'graph' not in self.entry['objects']:
       raise NoGraphError(self.entry['no graph'] or 'it holds no graph')
-    stored = archive.load(self.path, self.entry['objects']['graph'])
+    stored = schema.load(self.path, self.entry, 'graph')
     groups = {group for group, _ in stored.targets}
     if wanted.gradients and capture_lib.TOTAL not in groups:
       raise NoGraphError('the recorded graph has no loss and no gradients')
@@ -66,8 +76,13 @@ class Recording:
       for op, (name, value) in stored.variables.items()
     }
     try:
-      return stored_capture.load(_here(stored, self.path))
-    except errors.EnvironmentSetupError as error:
+      return stored_capture.load(
+        _here(stored, self.path),
+        trust_ops=self.trust_ops,
+        origin='its graph',
+        timeout=_TIMEOUT,
+      )
+    except (errors.EnvironmentSetupError, errors.UsageError) as error:
       raise NoGraphError(str(error)) from error
 
 
@@ -76,6 +91,7 @@ def find(
   kind: str,
   program: program_lib.Program,
   plan: plan_lib.RunPlan,
+  trust_ops: Sequence[str] = (),
 ) -> Recording:
   """Finds the recording of a plan.
 
@@ -84,6 +100,7 @@ def find(
     kind: `plans.RUN` or `plans.VARIABLES`.
     program: the template methods; `reset_weights` is asked for fixed weights.
     plan: the plan.
+    trust_ops: types of ops that its graph may have, see `Golden`.
 
   Returns:
     The recording, with the weights filled in.
@@ -104,14 +121,16 @@ def find(
   shown = os.path.relpath(found)
   shown = found if shown.startswith(os.pardir) else shown
   try:
-    index = archive.read_index(found)
+    index = schema.read_index(found)
     description = plans.describe(kind, plan)
     entries = _matching(index['entries'], description, owner)
     if not entries:
       raise errors.UsageError(
         _not_recorded(shown, index['entries'], description, owner)
       )
-    entry, observed = _with_weights(shown, found, entries, program, plan, kind)
+    entry, observed = _with_weights(
+      shown, found, entries, program, plan, kind, trust_ops
+    )
   except errors.UsageError as error:
     if how in str(error):
       raise
@@ -124,7 +143,7 @@ def find(
     'golden': shown,
     'recorded': entry['recorded'],
   }
-  return Recording(found, entry, observed)
+  return Recording(found, entry, observed, trust_ops)
 
 
 def has_own_step(path: str, owner: recorders.Owner) -> bool | None:
@@ -139,7 +158,7 @@ def has_own_step(path: str, owner: recorders.Owner) -> bool | None:
   """
   found = recorders.find(path, owner)
   try:
-    entries = archive.read_index(found)['entries'] if found else []
+    entries = schema.read_index(found)['entries'] if found else []
   except errors.UsageError:
     return None  # Whoever needs the file will say so.
   with_steps = [e for e in entries if e['plan'].get('batches')]
@@ -206,14 +225,14 @@ def _title_of(entry, own: bool) -> str:
   return title if own else f'{entry["owner"]}: {title}'
 
 
-def _with_weights(shown, path, entries, program, plan, kind):
+def _with_weights(shown, path, entries, program, plan, kind, trust_ops):
   """Returns the entry whose weights are given, and its observation."""
   if kind == plans.VARIABLES:
     return entries[-1], _observation(path, entries[-1])
   if plan.weights == plan_lib.SEEDED:
     entry = entries[-1]
     observed = _observation(path, entry)
-    observed.weights = initial_weights(shown, path, entry, observed)
+    observed.weights = initial_weights(shown, path, entry, observed, trust_ops)
     return entry, observed
   problems = []
   for entry in entries:
@@ -221,7 +240,7 @@ def _with_weights(shown, path, entries, program, plan, kind):
     values = runner.fixed_weights(program.reset_weights, observed.variables)
     recorded = {}
     if 'weights' in entry['objects']:
-      recorded = archive.load(path, entry['objects']['weights'])
+      recorded = schema.load(path, entry, 'weights')
     changed = _changed(observed.variables, values, recorded)
     if not changed:
       observed.weights = values
@@ -231,7 +250,7 @@ def _with_weights(shown, path, entries, program, plan, kind):
 
 
 def _observation(path, entry) -> observation_lib.Observation:
-  return archive.load(path, entry['objects']['observation'])
+  return schema.load(path, entry, 'observation')
 
 
 def _changed(specs, values, recorded) -> list[str]:
@@ -256,6 +275,7 @@ def initial_weights(
   path: str,
   entry: Mapping[str, Any],
   observed: observation_lib.Observation,
+  trust_ops: Sequence[str] = (),
 ) -> list[Any]:
   """Returns the initial weights of a seeded run.
 
@@ -264,6 +284,7 @@ def initial_weights(
     path: the file.
     entry: the entry of the run.
     observed: its observation, with the weights if they were stored.
+    trust_ops: types of ops that its graph may have, see `Golden`.
 
   Returns:
     Those that were stored; else they are drawn from the recorded graph, and
@@ -276,18 +297,19 @@ def initial_weights(
     return observed.weights
   problem = 'it holds neither them nor a graph to draw them from'
   if 'graph' in entry['objects']:
-    stored = archive.load(path, entry['objects']['graph'])
-    stored.variables = {}
+    stored = schema.load(path, entry, 'graph')
     try:
-      captured = stored_capture.load(stored)
-      values = reinitialize.initial_weights(captured, observed.variables)
+      values = reinitialize.initial_weights(
+        stored, observed.variables, trust_ops, _TIMEOUT
+      )
     except (
+      errors.UsageError,
       errors.EnvironmentSetupError,
       reinitialize.CannotDrawError,
     ) as error:
       problem = str(error)
     else:
-      recorded = archive.load(path, entry['objects']['weights'])
+      recorded = schema.load(path, entry, 'weights')
       changed = _changed(observed.variables, values, recorded)
       if not changed:
         return values
@@ -327,11 +349,4 @@ def _notes(shown, path, index, entry, owner) -> list[str]:
 def _here(value: Any, path: str) -> Any:
   """Gives source lines the names that their files have here."""
   folder = os.path.dirname(path)
-
-  def local(line):
-    if not line.filename:
-      return line
-    name = manifest.absolute(line.filename, folder)
-    return dataclasses.replace(line, filename=name)
-
-  return manifest.with_lines(value, local)
+  return manifest.with_lines(value, lambda line: manifest.local(line, folder))

@@ -12,6 +12,7 @@ from tf_equiv.core import plan as plan_lib
 from tf_equiv.golden import flags, plans, recorders, recording, replaying
 from tf_equiv.references import base, in_process
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1.capture import allowed_ops
 from tf_equiv.tf1.capture import capture as capture_lib
 
 # Files up to this many bytes are recorded without a warning: what a version
@@ -58,6 +59,8 @@ class Golden(base.Reference):
       the sides part) and 'weights' (the initial weights of seeded runs; without
       them they are drawn again from the graph). Fixed weights are not stored,
       `reset_weights` gives them.
+    trust_ops: types of ops that the recorded graph may run although they reach
+      files, a network, Python or other processes. Others are refused.
   """
 
   def __init__(
@@ -67,6 +70,7 @@ class Golden(base.Reference):
     source: base.Reference | None = None,
     keep: Sequence[str] = recording.KEEP,
     update: bool | None = None,
+    trust_ops: Sequence[str] = (),
   ):
     """Takes a path, and how to record.
 
@@ -76,6 +80,7 @@ class Golden(base.Reference):
         process.
       keep: which of 'graph' and 'weights' to store.
       update: whether to record; None for what flag and environment say.
+      trust_ops: types of ops that the recorded graph may run.
 
     Raises:
       UsageError: for another type, or something unknown to keep.
@@ -105,6 +110,7 @@ class Golden(base.Reference):
         % (keep, ', '.join(repr(name) for name in recording.KEEP))
       )
     self.keep = tuple(name for name in recording.KEEP if name in keep)
+    self.trust_ops = allowed_ops.as_trusted(trust_ops, 'Golden')
     self._given = source
     self._update = update
     # The class of which it is an attribute, where it is one.
@@ -122,7 +128,7 @@ class Golden(base.Reference):
     return hash(self.path)
 
   def _key(self) -> tuple[Any, ...]:
-    return self.path, self._given, self.keep, self._update
+    return self.path, self._given, self.keep, self._update, self.trust_ops
 
   @property
   def recorded(self) -> tuple[recording.Recorded, ...]:
@@ -157,7 +163,8 @@ class Golden(base.Reference):
     """Describes the variables; see `Reference`."""
     if not self._updates():
       kind = plans.VARIABLES
-      return replaying.find(self.path, kind, program, plan).observation
+      found = replaying.find(self.path, kind, program, plan, self.trust_ops)
+      return found.observation
     observed = self.source.list_variables(program, plan)
     ran = recording.Ran(self.source, observed)
     self._record(plans.VARIABLES, program, plan, ran)
@@ -168,7 +175,10 @@ class Golden(base.Reference):
   ) -> base.Run:
     """Replays a plan, or runs and records it; see `Reference`."""
     if not self._updates():
-      return GoldenRun(replaying.find(self.path, plans.RUN, program, plan))
+      found = replaying.find(
+        self.path, plans.RUN, program, plan, self.trust_ops
+      )
+      return GoldenRun(found)
     run = self.source.submit(program, plan)
     ran = recording.Ran(self.source, run.result(), run.capture)
     self._record(plans.RUN, program, plan, ran)

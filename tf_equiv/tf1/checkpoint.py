@@ -7,6 +7,7 @@ on; format V1 is a single file, or `<prefix>-00000-of-00002` and so on.
 import difflib
 import os
 import re
+import stat
 from typing import Any, List, Optional
 
 import numpy as np
@@ -21,6 +22,7 @@ OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
 
 _PART = re.compile(r'\.(index|meta|data-\d{5}-of-\d{5})$')
 _V1_SHARD = re.compile(r'-(\d{5}|\?{5})-of-(\d{5})$')
+_MAX_STATE = 10 << 20  # bytes of the file that names the latest
 # First bytes of files that are often given in place of a checkpoint.
 _MAGIC = (
   (b'\x89HDF', 'an HDF5 file, as Keras writes it (.h5)'),
@@ -149,6 +151,7 @@ def open_checkpoint(path: Any) -> Checkpoint:
   """
   prefix = find_prefix(path)
   if tf.io.gfile.exists(prefix + '.index'):
+    check_regular(prefix + '.index')
     return Checkpoint(prefix, 'V2', _count_v2_shards(prefix))
   shard = _V1_SHARD.search(prefix)
   if shard is None:
@@ -180,6 +183,8 @@ def find_prefix(path: Any) -> str:
       'A path of a checkpoint is a string or a path object that is not empty, '
       f'got {path!r}. {_WANTED}'
     )
+  if '\0' in path:
+    raise errors.UsageError(f'{path!r} is no path of a checkpoint. {_WANTED}')
   if os.path.basename(path) == 'checkpoint':
     path = os.path.dirname(path) or '.'
   if tf.io.gfile.isdir(path):
@@ -216,13 +221,15 @@ def _latest(folder: str) -> str:
       'checkpoint of their own: give '
       f'{os.path.join(folder, "variables", "variables")!r}.'
     )
-  state = tf.train.get_checkpoint_state(folder)
+  state = _state_of(folder)
   if state is None or not state.model_checkpoint_path:
     raise errors.UsageError(
       f"The folder {folder!r} has no file 'checkpoint' that names the "
       f'latest one.{_listed(prefixes_in(folder))} {_WANTED}'
     )
   named = state.model_checkpoint_path
+  if '\0' in named:
+    raise _damaged_state(folder)
   # The folder may have been moved as a whole since.
   moved = os.path.join(folder, os.path.basename(named))
   for candidate in (named, moved):
@@ -234,6 +241,64 @@ def _latest(folder: str) -> str:
     'exist, neither there nor in the folder '
     f'itself.{_listed(prefixes_in(folder))}'
   )
+
+
+def _state_of(folder: str) -> Any:
+  """Returns what the `checkpoint` file of a folder says, None if there is none.
+
+  TensorFlow only logs that it is damaged.
+  """
+  path = os.path.join(folder, 'checkpoint')
+  if not tf.io.gfile.exists(path) and not os.path.lexists(path):
+    return None
+  check_regular(path)
+  try:
+    state = None
+    if tf.io.gfile.stat(path).length <= _MAX_STATE:
+      state = tf.train.get_checkpoint_state(folder)
+  except Exception as error:  # UnicodeDecodeError, tf.errors.OpError and more.
+    raise _damaged_state(folder) from error
+  if state is None:
+    raise _damaged_state(folder)
+  return state
+
+
+def _damaged_state(folder: str) -> errors.UsageError:
+  return errors.UsageError(
+    f"The file 'checkpoint' in {folder!r} is damaged: it does not name the "
+    'latest checkpoint. Give the prefix of one.'
+    f'{_listed(prefixes_in(folder))} {_WANTED}'
+  )
+
+
+def check_regular(
+  path: str, what: str = 'a file of a checkpoint', advice: str = _WANTED
+) -> None:
+  """Raises if a file is a folder, a pipe, a device, or a link to itself.
+
+  Reading them would fail with an error of TensorFlow, or never end.
+
+  Args:
+    path: the file.
+    what: what it should be.
+    advice: what is expected, in a sentence.
+
+  Raises:
+    UsageError: if it is no regular file.
+  """
+  if '://' in path:
+    return
+  try:
+    mode = os.stat(path).st_mode
+  except OSError as error:
+    raise errors.UsageError(
+      f'{path!r} cannot be read ({error.strerror}). {advice}'
+    ) from error
+  if not stat.S_ISREG(mode):
+    kind = 'a folder' if stat.S_ISDIR(mode) else 'a pipe or a device'
+    raise errors.UsageError(
+      f'{path!r} is {kind}, where {what} should be. {advice}'
+    )
 
 
 def prefixes_in(folder: str) -> List[str]:
@@ -291,6 +356,8 @@ def _count_v2_shards(prefix: str) -> int:
     wanted = [f'{prefix}.data-{i:05d}-of-{total:05d}' for i in range(total)]
     absent = sorted(set(wanted) - set(names))
     if not absent:
+      for name in wanted:
+        check_regular(name)
       return total
   raise _incomplete(prefix, absent)
 
@@ -319,6 +386,7 @@ def _incomplete(prefix: str, absent: List[str]) -> errors.UsageError:
 
 def _check_v1_file(path: str) -> None:
   """Raises if a file is known to be something else."""
+  check_regular(path)
   with tf.io.gfile.GFile(path, 'rb') as file:
     start = file.read(4)
   for magic, kind in _MAGIC:

@@ -16,6 +16,8 @@ from tf_equiv.tf1 import program as program_lib
 
 v1 = tf.compat.v1
 _log = logging.getLogger('tf_equiv')
+# Collection of a graph that holds how long a run may take.
+_SECONDS = 'tf_equiv/seconds'
 
 
 def run(
@@ -47,7 +49,9 @@ def run(
   feed = built.feed(plan.inputs)
   _log.info('TF1: running the session (%d variables)', len(built.variables))
   with program.behavior.active(), built.graph.as_default():
-    with v1.Session(graph=built.graph, config=session_config()) as session:
+    with v1.Session(
+      graph=built.graph, config=session_config(built.graph)
+    ) as session:
       observed.weights = _set_weights(session, program, plan, built)
       ops = built.random_ops
       results, drawn = session.run(
@@ -127,12 +131,28 @@ def _restore_missing(results) -> List[Any]:
   return [next(present) if ok else None for ok in results['connected']]
 
 
-def session_config():
-  """Returns the configuration of all sessions."""
+def limit_runs(graph: tf.Graph, seconds: float) -> None:
+  """Lets no run of a graph take longer; it is one that comes from a file.
+
+  Args:
+    graph: the graph.
+    seconds: after which time `tf.errors.DeadlineExceededError` is raised.
+  """
+  graph.add_to_collection(_SECONDS, seconds)
+
+
+def session_config(graph: Optional[tf.Graph] = None):
+  """Returns the configuration of all sessions.
+
+  Args:
+    graph: the graph of the session, where its runs may be limited.
+  """
   # With Grappler off, a session and a tf.function give bitwise equal
   # gradients, and a graph that runs once is not optimized in vain.
   config = v1.ConfigProto()
   config.graph_options.rewrite_options.disable_meta_optimizer = True
+  for seconds in graph.get_collection(_SECONDS) if graph is not None else ():
+    config.operation_timeout_in_ms = max(1, int(1000 * seconds))
   return config
 
 
@@ -214,7 +234,9 @@ def _run_updates_apart(built, feed, values) -> Dict[str, np.ndarray]:
   That is for a forward pass whose second run would draw other numbers than the
   first: random ops start again only in a new session.
   """
-  with v1.Session(graph=built.graph, config=session_config()) as session:
+  with v1.Session(
+    graph=built.graph, config=session_config(built.graph)
+  ) as session:
     assign(session, built.variables, values)
     session.run(built.initializers[1])
     return _run_updates(session, built, feed)

@@ -32,7 +32,8 @@ from tf_equiv.tf1 import optimizers
 from tf_equiv.tf1.capture import initializers, stored_capture
 
 _FORMAT = 'tf_equiv 1'
-_DATACLASSES = {
+# Those that can be stored, by name.
+DATACLASSES = {
   cls.__name__: cls
   for cls in (
     initializers.Initializer,
@@ -147,7 +148,7 @@ def encode(value: Any, arrays: List[np.ndarray]) -> Any:
     return value
   if isinstance(value, (int, float)):
     return {'number': repr(value)} if value != value else value
-  if type(value).__name__ in _DATACLASSES:
+  if type(value).__name__ in DATACLASSES:
     fields = {
       field.name: encode(getattr(value, field.name), arrays)
       for field in dataclasses.fields(value)
@@ -215,7 +216,7 @@ def decode(value: Any, members: Any) -> Any:
     return _decode_array(value, members)
   if 'dataclass' in value:
     fields = value['fields']
-    return _DATACLASSES[value['dataclass']](
+    return DATACLASSES[value['dataclass']](
       **{name: decode(item, members) for name, item in fields.items()}
     )
   if 'SeedMode' in value:

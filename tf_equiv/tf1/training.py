@@ -97,7 +97,8 @@ def describe(step: step_graph.Step):
 
 def _initial_values(program, plan, step, observed) -> List[np.ndarray]:
   """Returns the values of all variables before the first step."""
-  with v1.Session(config=runner.session_config()) as session:
+  config = runner.session_config(step.graph)
+  with v1.Session(graph=step.graph, config=config) as session:
     if plan.weights == plan_lib.SEEDED:
       session.run(step.initializers[0])
     else:
@@ -113,7 +114,9 @@ def _initial_values(program, plan, step, observed) -> List[np.ndarray]:
 
 def _run_phase(step, phase, feed, values):
   """Runs a phase in a new session; returns (results, values after it)."""
-  with v1.Session(graph=step.graph, config=runner.session_config()) as session:
+  with v1.Session(
+    graph=step.graph, config=runner.session_config(step.graph)
+  ) as session:
     runner.assign(session, step.variables, values)
     session.run(step.others)
     results, _ = session.run([phase.fetches, phase.operations], feed_dict=feed)
@@ -129,7 +132,9 @@ def _jitter(step, phase, feed, values, results) -> Dict[str, float]:
     fetches[observation.LOSS] = phase.fetches['loss']
     known[observation.LOSS] = results['loss']
   draws = dict(zip(phase.fetches['draws'], results['draws']))
-  with v1.Session(graph=step.graph, config=runner.session_config()) as session:
+  with v1.Session(
+    graph=step.graph, config=runner.session_config(step.graph)
+  ) as session:
     runner.assign(session, step.variables, values)
     session.run(step.others)
     return jitter.measure(

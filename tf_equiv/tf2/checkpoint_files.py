@@ -97,8 +97,18 @@ def write(
         )
       )
     _move(path, output, temporary)
+  except (OSError, tf.errors.OpError) as error:
+    raise errors.UsageError(
+      f'The checkpoint {output!r} cannot be written ({_first_line(error)}); '
+      'what was there before is as it was. Make room, or give another folder.'
+    ) from error
   finally:
     tf.io.gfile.rmtree(temporary)
+
+
+def _first_line(error: Exception) -> str:
+  lines = str(error).strip().splitlines()
+  return errors.cut(lines[0], 300) if lines else type(error).__name__
 
 
 def _files_of(prefix: str) -> list[str]:

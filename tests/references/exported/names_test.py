@@ -299,9 +299,12 @@ class OpsTest(_ErrorsTest):
 
     reference = self.meta(self.export(build), inputs='x')
     self.fails(
-      "MetaGraph 'DIR/model.meta' would read or write files or a network, and "
-      "was not run: 'ReadFile (ReadFile)', 'WriteFile (WriteFile)'. If you "
-      'trust it, give allow_file_ops=True',
+      "MetaGraph 'DIR/model.meta' has ops that may read or write files, or "
+      'reach a network, Python or other processes, and was not run: '
+      "'ReadFile' (ReadFile), 'WriteFile' (WriteFile). If you trust it, give "
+      "trust_ops=('ReadFile', 'WriteFile'). If that is its input pipeline, "
+      'name inputs after it; allow_file_ops=True trusts all ops but Python '
+      'functions.',
       reference,
       inputs=np.ones(3, np.float32),
     )
@@ -310,6 +313,49 @@ class OpsTest(_ErrorsTest):
     found = run(reference, np.ones(3, np.float32)).result()
     np.testing.assert_array_equal(found.outputs[0][1], [4.0] * 3)
     self.assertTrue(os.path.exists(secret + '2'))
+    reference.allow_file_ops, reference.trust_ops = False, ['ReadFile']
+    self.fails(
+      "was not run: 'WriteFile' (WriteFile). If you trust it, give "
+      "trust_ops=('WriteFile',).",
+      reference,
+      inputs=np.ones(3, np.float32),
+    )
+    reference.trust_ops = ('ReadFile', 'WriteFile')
+    found = run(reference, np.ones(3, np.float32)).observation
+    np.testing.assert_array_equal(found.outputs[0][1], [4.0] * 3)
+    reference.trust_ops = 'ReadFile'
+    self.fails(
+      "trust_ops of MetaGraph is 'ReadFile'; expected a tuple of types of ops",
+      reference,
+      inputs=np.ones(3, np.float32),
+    )
+
+  def test_dataset_of_a_file_in_a_function(self):
+    # It is in the body of a function that makes the dataset.
+    def build():
+      x = v1.placeholder(tf.float32, [None], name='x')
+      data = tf.data.Dataset.from_tensors(np.float32(2)).flat_map(
+        lambda y: tf.data.experimental.CsvDataset('/etc/passwd', [tf.float32])
+      )
+      (number,) = v1.data.make_one_shot_iterator(data).get_next()
+      return tf.multiply(x, number, name='y')
+
+    self.fails(
+      "(CSVDatasetV2). If you trust it, give trust_ops=('CSVDatasetV2',).",
+      self.meta(self.export(build), inputs='x'),
+      inputs=np.ones(3, np.float32),
+    )
+
+  def test_dataset_in_memory(self):
+    def build():
+      x = v1.placeholder(tf.float32, [None], name='x')
+      data = tf.data.Dataset.from_tensors(np.float32(2)).map(lambda y: y + 1)
+      number = v1.data.make_one_shot_iterator(data.batch(1).repeat()).get_next()
+      return tf.multiply(x, number[0], name='y')
+
+    reference = self.meta(self.export(build), inputs='x')
+    found = run(reference, np.ones(3, np.float32)).observation
+    np.testing.assert_array_equal(found.outputs[0][1], [3.0] * 3)
 
   def test_files_that_are_not_needed(self):
     def build():
@@ -347,7 +393,7 @@ class OpsTest(_ErrorsTest):
       found.weights[0], weights.named_weights('w', (), np.float32)
     )
     self.fails(
-      'would read or write files',
+      'has ops that may read or write files',
       reference,
       inputs=np.ones(3, np.float32),
       weights=plan_lib.SEEDED,

@@ -22,6 +22,7 @@ v1 = tf.compat.v1
 
 # How many names a message lists.
 MOST_NAMES = 10
+_MAX_BYTES = 2 << 30
 _SAVED_MODEL = 'saved_model'
 _ASSETS = 'saved_model_assets'
 _FOLDER_OF_VARIABLES = 'variables'
@@ -270,6 +271,11 @@ def _read(path: str, ending: str, kind: str):
 
 
 def _bytes(path: str) -> bytes:
+  checkpoint_lib.check_regular(path, 'the file of an exported graph', _AGAIN)
+  if tf.io.gfile.stat(path).length > _MAX_BYTES:
+    raise errors.UsageError(
+      f'{path!r} is larger than any graph: a protocol buffer has 2 GB at most.'
+    )
   with tf.io.gfile.GFile(path, 'rb') as file:
     return file.read()
 

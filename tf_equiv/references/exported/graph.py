@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from tf_equiv.references.exported import (
   assembly,
   branches,
   contexts,
+  faults,
   files,
   safety,
   seeds,
@@ -23,6 +24,7 @@ from tf_equiv.references.exported import (
 from tf_equiv.references.exported import names as names_lib
 from tf_equiv.references.exported import nodes as nodes_lib
 from tf_equiv.references.exported import variables as variables_lib
+from tf_equiv.tf1 import runner
 
 v1 = tf.compat.v1
 
@@ -68,7 +70,9 @@ class Wanted:
     train_op: tensor or op that takes a training step; '' for none.
     loss: the tensor of the loss; '' if not known.
     reset: whether the test case gives the variables their values.
-    allow_file_ops: whether the graph may read and write files.
+    allow_file_ops: whether all ops but Python functions may run.
+    trust_ops: types of ops that may run in any case.
+    timeout: after how many seconds a run is ended.
   """
 
   plan: plan_lib.RunPlan
@@ -80,6 +84,8 @@ class Wanted:
   loss: str = ''
   reset: bool = False
   allow_file_ops: bool = False
+  trust_ops: Sequence[str] = ()
+  timeout: float = 600.0
 
 
 @dataclasses.dataclass
@@ -229,6 +235,7 @@ class _Importer:
       local,
     )
     graph = assembly.import_into(self._export.title, meta, self._wanted.inputs)
+    runner.limit_runs(graph, self._wanted.timeout)
     return Imported(
       graph,
       nest.map_leaves(
@@ -388,12 +395,14 @@ class _Importer:
     return kept
 
   def _check(self, needed) -> None:
+    faults.check_constants(self._export.title, self._nodes, needed)
     safety.check(
       self._export.title,
       self._nodes,
       [name for name in self._nodes.by_name if name in needed],
       self._assets(),
       self._wanted.allow_file_ops,
+      self._wanted.trust_ops,
     )
 
   def _drawn_for(self, variables) -> dict[str, str]:

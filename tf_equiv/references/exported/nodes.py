@@ -3,12 +3,14 @@
 A tensor is written 'name:0' here, while a `NodeDef` writes it 'name'.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.tf1.capture import allowed_ops
 
 v1 = tf.compat.v1
 
@@ -20,6 +22,8 @@ _LOOP_EDGE = 'NextIteration'
 _ADDED_LATER = (_LOOP_EDGE, 'Switch', 'RefSwitch', 'Enter', 'RefEnter')
 # Part of the names of nodes that were not in the export.
 ADDED = '/tf_equiv_'
+# Of a constant; a graph takes no more than 2 GB.
+_MAX_NUMBERS = 1 << 31
 VARIABLE_OPS = ('VarHandleOp', 'VariableV2', 'Variable')
 
 
@@ -172,21 +176,13 @@ class Nodes:
     found, seen, pending = [], set(), [node]
     while pending:
       each = pending.pop()
-      for name in _called_by(each) & set(self.functions) - seen:
+      called = allowed_ops.functions_of(each) | {each.op}
+      for name in called & set(self.functions) - seen:
         seen.add(name)
         inside = list(self.functions[name].node_def)
         found += inside
         pending += inside
     return found
-
-
-def _called_by(node) -> set[str]:
-  names = {node.op}
-  for attr in node.attr.values():
-    if attr.WhichOneof('value') == 'func':
-      names.add(attr.func.name)
-    names.update(func.name for func in attr.list.func)
-  return names
 
 
 def _refresh(node) -> None:
@@ -198,7 +194,11 @@ def _refresh(node) -> None:
 
 def constant(node: Any) -> Any:
   """Returns the value of a Const node as an array."""
-  return tf.make_ndarray(node.attr['value'].tensor)
+  tensor = node.attr['value'].tensor
+  sizes = [max(dim.size, 0) for dim in tensor.tensor_shape.dim]
+  if math.prod(sizes) > _MAX_NUMBERS:
+    raise ValueError(f'the constant {node.name!r} claims the shape {sizes}')
+  return tf.make_ndarray(tensor)
 
 
 def is_known(op_type: str) -> bool:

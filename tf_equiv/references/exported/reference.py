@@ -48,7 +48,11 @@ class SavedModel(runs.Exported):
     train_op: name of the op that takes a training step; that of the collection
       where not given.
     loss: name of the tensor of the loss that it minimizes.
-    allow_file_ops: whether ops may run that read or write files.
+    allow_file_ops: whether all ops may run, those that read or write files as
+      well, but not Python functions.
+    trust_ops: types of ops that may run although they reach files, a network,
+      Python or other processes. Others are refused.
+    timeout: after how many seconds a run of the graph is ended.
   """
 
   export_dir: Any
@@ -61,6 +65,8 @@ class SavedModel(runs.Exported):
   train_op: str | None = None
   loss: str | None = None
   allow_file_ops: bool = False
+  trust_ops: Sequence[str] = ()
+  timeout: float = 600.0
   _loaded: Any = dataclasses.field(default=None, init=False, compare=False)
 
   def _read(self):
@@ -107,6 +113,8 @@ class MetaGraph(runs.Exported):
     train_op: see `SavedModel`.
     loss: see `SavedModel`.
     allow_file_ops: see `SavedModel`.
+    trust_ops: see `SavedModel`.
+    timeout: see `SavedModel`.
   """
 
   path: Any
@@ -118,6 +126,8 @@ class MetaGraph(runs.Exported):
   train_op: str | None = None
   loss: str | None = None
   allow_file_ops: bool = False
+  trust_ops: Sequence[str] = ()
+  timeout: float = 600.0
   _loaded: Any = dataclasses.field(default=None, init=False, compare=False)
 
   def _read(self):
@@ -161,6 +171,8 @@ class FrozenGraph(runs.Exported):
     feeds: see `SavedModel`.
     training_feeds: see `SavedModel`.
     allow_file_ops: see `SavedModel`.
+    trust_ops: see `SavedModel`.
+    timeout: see `SavedModel`.
   """
 
   path: Any
@@ -170,6 +182,8 @@ class FrozenGraph(runs.Exported):
   feeds: Mapping[str, Any] | None = None
   training_feeds: Mapping[str, Any] | None = None
   allow_file_ops: bool = False
+  trust_ops: Sequence[str] = ()
+  timeout: float = 600.0
   _loaded: Any = dataclasses.field(default=None, init=False, compare=False)
 
   def _read(self):

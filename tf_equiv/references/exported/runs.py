@@ -7,11 +7,12 @@ import logging
 from tf_equiv.core import capture_errors, errors, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base, in_process
-from tf_equiv.references.exported import files, nodes
+from tf_equiv.references.exported import faults, files, nodes
 from tf_equiv.references.exported import graph as graph_lib
 from tf_equiv.references.exported import training as training_lib
 from tf_equiv.tf1 import graph, runner, source_lines, weights
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1.capture import allowed_ops
 from tf_equiv.tf1.capture import capture as capture_lib
 
 _log = logging.getLogger('tf_equiv')
@@ -44,7 +45,8 @@ class Exported(base.Reference):
   ) -> observation.Observation:
     """Describes the variables; see `Reference`."""
     adapter = self._adapter(program, plan)
-    built = graph.build(adapter.program, plan)
+    with faults.running(adapter.loaded.export.title, self.timeout):
+      built = graph.build(adapter.program, plan)
     observed = runner.list_variables(adapter.program, plan, built)
     adapter.annotate(observed)
     return observed
@@ -55,15 +57,20 @@ class Exported(base.Reference):
     """Runs a plan; see `Reference`."""
     adapter = self._adapter(program, plan)
     reference = in_process.InProcess(share_graphs=False)
-    run = reference.submit(adapter.program, plan)
-    adapter.annotate(run.result())
+    with faults.running(adapter.loaded.export.title, self.timeout):
+      run = reference.submit(adapter.program, plan)
+      observed = run.result()
+    adapter.annotate(observed)
     return ExportedRun(adapter, run)
 
   def _adapter(self, program, plan) -> '_Adapter':
     if self._loaded is None:
-      export = self._read()
+      faults.check_timeout(self.timeout)
+      with faults.reading(repr(self)):
+        export = self._read()
       _log.info('TF1: %s', export.title)
-      self._loaded = graph_lib.load(export, getattr(self, 'variables', ()))
+      with faults.reading(export.title):
+        self._loaded = graph_lib.load(export, getattr(self, 'variables', ()))
     return _Adapter(self, self._loaded, program, plan)
 
 
@@ -186,8 +193,13 @@ class _Adapter:
       train_op=self._train_op,
       loss=names.tensor('loss', loss) if loss and self._train_op else '',
       allow_file_ops=settings.allow_file_ops,
+      trust_ops=allowed_ops.as_trusted(
+        settings.trust_ops, type(settings).__name__
+      ),
+      timeout=settings.timeout,
     )
-    self.imported = graph_lib.import_into(self.loaded, request)
+    with faults.reading(self.loaded.export.title):
+      self.imported = graph_lib.import_into(self.loaded, request)
     if self.imported.hidden and self._plan.gradients:
       raise errors.UsageError(
         f'{self.loaded.export.title} has loops or conditionals of TF1 without '

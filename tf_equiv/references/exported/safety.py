@@ -1,61 +1,15 @@
 """Refuses what an exported graph must not, or cannot, do in this process."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from tf_equiv.core import errors
 from tf_equiv.core.text import capped
 from tf_equiv.references.exported import files as files_lib
 from tf_equiv.references.exported import nodes as nodes_lib
+from tf_equiv.tf1.capture import allowed_ops
 
-# They run Python functions of the process that made the graph.
-_PYTHON = ('PyFunc', 'PyFuncStateless', 'EagerPyFunc', 'NumpyFunction')
-# They read or write files, or send and receive: names, or parts of them.
-_FILES = (
-  'ReadFile',
-  'WriteFile',
-  'MatchingFiles',
-  'Save',
-  'SaveV2',
-  'SaveSlices',
-  'Restore',
-  'RestoreV2',
-  'RestoreSlice',
-  'MergeV2Checkpoints',
-  'CheckpointHasKey',
-  'WholeFileReader',
-  'WholeFileReaderV2',
-  'TextLineReader',
-  'TextLineReaderV2',
-  'TFRecordReader',
-  'TFRecordReaderV2',
-  'FixedLengthRecordReader',
-  'FixedLengthRecordReaderV2',
-  'LMDBReader',
-  'TextLineDataset',
-  'TFRecordDataset',
-  'TFRecordDatasetV2',
-  'FixedLengthRecordDataset',
-  'FixedLengthRecordDatasetV2',
-  'SqlDataset',
-  'CacheDataset',
-  'CacheDatasetV2',
-  'SnapshotDataset',
-  'SnapshotDatasetV2',
-  'SaveDataset',
-  'SaveDatasetV2',
-  'LoadDataset',
-  'DatasetToTFRecord',
-  'CreateSummaryFileWriter',
-  'CreateSummaryDbWriter',
-  'ImportEvent',
-  'DebugIdentity',
-  'DebugIdentityV2',
-  'PrintV2',
-  'Rpc',
-  'TryRpc',
-  'InitializeTableFromTextFile',
-  'InitializeTableFromTextFileV2',
-)
 _FROM_ASSETS = ('InitializeTableFromTextFile', 'InitializeTableFromTextFileV2')
 
 
@@ -65,6 +19,7 @@ def check(
   needed,
   assets=(),
   allow_file_ops: bool = False,
+  trust_ops: Sequence[str] = (),
 ) -> None:
   """Checks the ops that would run.
 
@@ -73,13 +28,14 @@ def check(
     nodes: its nodes.
     needed: names of those that would run.
     assets: constants that hold the path of an asset of the export.
-    allow_file_ops: whether they may read and write files.
+    allow_file_ops: whether all but Python functions may run.
+    trust_ops: types of ops that may run in any case.
 
   Raises:
-    UsageError: if one of them runs Python or handles files.
+    UsageError: if one of them runs Python or may reach outside of the graph.
     EnvironmentSetupError: if this TensorFlow lacks one.
   """
-  unknown, python, files = _refused(nodes, needed, assets)
+  unknown, python, outside = _refused(nodes, needed, assets, trust_ops)
   if unknown:
     raise errors.EnvironmentSetupError(_unknown(title, unknown))
   if python:
@@ -89,11 +45,11 @@ def check(
       f'by number only: {files_lib.listed(python)}. Name inputs after them, '
       'or run the code itself with tf_equiv.Tf1Interpreter.'
     )
-  if files and not allow_file_ops:
+  if outside and not allow_file_ops:
+    problem = allowed_ops.refusal(title, outside)
     raise errors.UsageError(
-      f'{title} would read or write files or a network, and was not run: '
-      f'{files_lib.listed(files)}. If you trust it, give allow_file_ops=True; '
-      'if that is its input pipeline, name inputs after it.'
+      f'{problem} If that is its input pipeline, name inputs after it; '
+      'allow_file_ops=True trusts all ops but Python functions.'
     )
 
 
@@ -102,21 +58,23 @@ def refused(nodes: nodes_lib.Nodes, needed, assets=()) -> bool:
   return any(_refused(nodes, needed, assets))
 
 
-def _refused(nodes, needed, assets):
-  """Returns ({unknown op: names}, those of Python, those of files)."""
-  unknown, python, files = {}, [], []
+def _refused(nodes, needed, assets, trust_ops=()):
+  """Returns ({unknown op: names}, those of Python, {name: op} of others)."""
+  unknown, python, outside = {}, [], {}
   for name in needed:
     node = nodes[name]
     for each in (node, *nodes.called(node)):
-      if each.op in nodes.functions:
-        continue
       if not nodes_lib.is_known(each.op):
-        unknown.setdefault(each.op, []).append(name)
-      if each.op in _PYTHON:
+        if each.op not in nodes.functions:
+          unknown.setdefault(each.op, []).append(name)
+      if not allowed_ops.refused([each], trust_ops):
+        continue
+      if each.op in allowed_ops.PYTHON:
         python.append(f'{name} ({each.op})')
-      if each.op in _FILES and not _reads_asset(each, assets):
-        files.append(f'{name} ({each.op})')
-  return unknown, python, files
+      elif not _reads_asset(each, assets):
+        where = name if each is node else f'{name}/.../{each.name}'
+        outside[where] = each.op
+  return unknown, python, outside
 
 
 def _reads_asset(node, assets) -> bool:

@@ -203,7 +203,8 @@ class Call:
       return known[op_name]
 
     try:
-      return stored_capture.load(stored, line_of)
+      # The code that made the graph is the user's own, and has run there.
+      return stored_capture.load(stored, line_of, trust_ops=None)
     except errors.EnvironmentSetupError as error:
       raise capture_errors.CannotCaptureError(
         f'the graph of {self._client.title} cannot be looked into here: {error}'

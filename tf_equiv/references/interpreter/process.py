@@ -65,6 +65,7 @@ class RemoteError(Exception):
   """
 
   def __init__(self, kind: str, message: str, frames: Sequence[Any] = ()):
+    message = errors.cut(message)
     super().__init__(message)
     self.kind, self.message, self.frames = kind, message, frames
 
@@ -104,7 +105,7 @@ class WorkerProcess:
     self._sent, self._files = START, 0
     self._replies: dict[int, dict] = {}
     self._abandoned: set[int] = set()
-    self._received = b''
+    self._received: list[bytes] = []  # of a line that has not ended
     self._owner = os.getpid()
     self._status: int | None = None
     with contextlib.ExitStack() as stack:
@@ -253,8 +254,10 @@ class WorkerProcess:
       raise self._ended()
     elif left <= 0:
       raise self._hangs()
-    *lines, self._received = (self._received + data).split(b'\n')
-    for line in lines:
+    first, *others = data.split(b'\n')
+    self._received.append(first)
+    for part in others:
+      line, self._received = b''.join(self._received), [part]
       self._take(line)
 
   def _take(self, line: bytes) -> None:

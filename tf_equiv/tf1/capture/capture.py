@@ -218,7 +218,9 @@ def _values(graph, variables, weights) -> Dict[str, np.ndarray]:
   missing = [v for v in variables if v.op.name not in weights]
   values = dict(weights)
   if missing:
-    with v1.Session(graph=graph, config=runner.session_config()) as session:
+    with v1.Session(
+      graph=graph, config=runner.session_config(graph)
+    ) as session:
       session.run([v.initializer for v in missing])
       found = session.run([v.value() for v in missing])
       values.update((v.op.name, x) for v, x in zip(missing, found))

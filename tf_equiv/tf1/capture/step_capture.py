@@ -106,7 +106,9 @@ def labels_of(
 
 def _values(step, given) -> Dict[str, np.ndarray]:
   """Values of all variables, initialized where they are not given."""
-  with v1.Session(graph=step.graph, config=runner.session_config()) as session:
+  with v1.Session(
+    graph=step.graph, config=runner.session_config(step.graph)
+  ) as session:
     session.run([v.initializer for v in step.variables])
     known = [v for v in step.variables if v.op.name in given]
     runner.assign(session, known, [given[v.op.name] for v in known])

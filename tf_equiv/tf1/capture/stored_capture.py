@@ -4,7 +4,7 @@
 """
 
 import dataclasses
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +13,8 @@ from tf_equiv import compat
 from tf_equiv.core import errors
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.core.text import listed
-from tf_equiv.tf1.capture import capture
+from tf_equiv.tf1 import runner
+from tf_equiv.tf1.capture import allowed_ops, capture
 
 v1 = tf.compat.v1
 
@@ -121,6 +122,10 @@ def with_text(line: SourceLine) -> SourceLine:
 def load(
   stored: StoredCapture,
   known_lines: Optional[Callable[[str], SourceLine]] = None,
+  trust_ops: Optional[Sequence[str]] = (),
+  origin: str = 'The graph',
+  needed: Sequence[str] = (),
+  timeout: float = 0.0,
 ) -> capture.Capture:
   """Makes a capture from plain data.
 
@@ -128,19 +133,32 @@ def load(
     stored: what `dump` returned.
     known_lines: returns the line of user code that made an op, by its name;
       by default the lines that were stored.
+    trust_ops: types of ops that may run although they reach outside of the
+      graph, see `allowed_ops`; None for all, where the graph is that of the
+      user's own code.
+    origin: what the graph is, for messages.
+    needed: names of ops that are wanted besides the targets.
+    timeout: for how many seconds a run of the graph may last; 0 for any time.
 
   Returns:
     The capture, with a graph of its own.
 
   Raises:
+    UsageError: if a target depends on an op that is not allowed.
     EnvironmentSetupError: if this TensorFlow cannot import the graph.
   """
-  graph_def = v1.GraphDef()
-  graph_def.ParseFromString(stored.graph_def.tobytes())
+  graph_def = graph_of(stored, origin)
+  if trust_ops is not None:
+    wanted = [name.split(':')[0] for name in stored.targets.values()]
+    graph_def = allowed_ops.without_refused(
+      graph_def, [*wanted, *needed], trust_ops, origin
+    )
   graph = tf.Graph()
   try:
     with graph.as_default():
       tf.import_graph_def(graph_def, name='')
+      if timeout:
+        runner.limit_runs(graph, timeout)
   except Exception as error:  # ValueError, or what the C++ code raises.
     raise errors.EnvironmentSetupError(_why_not(graph_def, error)) from error
   if known_lines is None:
@@ -160,6 +178,20 @@ def load(
     assigned=dict(stored.assigned),
     aliases=dict(stored.aliases),
   )
+
+
+def graph_of(stored: StoredCapture, origin: str = 'The graph') -> Any:
+  """Returns the `GraphDef` of a stored capture.
+
+  Raises:
+    UsageError: if it is damaged.
+  """
+  try:
+    return v1.GraphDef.FromString(stored.graph_def.tobytes())
+  except Exception as error:  # DecodeError, of the protocol buffers.
+    raise errors.UsageError(
+      f'{origin} is damaged: its graph is no GraphDef ({error}).'
+    ) from error
 
 
 def _stored_lines(stored):

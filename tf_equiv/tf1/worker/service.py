@@ -33,6 +33,8 @@ from tf_equiv.tf1.capture import (
 )
 from tf_equiv.tf1.worker import shared_file, user_model
 
+_MAX_LINE = 1000  # characters of a line of code
+_MAX_FRAMES = 200
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -232,7 +234,7 @@ def describe(error: BaseException) -> Dict[str, Any]:
   """
   stack = traceback.extract_tb(error.__traceback__)
   frames = [
-    [frame.filename, frame.lineno, frame.name, frame.line]
+    _frame(frame)
     for frame in stack
     if not source_lines.is_library_file(frame.filename)
   ]
@@ -250,5 +252,14 @@ def describe(error: BaseException) -> Dict[str, Any]:
   elif isinstance(error, OSError) and error.errno in _DISK_ERRORS:
     kind = 'disk' if not frames else 'other'
   if kind == 'other' and not frames:
-    frames = [[f.filename, f.lineno, f.name, f.line] for f in stack[-3:]]
-  return {'kind': kind, 'message': message, 'frames': frames}
+    frames = [_frame(frame) for frame in stack[-3:]]
+  return {
+    'kind': kind,
+    'message': errors.cut(message),
+    'frames': frames[-_MAX_FRAMES:],
+  }
+
+
+def _frame(frame):
+  line = errors.cut(frame.line or '', _MAX_LINE)
+  return [frame.filename, frame.lineno, frame.name, line]

@@ -1,0 +1,88 @@
+"""Replies of any length: read in linear time, and cut where they are quoted."""
+
+import json
+import os
+import threading
+import time
+
+import tf_equiv  # isort: skip (before tensorflow)
+from absl.testing import absltest
+
+from tf_equiv.references.interpreter import process
+from tf_equiv.tf1.worker import service
+
+_MB = 1 << 20
+
+
+class LongReplyTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.answers, self.end = os.pipe()
+    self.addCleanup(os.close, self.answers)
+    self.worker = process.WorkerProcess.__new__(process.WorkerProcess)
+    self.worker._answers = self.answers
+    self.worker._received = []
+    self.worker._process = absltest.mock.Mock(**{'poll.return_value': None})
+    self.taken = []
+    self.worker._take = self.taken.append
+    os.set_blocking(self.answers, False)
+
+  def receive(self, data):
+    def write():
+      with os.fdopen(self.end, 'wb') as stream:
+        stream.write(data)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    start = time.monotonic()
+    while sum(map(len, self.taken)) + len(self.taken) < len(data):
+      self.worker._receive(start + 60)
+    writing.join()
+    return time.monotonic() - start
+
+  def test_one_long_line_among_others(self):
+    lines = [b'{"begin": 1}', b'x' * (60 * _MB), b'', b'{"id": 1}']
+    seconds = self.receive(b'\n'.join(lines) + b'\n')
+    self.assertEqual(self.taken, lines)
+    # Copying what has come with each piece took a minute.
+    self.assertLess(seconds, 20)
+
+  def test_many_short_lines(self):
+    lines = [b'{"id": %d}' % i for i in range(50000)]
+    self.receive(b'\n'.join(lines) + b'\n')
+    self.assertEqual(self.taken, lines)
+
+
+class LongErrorTest(absltest.TestCase):
+  def test_worker_cuts_what_it_says(self):
+    def fails(depth):
+      if depth:
+        fails(depth - 1)
+      raise ValueError('first ' + 'x' * (50 * _MB) + ' last')
+
+    try:
+      fails(500)
+    except ValueError as error:
+      described = service.describe(error)
+    self.assertStartsWith(described['message'], 'ValueError: first x')
+    self.assertEndsWith(described['message'], 'x last')
+    self.assertLen(described['frames'], 200)
+    self.assertLess(len(json.dumps(described)), 200000)
+
+  def test_short_error(self):
+    try:
+      raise tf_equiv.UsageError('short')
+    except tf_equiv.UsageError as error:
+      described = service.describe(error)
+    self.assertEqual(described['message'], 'short')
+    self.assertEqual(described['kind'], 'UsageError')
+    self.assertEqual(described['frames'][0][2], 'test_short_error')
+
+  def test_error_of_a_worker_that_does_not_cut(self):
+    error = process.RemoteError('other', 'y' * (50 * _MB))
+    self.assertLess(len(error.message), 51000)
+    self.assertLess(len(str(error)), 51000)
+
+
+if __name__ == '__main__':
+  absltest.main()
