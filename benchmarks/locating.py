@@ -17,7 +17,7 @@ import tensorflow as tf
 import tf_slim as slim
 
 from examples.inception_resnet_v2 import migrated, network, pairs
-from tf_equiv.assertions import locating
+from tf_equiv.diagnose import diagnoser
 
 v1 = tf.compat.v1
 
@@ -153,7 +153,7 @@ def measure(name: str, count: int = 1) -> bool:
   case = Faulty()
   case.fault, case.count = fault, count
   spent = []
-  explain = locating.Locator.explain
+  explain = diagnoser.Locator.explain
 
   def timed(self, verdict):
     start = _now()
@@ -161,7 +161,7 @@ def measure(name: str, count: int = 1) -> bool:
     spent.append(_now() - start)
 
   start = _now()
-  with mock.patch.object(locating.Locator, 'explain', timed):
+  with mock.patch.object(diagnoser.Locator, 'explain', timed):
     try:
       case.assertForwardEquivalent()
     except AssertionError as error:

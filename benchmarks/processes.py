@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # Sampling may take this share of a core.
-_MOST_SAMPLING = 0.05
+_MAX_SAMPLING = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Peak:
       start = time.thread_time()
       now = sum(map(self._size, self._members()))
       self.largest = max(self.largest, now)
-      pause = (time.thread_time() - start) / _MOST_SAMPLING
+      pause = (time.thread_time() - start) / _MAX_SAMPLING
 
   def stop(self) -> float:
     """Returns the largest sum that was seen, in MB."""

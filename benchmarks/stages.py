@@ -15,7 +15,7 @@ from unittest import mock
 import tf_equiv  # noqa: F401  # isort: skip (before tensorflow)
 from benchmarks import guide_vs_tf_equiv
 from tf_equiv.compare import judge
-from tf_equiv.references import worker_process
+from tf_equiv.references.interpreter import process
 from tf_equiv.tf1 import graph, jitter
 from tf_equiv.tf1 import runner as tf1_runner
 from tf_equiv.tf2 import forward, program, sensitivity
@@ -31,7 +31,7 @@ STAGES = (
   (tf1_runner, '_run_updates', 'TF1: run the updates'),
   (jitter, 'measure', 'TF1: run with inputs a hair away'),
   (tf1_runner, 'run', 'TF1: run the forward pass'),
-  (worker_process.WorkerProcess, 'wait', 'wait for the worker'),
+  (process.WorkerProcess, 'wait', 'wait for the worker'),
   (forward, 'create', FIRST_CALL),
   (sensitivity.Tape, 'effects', BACKWARD),
   (sensitivity, 'complete', FOR_POWER),

@@ -11,10 +11,7 @@ import tf_equiv
 
 _ROOT = os.path.dirname(tf_equiv.__file__)
 # The only modules that may touch private TensorFlow.
-_COMPAT = ('compat.py', 'compat_optimizers.py')
-_TF1_DATA = frozenset(
-  ('nest', 'observation', 'plan', 'seeds', 'errors', 'draws')
-)
+_COMPAT = ('compat/__init__.py', 'compat/optimizers.py')
 
 
 def _sources(folder=''):
@@ -52,7 +49,7 @@ def allowed_in_tf1(name):
     top in sys.stdlib_module_names
     or top in ('numpy', 'tensorflow')
     or _is_below(name, 'tf_equiv.compat')
-    or _is_below(name, 'tf_equiv.compat_optimizers')
+    or _is_below(name, 'tf_equiv.core')
     or _is_below(name, 'tf_equiv.tf1')
   )
 
@@ -62,14 +59,8 @@ def allowed_in_comparison(name, packages):
   top = name.partition('.')[0]
   if top in sys.stdlib_module_names or top == 'numpy':
     return True
-  if any(_is_below(name, package) for package in packages):
-    return True
-  parts = name.split('.')
-  return (
-    parts[:2] == ['tf_equiv', 'tf1']
-    and parts[2:3] != []
-    and (parts[2] in _TF1_DATA)
-  )
+  packages = ('tf_equiv.core', *packages)
+  return any(_is_below(name, package) for package in packages)
 
 
 def private_uses(source):
@@ -119,12 +110,17 @@ class ImportedNamesTest(absltest.TestCase):
     )
 
   def test_rules(self):
-    self.assertTrue(allowed_in_tf1('tf_equiv.tf1.nest'))
+    self.assertTrue(allowed_in_tf1('tf_equiv.core.nest'))
     self.assertTrue(allowed_in_tf1('tensorflow.compat'))
     for name in ('tf_equiv.compare', 'tf_equiv.compatible', 'tf_keras', '.x'):
       self.assertFalse(allowed_in_tf1(name), name)
     packages = ('tf_equiv.compare',)
-    for name in ('re', 'numpy', 'tf_equiv.compare.values', 'tf_equiv.tf1.nest'):
+    for name in (
+      're',
+      'numpy',
+      'tf_equiv.compare.values',
+      'tf_equiv.core.nest',
+    ):
       self.assertTrue(allowed_in_comparison(name, packages), name)
     for name in (
       'tensorflow',
@@ -151,7 +147,7 @@ class LayeringTest(parameterized.TestCase):
   def test_modules_are_found(self):
     self.assertGreater(len(_sources('tf1')), 8)
     self.assertGreater(len(_sources('compare')), 7)
-    self.assertIn('compat.py', _sources())
+    self.assertIn('compat/__init__.py', _sources())
 
   def test_tf1_depends_on_nothing_else(self):
     for path, source in _sources('tf1').items():
@@ -160,11 +156,17 @@ class LayeringTest(parameterized.TestCase):
           self.assertTrue(allowed_in_tf1(name))
 
   def test_compat_depends_on_nothing_of_the_package(self):
-    for name in imported_names(_sources()['compat.py']):
-      self.assertFalse(_is_below(name, 'tf_equiv'), name)
-    for name in imported_names(_sources()['compat_optimizers.py']):
-      is_compat = name == 'tf_equiv.compat'
-      self.assertTrue(is_compat or not _is_below(name, 'tf_equiv'), name)
+    for path, source in _sources('compat').items():
+      for name in sorted(imported_names(source)):
+        with self.subTest(f'{path} imports {name}'):
+          is_compat = _is_below(name, 'tf_equiv.compat')
+          self.assertTrue(is_compat or not _is_below(name, 'tf_equiv'))
+
+  def test_core_depends_on_nothing_but_numpy(self):
+    for path, source in _sources('core').items():
+      for name in sorted(imported_names(source)):
+        with self.subTest(f'{path} imports {name}'):
+          self.assertTrue(allowed_in_comparison(name, ()))
 
   @parameterized.parameters(
     ('compare', ('tf_equiv.compare',)),
@@ -186,8 +188,11 @@ class LayeringTest(parameterized.TestCase):
           self.assertTrue(allowed_in_comparison(name, packages))
 
   def test_tf1_is_python_3_7(self):
-    sources = _sources('tf1')
-    sources.update((path, _sources()[path]) for path in _COMPAT)
+    sources = {
+      path: source
+      for folder in ('core', 'compat', 'tf1')
+      for path, source in _sources(folder).items()
+    }
     for path, source in sources.items():
       with self.subTest(path):
         ast.parse(source, path, feature_version=(3, 7))

@@ -150,7 +150,7 @@ class FailuresTest(ReportTestCase):
         report['environments'][side]['tensorflow'], tf.__version__
       )
     self.assertIn('<svg', page)
-    self.assertIn('Where the sides part', page)
+    self.assertIn('First divergence', page)
 
   def test_variables(self):
     case = pair(rename_variable=lambda name: name.replace('first', 'second'))
@@ -343,7 +343,7 @@ class WhenTest(ReportTestCase):
     self.assertEqual(report['result'], 'differs')
     self.assertIn('net/bn', report['headline'])
     self.assertNotEmpty(report['layers'])
-    self.assertIn('Where the sides part', page)
+    self.assertIn('First divergence', page)
 
   def test_verdict_of_a_pass(self):
     verdict = pair().assertForwardEquivalent()

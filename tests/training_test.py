@@ -78,13 +78,13 @@ class TrainingTest(parameterized.TestCase):
 
     self.check(clip_gradients_tf1=clip, build_tf2_optimizer=optimizer)
     self.fails(
-      '^Training parts at step 1 of 3 in the gradients: 3 of 3',
+      '^Training diverges at step 1 of 3 in the gradients: 3 of 3',
       "TF2's change in this step is .* times that of TF1",
       'clipping',
       clip_gradients_tf1=clip,
     )
     self.fails(
-      '^Training parts at step 1 of 3 in the gradients',
+      '^Training diverges at step 1 of 3 in the gradients',
       clip_gradients_tf1=clip,
       build_tf2_optimizer=lambda: tf.keras.optimizers.SGD(0.1, clipnorm=0.01),
     )
@@ -132,7 +132,8 @@ class TrainingTest(parameterized.TestCase):
     self.assertEqual(verdict.compared['slots (moving average)'], 9)
     with self.assertRaisesRegex(
       AssertionError,
-      r'^Training parts at step 1 of 3 in the slots \(moving average\): 3 of 3',
+      r'^Training diverges at step 1 of 3 in the slots \(moving average\): '
+      '3 of 3',
     ):
       with_decay(0.99).assertTrainingEquivalent(steps=3, weights='fixed')
 
@@ -188,7 +189,7 @@ class TrainingTest(parameterized.TestCase):
     found.build_tf2_optimizer, found.train_tf2 = optimizer, train_tf2
     with self.assertRaisesRegex(
       AssertionError,
-      '(?s)^Training parts at step 1 of 3 in step counter of Gradient.*'
+      '(?s)^Training diverges at step 1 of 3 in step counter of Gradient.*'
       'TF1 2, TF2 1.*Count each update once',
     ):
       found.assertTrainingEquivalent(steps=3, weights='fixed')
@@ -211,8 +212,8 @@ class TrainingTest(parameterized.TestCase):
     }
     self.check(**methods)
     self.fails(
-      '^Training parts at step 1 of 3 in the variables that are not trained: 2 '
-      'of 2, first bn/moving_mean',
+      '^Training diverges at step 1 of 3 in the variables that are not '
+      'trained: 2 of 2, first bn/moving_mean',
       'TF1 did not update it in this step',
       tf1_update_ops=False,
       **methods,

@@ -187,10 +187,10 @@ class VacuousTest(parameterized.TestCase):
 
   def test_large_batches_are_measured_in_part(self):
     case = case_of(lambda x: dense(x, 3, 'd'))
-    with mock.patch.object(sensitivity, '_MOST_RECORDED', 100):
+    with mock.patch.object(sensitivity, '_MAX_RECORDED', 100):
       verdict = case.assertForwardEquivalent()
     self.assertEqual(verdict.power, 'outputs respond to 2 of 2 variables')
-    with mock.patch.multiple(sensitivity, _MOST_RECORDED=1, _MOST_EVER=1):
+    with mock.patch.multiple(sensitivity, _MAX_RECORDED=1, _MAX_EVER=1):
       verdict = case.assertForwardEquivalent()
     self.assertEqual(verdict.power, '')
     self.assertIn('was not measured (1 example(s) are too large)', str(verdict))

@@ -6,27 +6,32 @@ TensorFlow 2.16 and later.
 """
 
 from tf_equiv import compat, converters  # noqa: F401  (compat sets up)
-from tf_equiv.checkpoints import ConvertedCheckpoint, convert_checkpoint
+from tf_equiv.checkpoints.convert import ConvertedCheckpoint, convert_checkpoint
 from tf_equiv.compare.renames import RenameSuggestion, suggest_renames
 from tf_equiv.compare.verdict import Verdict
-from tf_equiv.guide_steps import SEED_MODES, GuideSteps
-from tf_equiv.references.exported import FrozenGraph, MetaGraph, SavedModel
-from tf_equiv.references.golden import Golden
-from tf_equiv.references.in_process import InProcess
-from tf_equiv.references.interpreter import Tf1Interpreter
-from tf_equiv.references.model_fn import from_model_fn
-from tf_equiv.report.writer import write_report
-from tf_equiv.testcase import MigrationTestCase
-from tf_equiv.tf1.draws import Draw
-from tf_equiv.tf1.errors import (
+from tf_equiv.core.draw import Draw
+from tf_equiv.core.errors import (
   EnvironmentSetupError,
   EquivalenceError,
   ModelCodeError,
   UsageError,
   VariableCreationError,
 )
+from tf_equiv.core.seed_mode import SeedMode
+from tf_equiv.guide_steps import SEED_MODES, GuideSteps
+from tf_equiv.references.exported.reference import (
+  FrozenGraph,
+  MetaGraph,
+  SavedModel,
+)
+from tf_equiv.references.golden import Golden
+from tf_equiv.references.in_process import InProcess
+from tf_equiv.references.interpreter.reference import Tf1Interpreter
+from tf_equiv.references.model_fn import from_model_fn
+from tf_equiv.report.writer import write_report
+from tf_equiv.testcase import MigrationTestCase
 from tf_equiv.tf1.program import TF1Behavior
-from tf_equiv.tf1.seeds import SeedMode, deterministic_seeds
+from tf_equiv.tf1.seeds import deterministic_seeds
 from tf_equiv.tf1.weights import constant_weights, named_weights
 from tf_equiv.tf2.creation import (
   assert_no_variable_creations,

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 __all__ = (
   'Attention',
@@ -87,9 +87,9 @@ class Converter:
       return function(value)
     except (ValueError, IndexError) as error:
       raise errors.UsageError(
-        '%s cannot convert %r of shape %s into %r: %s. Check the arguments of '
+        f'{type(self).__name__} cannot convert {tf1_name!r} of shape '
+        f'{value.shape} into {tf2_name!r}: {error}. Check the arguments of '
         'the converter.'
-        % (type(self).__name__, tf1_name, value.shape, tf2_name, error)
       ) from error
 
 
@@ -120,8 +120,8 @@ class Mapping:
       twice = seen & set(converter.targets)
       if twice:
         raise errors.UsageError(
-          'The mapping has more than one entry for %s.'
-          % ', '.join(sorted(map(repr, twice)))
+          'The mapping has more than one entry for '
+          f'{", ".join(sorted(map(repr, twice)))}.'
         )
       seen |= set(converter.targets)
 
@@ -260,7 +260,7 @@ class GRU(Converter):
       for index, (part, target) in enumerate(
         (('input', kernel), ('hidden', recurrent))
       ):
-        scope = '%s/%s_projection' % (candidate, part)
+        scope = f'{candidate}/{part}_projection'
         targets[scope + '/kernel'] = {target: of_candidate(None)}
         targets[scope + '/bias'] = {bias: row(index, of_candidate(None))}
     else:
@@ -327,7 +327,7 @@ class CudnnLSTM(Converter):
 
 def _check_size(value, total) -> None:
   if value.shape != (total,):
-    raise ValueError('expected a vector of %d parameters' % total)
+    raise ValueError(f'expected a vector of {total} parameters')
 
 
 class FusedQKV(Converter):
@@ -357,8 +357,8 @@ class FusedQKV(Converter):
 
     super().__init__(
       {
-        '%s/%s' % (tf1_scope, kind): {
-          '%s/%s' % (layer, kind): part(index)
+        f'{tf1_scope}/{kind}': {
+          f'{layer}/{kind}': part(index)
           for index, layer in enumerate(tf2_layers)
         }
         for kind in ('kernel', 'bias')
@@ -392,7 +392,7 @@ class Attention(Converter):
     targets = {}
     for part, scope in tf1_scopes.items():
       if part == 'output':
-        layer = '%s/%s' % (tf2_layer, output)
+        layer = f'{tf2_layer}/{output}'
 
         def kernel(value):
           return value.reshape(heads, -1, value.shape[-1])
@@ -401,7 +401,7 @@ class Attention(Converter):
           return value
 
       else:
-        layer = '%s/%s' % (tf2_layer, part)
+        layer = f'{tf2_layer}/{part}'
 
         def kernel(value):
           return _with_heads(value, heads)
@@ -446,7 +446,7 @@ class SeparableConv(Converter):
       (('bias', 'biases'), bias),
     ):
       for name in names if target else ():
-        targets['%s/%s' % (tf1_scope, name)] = {target: lambda value: value}
+        targets[f'{tf1_scope}/{name}'] = {target: lambda value: value}
     super().__init__(targets)
 
 
@@ -466,8 +466,8 @@ class BatchNorm(Converter):
     """
     super().__init__(
       {
-        '%s/%s' % (tf1_scope, name): {
-          '%s/%s' % (tf2_layer, name): lambda value: value.reshape(-1)
+        f'{tf1_scope}/{name}': {
+          f'{tf2_layer}/{name}': lambda value: value.reshape(-1)
         }
         for name in ('gamma', 'beta', 'moving_mean', 'moving_variance')
       }

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from tf_equiv.tf1 import source
+from tf_equiv.tf1 import source_lines
 
 # Values, functions and classes that are looked at before giving up.
 _MOST = 20000
@@ -66,7 +66,7 @@ class _Walker:
     if len(self.parts) > _MOST:
       raise _UnknownError
     if isinstance(value, enum.Enum) or isinstance(value, _PLAIN):
-      self.parts.append('%s %r' % (type(value).__name__, value))
+      self.parts.append(f'{type(value).__name__} {value!r}')
     elif isinstance(value, (np.ndarray, np.generic)):
       self._add_array(np.asarray(value))
     elif self._is_new(value):
@@ -77,11 +77,11 @@ class _Walker:
     key = (id(value), *more)
     known = key in self._seen
     self._seen.setdefault(key, len(self._seen))
-    self.parts.append('object %d' % self._seen[key])
+    self.parts.append(f'object {self._seen[key]}')
     return not known
 
   def _identify(self, value) -> None:
-    self.parts.append('id %d' % id(value))
+    self.parts.append(f'id {id(value)}')
     self.kept.append(value)
 
   def _add_array(self, array) -> None:
@@ -90,16 +90,16 @@ class _Walker:
     else:
       data = np.ascontiguousarray(array).tobytes()
     digest = hashlib.sha256(data).hexdigest()
-    self.parts.append('array %s %s %s' % (array.dtype, array.shape, digest))
+    self.parts.append(f'array {array.dtype} {array.shape} {digest}')
 
   def _add_object(self, value) -> None:
     if isinstance(value, (dict, types.MappingProxyType)):
-      self.parts.append('%s %d' % (type(value).__name__, len(value)))
+      self.parts.append(f'{type(value).__name__} {len(value)}')
       for key, item in list(value.items()):
         self.add(key)
         self.add(item)
     elif isinstance(value, (list, tuple, collections.deque)):
-      self.parts.append('%s %d' % (type(value).__name__, len(value)))
+      self.parts.append(f'{type(value).__name__} {len(value)}')
       for item in list(value):
         self.add(item)
     elif isinstance(value, types.SimpleNamespace):
@@ -107,7 +107,7 @@ class _Walker:
     elif isinstance(value, bytearray):
       self.parts.append(repr(value))
     elif isinstance(value, (set, frozenset)):
-      self.parts.append('set %s' % sorted(map(repr, value)))
+      self.parts.append(f'set {sorted(map(repr, value))}')
     elif isinstance(value, types.FunctionType):
       self._add_function(value)
     elif isinstance(value, types.MethodType):
@@ -132,7 +132,7 @@ class _Walker:
 
   def _add_function(self, function) -> None:
     self._identify(function)
-    if source.is_library_file(function.__code__.co_filename):
+    if source_lines.is_library_file(function.__code__.co_filename):
       return
     self.add(function.__defaults__)
     self.add(function.__kwdefaults__)
@@ -227,6 +227,6 @@ def _names_of(code) -> tuple[str, ...]:
 def _is_library(value) -> bool:
   """Tells whether a module or class belongs to a library, or is built in."""
   if isinstance(value, types.ModuleType):
-    return source.is_library_file(getattr(value, '__file__', None) or '')
+    return source_lines.is_library_file(getattr(value, '__file__', None) or '')
   module = sys.modules.get(value.__module__)
   return module is None or _is_library(module)

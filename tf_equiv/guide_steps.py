@@ -6,7 +6,8 @@ class MyTest(tf_equiv.GuideSteps, tf_equiv.MigrationTestCase):
 
 import os
 
-from tf_equiv.tf1 import errors, seeds
+from tf_equiv.core import errors
+from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
 
 __unittest = True
 
@@ -14,7 +15,7 @@ __unittest = True
 SEED_MODES_VARIABLE = 'TF_EQUIV_SEED_MODES'
 
 
-def seed_modes_from_environment() -> tuple[tuple[str, seeds.SeedMode], ...]:
+def seed_modes_from_environment() -> tuple[tuple[str, SeedMode], ...]:
   """Returns (name, SeedMode) for each mode that is to be tested.
 
   Returns:
@@ -30,11 +31,11 @@ def seed_modes_from_environment() -> tuple[tuple[str, seeds.SeedMode], ...]:
     if name.strip()
   ]
   try:
-    modes = [seeds.as_seed_mode(n) for n in names] or list(seeds.SeedMode)
+    modes = [as_seed_mode(n) for n in names] or list(SeedMode)
   except errors.UsageError as error:
     raise errors.UsageError(
-      'The environment variable %s=%r: %s'
-      % (SEED_MODES_VARIABLE, os.environ[SEED_MODES_VARIABLE], error)
+      'The environment variable '
+      f'{SEED_MODES_VARIABLE}={os.environ[SEED_MODES_VARIABLE]!r}: {error}'
     ) from None
   return tuple((mode.value, mode) for mode in dict.fromkeys(modes))
 
@@ -74,7 +75,7 @@ class GuideSteps:
     self.assertForwardEquivalent()
 
 
-def _add_tests_of(name: str, mode: seeds.SeedMode) -> None:
+def _add_tests_of(name: str, mode: SeedMode) -> None:
   def inference(self):
     self.assertForwardEquivalent(seed_mode=mode)
 
@@ -89,8 +90,8 @@ def _add_tests_of(name: str, mode: seeds.SeedMode) -> None:
     ('test_step4_training', training),
     ('test_gradients', gradients),
   ):
-    test.__name__ = '%s_%s' % (title, name)
-    test.__doc__ = '%s, seed mode %s.' % (title[5:], name)
+    test.__name__ = f'{title}_{name}'
+    test.__doc__ = f'{title[5:]}, seed mode {name}.'
     setattr(GuideSteps, test.__name__, test)
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from tf_equiv.core import errors
 from tf_equiv.references import base as references
 from tf_equiv.references import in_process
-from tf_equiv.tf1 import errors, tensors, weights
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import tensors, weights
 from tf_equiv.tf2 import model as model_lib
 
 
@@ -231,7 +232,7 @@ class TemplateMethods:
 
 
 def _missing(test: Any, signature: str) -> str:
-  return '%s must define %s; see the documentation of MigrationTestCase.' % (
-    type(test).__name__,
-    signature,
+  return (
+    f'{type(test).__name__} must define {signature}; see the documentation of '
+    'MigrationTestCase.'
   )

@@ -32,8 +32,8 @@ from tf_equiv.assertions import (
   gradients,
   variables,
 )
+from tf_equiv.core import errors
 from tf_equiv.references import base as references
-from tf_equiv.tf1 import errors
 
 __unittest = True
 

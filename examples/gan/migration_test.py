@@ -46,7 +46,7 @@ class GanTest(tf_equiv.MigrationTestCase, parameterized.TestCase):
     self.build_tf2_optimizer = swapped
     with self.assertRaisesRegex(
       AssertionError,
-      'Training parts at step 1 of 3 in the learning rate: 2 of 2',
+      'Training diverges at step 1 of 3 in the learning rate: 2 of 2',
     ):
       self.assertTrainingEquivalent(steps=3, weights='fixed')
 

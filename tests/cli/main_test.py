@@ -333,16 +333,18 @@ class DiffTest(MainTestCase):
     self.assertIn('  equal: training, fixed weights, seed_mode=num_ran', later)
     self.assertIn(
       'not judged, because each file went on from its own state: training '
-      'parts at step 2 of 2 in the variables: 1 of 1, first net/kernel',
+      'diverges at step 2 of 2 in the variables: 1 of 1, first net/kernel',
       later,
     )
     first = self._changed('b.golden', 0, 'variables')
-    self.assertIn('    Training parts at step 1 of 2 in the variables', first)
+    self.assertIn(
+      '    Training diverges at step 1 of 2 in the variables', first
+    )
     rate = self._changed('b.golden', 1, 'rate')
-    self.assertIn('    Training parts at step 1 of 2 in the variables', rate)
+    self.assertIn('    Training diverges at step 1 of 2 in the variables', rate)
     self.record('NetTest', 'b.golden')
     rate = self._changed('b.golden', 1, 'rate')
-    self.assertIn('Training parts at step 2 of 2 in learning rate of', rate)
+    self.assertIn('Training diverges at step 2 of 2 in learning rate of', rate)
 
   def _changed(self, name, step, what):
     """Changes a step in a golden; returns the output of diff."""

@@ -2,7 +2,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tf_equiv.compare import initializers
-from tf_equiv.tf1.initializers import Initializer
+from tf_equiv.tf1.capture.initializers import Initializer
 
 VALUES = np.ones(3), np.zeros(3)
 

@@ -6,28 +6,30 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tf_equiv.compare import judge, tolerances, values, variables
-from tf_equiv.tf1 import draws as draws_lib
-from tf_equiv.tf1 import nest, seeds, source
-from tf_equiv.tf1.observation import (
+from tf_equiv.core import nest
+from tf_equiv.core.draw import Draw
+from tf_equiv.core.observation import (
   Observation,
   RegularizationLoss,
   VariableSpec,
 )
-from tf_equiv.tf1.plan import RunPlan
+from tf_equiv.core.plan import RunPlan
+from tf_equiv.core.seed_mode import SeedMode
+from tf_equiv.core.source_line import SourceLine
 
 _FULL = RunPlan(
   inputs=np.zeros(1),
   training=True,
   weights='seeded',
-  seed_mode=seeds.SeedMode.NUM_RANDOM_OPS,
+  seed_mode=SeedMode.NUM_RANDOM_OPS,
   gradients=True,
 )
 _FIXED = RunPlan(inputs=np.zeros(1))
 
 
 def _draw(index, op='dropout', variable=''):
-  line = source.SourceLine('model.py', index)
-  return draws_lib.Draw(index, index, op, (2,), variable, '', line, 'graph')
+  line = SourceLine('model.py', index)
+  return Draw(index, index, op, (2,), variable, '', line, 'graph')
 
 
 def _observe(side, outputs=None, **kwargs):
@@ -249,9 +251,7 @@ class RandomOrderTest(parameterized.TestCase):
   ]
 
   def test_num_random_ops_names_the_order(self):
-    verdict = self._run(
-      seeds.SeedMode.NUM_RANDOM_OPS, self._MOVED, _FAULTS[2][0]
-    )
+    verdict = self._run(SeedMode.NUM_RANDOM_OPS, self._MOVED, _FAULTS[2][0])
     self.assertEqual(
       verdict.headline,
       'Initial weights differ: 1 of 2, first w, because random numbers are '
@@ -262,14 +262,14 @@ class RandomOrderTest(parameterized.TestCase):
     self.assertIn("seed_mode='constant'", ' '.join(verdict.advice))
 
   def test_constant_does_not_depend_on_the_order(self):
-    verdict = self._run(seeds.SeedMode.CONSTANT, self._MOVED, _FAULTS[2][0])
+    verdict = self._run(SeedMode.CONSTANT, self._MOVED, _FAULTS[2][0])
     self.assertEqual(
       verdict.headline, 'Initial weights differ: 1 of 2, first w'
     )
     self.assertNotIn("seed_mode='constant'", ' '.join(verdict.advice))
 
   def test_order_alone_is_no_failure(self):
-    verdict = self._run(seeds.SeedMode.NUM_RANDOM_OPS, self._MOVED, {})
+    verdict = self._run(SeedMode.NUM_RANDOM_OPS, self._MOVED, {})
     self.assertTrue(verdict.passed)
 
   def test_another_initializer_is_no_matter_of_order(self):
@@ -278,7 +278,7 @@ class RandomOrderTest(parameterized.TestCase):
       _draw(1),
       _draw(2, 'random_normal', 'b'),
     ]
-    verdict = self._run(seeds.SeedMode.NUM_RANDOM_OPS, draws, _FAULTS[2][0])
+    verdict = self._run(SeedMode.NUM_RANDOM_OPS, draws, _FAULTS[2][0])
     self.assertNotIn('another order', verdict.headline)
     self.assertIn('same initializers', ' '.join(verdict.advice))
 

@@ -4,7 +4,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tf_equiv.compare import losses, tolerances
-from tf_equiv.tf1.observation import RegularizationLoss
+from tf_equiv.core.observation import RegularizationLoss
 
 
 def _loss(value, *names):

@@ -6,7 +6,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tf_equiv.compare import structures, tolerances, values
-from tf_equiv.tf1 import nest
+from tf_equiv.core import nest
 
 _Pair = collections.namedtuple('_Pair', ['first', 'second'])
 

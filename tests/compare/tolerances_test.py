@@ -4,7 +4,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tf_equiv.compare import tolerances
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 
 class ToleranceTest(parameterized.TestCase):

@@ -5,8 +5,8 @@ import re
 from absl.testing import absltest, parameterized
 
 from tf_equiv.compare import variables
-from tf_equiv.tf1 import errors
-from tf_equiv.tf1.observation import VariableSpec
+from tf_equiv.core import errors
+from tf_equiv.core.observation import VariableSpec
 
 
 def _spec(name, shape=(2, 3), dtype='float32', trainable=True):

@@ -6,9 +6,9 @@ import ml_dtypes
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.golden import plans
-from tf_equiv.tf1 import plan as plan_lib
-from tf_equiv.tf1 import seeds
 
 
 def key(kind=plans.RUN, **fields):
@@ -21,7 +21,7 @@ class KeyTest(parameterized.TestCase):
   @parameterized.parameters(
     {'training': True},
     {'weights': 'seeded'},
-    {'seed_mode': seeds.SeedMode.NUM_RANDOM_OPS},
+    {'seed_mode': SeedMode.NUM_RANDOM_OPS},
     {'seed': 43},
     {'gradients': True},
     {'input_gradients': True},
@@ -93,7 +93,7 @@ class TextTest(absltest.TestCase):
     plan = plan_lib.RunPlan(
       np.ones(2),
       training=True,
-      seed_mode=seeds.SeedMode.NUM_RANDOM_OPS,
+      seed_mode=SeedMode.NUM_RANDOM_OPS,
       batches=(np.ones(2),),
     )
     found = plans.plan_of(plans.describe(plans.RUN, plan))

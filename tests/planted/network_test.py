@@ -198,7 +198,7 @@ _FAULTS = (
     [
       'Variables updated by the forward pass differ: 2 of 2',
       'net/bn/moving_variance',
-      'the sides part at',
+      'first divergence:',
     ],
     momentum=1.0,
   ),
@@ -375,7 +375,7 @@ class PlantedTest(parameterized.TestCase):
     for message in (
       'Initial weights differ: 1 of 13, first net/output/kernel',
       'because random numbers are drawn in another order',
-      'TF1 makes 5, TF2 makes 5; they part at draw 3',
+      'TF1 makes 5, TF2 makes 5; the first difference is draw 3',
       'random_uniform[4x16] in dropout_1: TF1 draw 3, TF2 draw 4',
       'That is no bug of the model',
       "seed_mode='constant'",

@@ -36,7 +36,7 @@ STEPS = (
 # Training steps that are compared.
 COUNT = 3
 
-_MOST_LINES = 50
+_MAX_LINES = 50
 _VERDICT = re.compile(
   r'^\w.* (differs?|parts|created|changed|creates|proves)\b'
 )
@@ -181,7 +181,7 @@ def _problem_of_message(text: str, fragments: tuple[str, ...]) -> str:
   lines = text.splitlines()
   if not _VERDICT.search(lines[0]):
     return 'the first line is no verdict'
-  if len(lines) > _MOST_LINES:
+  if len(lines) > _MAX_LINES:
     return 'the message has %d lines' % len(lines)
   if not any(line.startswith('Next: ') for line in lines):
     return 'the message does not say what to do next'

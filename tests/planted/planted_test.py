@@ -7,7 +7,7 @@ from absl.testing import absltest, parameterized
 from tests.planted import catalogue, pair, score
 
 _PAIRS = catalogue.by_test_name()
-_LEAST_FAULTY, _LEAST_CLEAN = 40, 20
+_MIN_FAULTY, _MIN_CLEAN = 40, 20
 
 
 class PairsTest(parameterized.TestCase):
@@ -36,8 +36,8 @@ class PairsTest(parameterized.TestCase):
 class CatalogueTest(absltest.TestCase):
   def test_there_are_enough(self):
     faulty = [p for _, p in _PAIRS.values() if p.is_faulty]
-    self.assertGreaterEqual(len(faulty), _LEAST_FAULTY)
-    self.assertGreaterEqual(len(_PAIRS) - len(faulty), _LEAST_CLEAN)
+    self.assertGreaterEqual(len(faulty), _MIN_FAULTY)
+    self.assertGreaterEqual(len(_PAIRS) - len(faulty), _MIN_CLEAN)
 
   def test_each_family_has_both(self):
     self.assertLen(catalogue.FAMILIES, 10)

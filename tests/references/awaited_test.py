@@ -3,8 +3,8 @@ import dataclasses
 import tf_equiv  # isort: skip (before tensorflow)
 from absl.testing import absltest
 
+from tf_equiv.core import observation
 from tf_equiv.references import awaited
-from tf_equiv.tf1 import observation
 
 
 class AwaitedObservationTest(absltest.TestCase):

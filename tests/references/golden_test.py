@@ -13,7 +13,8 @@ from absl.testing import absltest, flagsaver, parameterized
 
 from examples.lenet import legacy, migrated
 from tests.references import golden_legacy, golden_net
-from tf_equiv.golden import archive, updating
+from tf_equiv.golden import archive
+from tf_equiv.golden import flags as flags_lib
 from tf_equiv.references import golden
 
 v1 = tf.compat.v1
@@ -315,7 +316,7 @@ class FaultTest(GoldenTestCase):
 
     text = self.fails(self.replaying(Faulty).assertTrainingEquivalent, steps=2)
     self.assertStartsWith(
-      text, 'Training parts at step 1 of 2 in learning rate of AdamOptimizer'
+      text, 'Training diverges at step 1 of 2 in learning rate of AdamOptimizer'
     )
 
   def test_loss_of_a_step_is_located(self):
@@ -323,7 +324,7 @@ class FaultTest(GoldenTestCase):
     text = self.fails(
       self.faulty(epsilon=1e-5).assertTrainingEquivalent, steps=2
     )
-    self.assertStartsWith(text, 'Training parts at step 1 of 2 in outputs')
+    self.assertStartsWith(text, 'Training diverges at step 1 of 2 in outputs')
     self.assertIn('epsilon: TF1 0.001, TF2 1e-05', text)
 
   def test_locate_divergence(self):
@@ -626,10 +627,10 @@ class RecordingTest(GoldenTestCase):
   def test_environment_variable(self):
     case = LiveNet()
     case.tf1_reference = tf_equiv.Golden(self.path)
-    with absltest.mock.patch.dict(os.environ, {updating.VARIABLE: '1'}):
+    with absltest.mock.patch.dict(os.environ, {flags_lib.VARIABLE: '1'}):
       case.assertForwardEquivalent()
     self.assertLen(self.entries(), 1)
-    with absltest.mock.patch.dict(os.environ, {updating.VARIABLE: 'perhaps'}):
+    with absltest.mock.patch.dict(os.environ, {flags_lib.VARIABLE: 'perhaps'}):
       self.assertIn(
         "TF_EQUIV_UPDATE_GOLDENS is 'perhaps'; expected 1 or 0",
         self.refused(case.assertForwardEquivalent),

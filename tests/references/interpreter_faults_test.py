@@ -396,7 +396,8 @@ class LifeTest(FaultTest):
     (number,) = (
       n
       for n, command in processes().items()
-      if n not in self._before[0] and 'worker.py' in command
+      if n not in self._before[0]
+      and os.path.join('worker', 'main.py') in command
     )
     return number
 

@@ -12,7 +12,7 @@ from tests.references.exported_test_helper import (
   AdamWeightDecay,
   temporary_folder,
 )
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 v1 = tf.compat.v1
 
@@ -261,7 +261,7 @@ class PassTest(parameterized.TestCase):
       optimizer=AdamWeightDecay, build_tf2_optimizer=lambda self: Faulty()
     )
     with self.assertRaisesRegex(
-      AssertionError, r'^Training parts at step 1 of 1 in the variables: '
+      AssertionError, r'^Training diverges at step 1 of 1 in the variables: '
     ):
       test.assertTrainingEquivalent(steps=1)
 

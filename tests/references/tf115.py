@@ -2,9 +2,9 @@
 
 import unittest
 
-from tf_equiv.references import interpreter
+from tf_equiv.references.interpreter import reference
 
-PYTHON = interpreter.python_of()
+PYTHON = reference.python_of()
 
 needed = unittest.skipUnless(
   PYTHON,

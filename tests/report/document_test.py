@@ -6,7 +6,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tests.report import planted_verdicts as planted
-from tf_equiv.compare import divergence, power, values, variables
+from tf_equiv.compare import divergence, vacuity, values, variables
 from tf_equiv.compare.verdict import Verdict
 from tf_equiv.report import document, tables, text
 
@@ -40,7 +40,7 @@ class DocumentTest(absltest.TestCase):
     )
     self.assertEqual(found.result, 'differs')
     self.assertEqual(
-      found.headline, 'The sides part at net/bn (FusedBatchNormV3)'
+      found.headline, 'First divergence: net/bn (FusedBatchNormV3)'
     )
 
   def test_pairs_that_differ_most_come_first(self):
@@ -157,7 +157,7 @@ class VariablesTest(absltest.TestCase):
 
   def test_effect_on_the_outputs(self):
     verdict = planted.full()
-    verdict.response = power.Response({'net/w': 0.25})
+    verdict.response = vacuity.Response({'net/w': 0.25})
     rows = {row.tf2: row.effect for row in tables.variables(verdict)}
     self.assertEqual(rows, {'net/w': 0.25, 'net/b': None})
 

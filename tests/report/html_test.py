@@ -46,7 +46,7 @@ class PageTest(parameterized.TestCase):
     self.assertEqual(
       self.page.texts['h2'],
       [
-        'Where the sides part',
+        'First divergence',
         'Error per layer',
         'Steps of this test',
         'Compared values',

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from tf_equiv.compare import divergence, ledgers, tolerances, values, variables
+from tf_equiv.compare import divergence, tolerances, values, variables
+from tf_equiv.compare import draws as draws_lib
 from tf_equiv.compare.verdict import Step, Verdict
-from tf_equiv.tf1 import draws, source
-from tf_equiv.tf1.observation import VariableSpec
+from tf_equiv.core.draw import Draw
+from tf_equiv.core.observation import VariableSpec
+from tf_equiv.core.source_line import SourceLine
 
 EVIL = '<script>alert("x")</script>&\'$\\'
 
@@ -17,13 +19,13 @@ def compare(name, tf1, tf2, **kwargs):
 
 
 def spec(name, shape=(2, 3), trainable=True):
-  line = source.SourceLine('net.py', 7)
+  line = SourceLine('net.py', 7)
   return VariableSpec(name, shape, 'float32', trainable, line)
 
 
 def draw(index, op='random_normal', variable=''):
-  line = source.SourceLine('net.py', index + 1)
-  return draws.Draw(index, index, op, (2,), variable, 'net', line, 'graph')
+  line = SourceLine('net.py', index + 1)
+  return Draw(index, index, op, (2,), variable, 'net', line, 'graph')
 
 
 def layer(i, difference, noise=None):
@@ -94,7 +96,7 @@ def full(names=('net/w', 'net/b')):
     compared={'weights': 2, 'outputs': 3, 'gradients': 2},
     table=table,
     evidence=['TF1 outputs[0] is %s' % EVIL],
-    ledger=ledgers.compare_ledgers(tf1, tf2),
+    ledger=draws_lib.compare_ledgers(tf1, tf2),
     notes=['a note'],
     divergence=divergence.Divergence(
       divergence.Place('net/' + EVIL, 'Relu', 'net.py:7  relu(%s)' % EVIL),

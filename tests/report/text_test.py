@@ -4,13 +4,15 @@ import ml_dtypes
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tf_equiv.compare import ledgers, renames, tolerances, values, variables
+from tf_equiv.compare import draws as draws_lib
+from tf_equiv.compare import renames, tolerances, values, variables
 from tf_equiv.compare.verdict import Verdict
+from tf_equiv.core.draw import Draw
+from tf_equiv.core.observation import VariableSpec
+from tf_equiv.core.source_line import SourceLine
 from tf_equiv.report import text
-from tf_equiv.tf1 import draws, source
-from tf_equiv.tf1.observation import VariableSpec
 
-_MOST_LINES = 62
+_MAX_LINES = 62
 
 
 def _compare(name, tf1, tf2, **kwargs):
@@ -29,7 +31,7 @@ def _message(*comparisons, group='outputs', **kwargs):
 
 
 def _spec(name, shape=(2, 3), dtype='float32', trainable=True, line=None):
-  line = line or source.SourceLine()
+  line = line or SourceLine()
   return VariableSpec(name, tuple(shape), dtype, trainable, line)
 
 
@@ -41,8 +43,8 @@ def _table_message(tf1, tf2, **kwargs):
 
 
 def _draw(index, op='dropout', variable='', file='model.py'):
-  line = source.SourceLine(file, index + 1)
-  return draws.Draw(index, index, op, (2,), variable, '', line, 'graph')
+  line = SourceLine(file, index + 1)
+  return Draw(index, index, op, (2,), variable, '', line, 'graph')
 
 
 class FailureTest(parameterized.TestCase):
@@ -191,7 +193,7 @@ class TableTest(absltest.TestCase):
     self.assertIn("        'old/kernel': 'new/kernel',", message)
 
   def test_extra_has_its_line(self):
-    line = source.SourceLine('models/net.py', 12)
+    line = SourceLine('models/net.py', 12)
     message = _table_message([], [_spec('v', trainable=False, line=line)])
     self.assertIn('v  float32[2,3] not trainable  at models/net.py:12', message)
 
@@ -239,7 +241,7 @@ class TableTest(absltest.TestCase):
 
 class LedgerTest(absltest.TestCase):
   def _message(self, tf1, tf2):
-    ledger = ledgers.compare_ledgers(tf1, tf2)
+    ledger = draws_lib.compare_ledgers(tf1, tf2)
     return text.failure(Verdict('assertX', headline='x', ledger=ledger))
 
   def test_moved(self):
@@ -248,7 +250,8 @@ class LedgerTest(absltest.TestCase):
       [_draw(0, 'random_normal', 'w', 'new.py'), _draw(1, file='new.py')],
     )
     self.assertIn(
-      '  random draws: TF1 makes 2, TF2 makes 2; they part at draw 0\n'
+      '  random draws: TF1 makes 2, TF2 makes 2; the first difference is draw '
+      '0\n'
       '  same draw at another place:\n'
       '    dropout[2] in the forward pass: TF1 draw 0, TF2 draw 1\n'
       '      TF1 model.py:1\n'
@@ -277,7 +280,7 @@ class LengthTest(parameterized.TestCase):
 
   def _check(self, message):
     lines = message.splitlines()
-    self.assertLessEqual(len(lines), _MOST_LINES)
+    self.assertLessEqual(len(lines), _MAX_LINES)
     self.assertLess(max(map(len, lines)), 300)
     self.assertStartsWith(lines[-3], 'Next: ')
 
@@ -318,7 +321,7 @@ class LengthTest(parameterized.TestCase):
         'assertX',
         headline='Initial weights differ',
         comparisons={g: bad for g in ('weights', 'outputs', 'gradients')},
-        ledger=ledgers.compare_ledgers(tf1, tf2),
+        ledger=draws_lib.compare_ledgers(tf1, tf2),
         advice=self._ADVICE,
       )
       self._check(text.failure(verdict))

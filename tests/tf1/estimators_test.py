@@ -14,7 +14,8 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from tests.references import tf115
-from tf_equiv.tf1 import errors, estimators
+from tf_equiv.core import errors
+from tf_equiv.tf1 import estimators
 
 v1 = tf.compat.v1
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from tests import optimizer_formulas as formulas
-from tf_equiv.tf1 import optimizers, storage
+from tf_equiv.tf1 import optimizers, serialization
 
 v1 = tf.compat.v1
 train = v1.train
@@ -225,8 +225,8 @@ class DescribeTest(parameterized.TestCase):
     spec = optimizers.describe(train.RMSPropOptimizer(0.1, centered=True))
     with tempfile.TemporaryDirectory() as folder:
       path = os.path.join(folder, 'spec.npz')
-      storage.save(path, spec)
-      self.assertEqual(storage.load(path), spec)
+      serialization.save(path, spec)
+      self.assertEqual(serialization.load(path), spec)
 
 
 if __name__ == '__main__':

@@ -1,18 +1,20 @@
 import dataclasses
 
+from tf_equiv.core.seed_mode import SeedMode
+
 import tf_equiv  # noqa: F401  # isort: skip (before tensorflow)
 import numpy as np
 import tensorflow as tf
 import tf_slim as slim
 from absl.testing import absltest, parameterized
 
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import graph as graph_lib
-from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import reseed, runner, seeds, shared_graphs
+from tf_equiv.tf1 import reseed, runner, shared_graphs
 
 v1 = tf.compat.v1
-CONSTANT, ORDER = seeds.SeedMode.CONSTANT, seeds.SeedMode.NUM_RANDOM_OPS
+CONSTANT, ORDER = SeedMode.CONSTANT, SeedMode.NUM_RANDOM_OPS
 
 
 def dense(inputs, training):

@@ -4,13 +4,15 @@ import contextlib
 import gc
 from unittest import mock
 
+from tf_equiv.core.seed_mode import SeedMode
+
 import tf_equiv  # noqa: F401  # isort: skip (before tensorflow)
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tf_equiv.tf1 import garbage, graph, random_values, runner, seeds
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.tf1 import garbage, graph, random_values, runner
 from tf_equiv.tf1 import program as program_lib
 
 v1 = tf.compat.v1
@@ -76,7 +78,7 @@ def observed(build):
     inputs=inputs,
     training=True,
     weights=plan_lib.SEEDED,
-    seed_mode=seeds.SeedMode.NUM_RANDOM_OPS,
+    seed_mode=SeedMode.NUM_RANDOM_OPS,
     updates=True,
   )
   return runner.run(program_lib.Program(build), plan)

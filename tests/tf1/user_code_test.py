@@ -5,7 +5,8 @@ import unittest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tf_equiv.tf1 import errors, user_code
+from tf_equiv.core import errors
+from tf_equiv.tf1 import user_code
 
 v1 = tf.compat.v1
 

@@ -4,8 +4,9 @@ import ml_dtypes
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tf_equiv.tf1 import errors, weights
-from tf_equiv.tf1.observation import VariableSpec
+from tf_equiv.core import errors
+from tf_equiv.core.observation import VariableSpec
+from tf_equiv.tf1 import weights
 
 _POSITIVE_NAMES = (
   'bn/moving_variance',

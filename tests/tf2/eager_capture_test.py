@@ -1,11 +1,13 @@
 """The ops of code that cannot be traced are recorded as they run."""
 
+from tf_equiv.core.seed_mode import SeedMode
+
 import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest
 
-from tf_equiv.tf1 import observation, plan, seeds
+from tf_equiv.core import observation, plan
 from tf_equiv.tf2 import eager_capture
 from tf_equiv.tf2 import program as program_lib
 
@@ -34,7 +36,7 @@ def recorded():
     inputs=_INPUTS,
     training=False,
     weights=plan.FIXED,
-    seed_mode=seeds.SeedMode.CONSTANT,
+    seed_mode=SeedMode.CONSTANT,
   )
   program = program_lib.Program(
     build=Model,

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest
 
-from tf_equiv.tf1 import plan
+from tf_equiv.core import plan
 from tf_equiv.tf2 import initializers
 from tf_equiv.tf2 import program as program_lib
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from tests import optimizer_formulas as formulas
-from tf_equiv import compat_optimizers
-from tf_equiv.tf1 import errors
+from tf_equiv.compat import optimizers as optimizers_lib
+from tf_equiv.core import errors
 from tf_equiv.tf2 import optimizers
 
 v1 = tf.compat.v1
@@ -601,7 +601,7 @@ class CheckOptimizerTest(parameterized.TestCase):
   def test_v1_is_one(self):
     optimizer = train.AdamOptimizer()
     self.assertIs(optimizers.check_optimizer(optimizer), optimizer)
-    self.assertTrue(compat_optimizers.is_v1(optimizer))
+    self.assertTrue(optimizers_lib.is_v1(optimizer))
 
   @parameterized.parameters(
     (None, 'returned None; expected an optimizer .* Is a `return` missing?'),

@@ -7,7 +7,7 @@ from absl.testing import absltest, parameterized
 
 from tests.planted import pair
 from tf_equiv import compat
-from tf_equiv.tf1 import observation
+from tf_equiv.core import observation
 from tf_equiv.tf2 import sensitivity
 
 v1 = tf.compat.v1

@@ -90,7 +90,7 @@ def counted(model_class=Net, **attributes):
   class Counted(Case, absltest.TestCase):
     pass
 
-  start = tf_equiv.tf2.built.start
+  start = tf_equiv.tf2.built_model.start
 
   def counting(program, created):
     builds.append(program)
@@ -102,7 +102,7 @@ def counted(model_class=Net, **attributes):
   return (
     Counted,
     builds,
-    mock.patch.object(tf_equiv.tf2.built, 'start', counting),
+    mock.patch.object(tf_equiv.tf2.built_model, 'start', counting),
   )
 
 
@@ -124,7 +124,7 @@ class SharedModelsTest(absltest.TestCase):
   def test_large_results_are_not_kept(self):
     steps = [_STEPS[3], _STEPS[2], _STEPS[3], _STEPS[1]]
     self.assertEqual(self.builds_of(steps), [1, 1, 1, 1])
-    with mock.patch.object(tf_equiv.tf2.shared_models, '_MOST_RESULTS', 10):
+    with mock.patch.object(tf_equiv.tf2.shared_models, '_MAX_RESULTS', 10):
       self.assertEqual(self.builds_of(steps), [1, 1, 2, 2])
 
   def test_switched_off(self):

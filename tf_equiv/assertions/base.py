@@ -9,17 +9,19 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import template
-from tf_equiv.assertions import locating, reporting
-from tf_equiv.compare import circumstances, judge, tolerances
+from tf_equiv.assertions import reporting
+from tf_equiv.compare import judge, run_info, tolerances
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import errors, observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
+from tf_equiv.diagnose import diagnoser
 from tf_equiv.references import base as references
 from tf_equiv.report import text
 from tf_equiv.tf1 import environment as environment_lib
-from tf_equiv.tf1 import errors, seeds, user_code, weights
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import user_code, weights
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as tf2_program
 from tf_equiv.tf2 import runner as tf2_runner
@@ -46,7 +48,7 @@ class AssertionBase(template.TemplateMethods):
     self,
     training: bool = False,
     weights: str = plan_lib.FIXED,
-    seed_mode: Any = seeds.SeedMode.CONSTANT,
+    seed_mode: Any = SeedMode.CONSTANT,
     gradients: bool = False,
     inputs: bool = False,
     compare_updates: bool = False,
@@ -54,11 +56,11 @@ class AssertionBase(template.TemplateMethods):
   ) -> plan_lib.RunPlan:
     # Check the arguments before any of the user's slow code runs.
     training = plan_lib.check_training(training)
-    seed_mode = seeds.as_seed_mode(seed_mode)
+    seed_mode = as_seed_mode(seed_mode)
     if weights not in (plan_lib.FIXED, plan_lib.SEEDED):
       raise errors.UsageError(
         "weights must be 'fixed' (by reset_weights) or 'seeded' (by the "
-        'initializers), got %r.' % (weights,)
+        f'initializers), got {weights!r}.'
       )
     batches = self._make_batches(steps)
     return plan_lib.RunPlan(
@@ -77,7 +79,7 @@ class AssertionBase(template.TemplateMethods):
   def _make_batches(self, steps: int) -> list[Any]:
     batches = []
     for step in range(steps):
-      origin = 'make_batch(%d)' % step
+      origin = f'make_batch({step})'
       batch = plan_lib.check_inputs(self.make_batch(step), origin)
       if batches:
         batch = plan_lib.check_batch(batch, batches[0], origin)
@@ -92,8 +94,8 @@ class AssertionBase(template.TemplateMethods):
     reference = self.tf1_reference
     if not isinstance(reference, references.Reference):
       raise errors.UsageError(
-        'tf1_reference is %r; expected where the TF1 side runs, '
-        'tf_equiv.InProcess() for example.' % (reference,)
+        f'tf1_reference is {reference!r}; expected where the TF1 side runs, '
+        'tf_equiv.InProcess() for example.'
       )
     # Kept by the class itself, not by one that it inherits from.
     opened = type(self).__dict__.get('_opened_references')
@@ -110,7 +112,7 @@ class AssertionBase(template.TemplateMethods):
     share = self.share_tf2_models
     if not isinstance(share, bool):
       raise errors.UsageError(
-        'share_tf2_models is %r; expected True or False.' % (share,)
+        f'share_tf2_models is {share!r}; expected True or False.'
       )
     models = type(self).__dict__.get('_opened_models')
     if models is None:
@@ -121,7 +123,7 @@ class AssertionBase(template.TemplateMethods):
     behavior = self.tf1_behavior
     if not isinstance(behavior, program_lib.TF1Behavior):
       raise errors.UsageError(
-        'tf1_behavior is %r; expected a tf_equiv.TF1Behavior.' % (behavior,)
+        f'tf1_behavior is {behavior!r}; expected a tf_equiv.TF1Behavior.'
       )
     return program_lib.Program(
       build=self.build_tf1,
@@ -160,8 +162,8 @@ class AssertionBase(template.TemplateMethods):
       converted = self.convert_variable(tf1_name, value, tf2_name)
     if converted is None:
       raise errors.UsageError(
-        'convert_variable(%r, <array of shape %s>, %r) returned None; return '
-        'the value of the TF2 variable.' % (tf1_name, np.shape(value), tf2_name)
+        f'convert_variable({tf1_name!r}, <array of shape {np.shape(value)}>, '
+        f'{tf2_name!r}) returned None; return the value of the TF2 variable.'
       )
     return np.asarray(converted)
 
@@ -182,7 +184,7 @@ class AssertionBase(template.TemplateMethods):
       untracked=tf2.untracked,
       others=tf1.optimizer_variables,
       convert=self._converted,
-      flags=observation_lib.TRAINABLE not in tf1.unknown,
+      flags=observation.TRAINABLE not in tf1.unknown,
     )
 
   def _list_variables(self):
@@ -277,7 +279,7 @@ class AssertionBase(template.TemplateMethods):
     verdict = judge.judge_variants(verdicts)
     if not any(each.passed for each in verdicts.values()):
       self._models().clear()  # The model is about to be looked into.
-      locator = locating.Locator(self, plan, run, used)
+      locator = diagnoser.Locator(self, plan, run, used)
       locator.explain(verdict)
     verdict.seconds = time.time() - start
     verdict.settings['variants'] = ', '.join(variants)
@@ -314,7 +316,7 @@ class AssertionBase(template.TemplateMethods):
     def weights_for(tf2):
       table = self._match(tf1, tf2)
       if table.blocks_values:
-        raise locating.VariablesDifferError(table)
+        raise diagnoser.VariablesDifferError(table)
       return self._weights_for(tf2.variables, table, tf1.weight_of())
 
     def state_for(tf2, step):
@@ -333,11 +335,11 @@ class AssertionBase(template.TemplateMethods):
         tf2 = tf2_training.run(*arguments, state_for)
       else:
         tf2 = tf2_runner.run(*arguments, used, self._models())
-    except locating.VariablesDifferError as error:
+    except diagnoser.VariablesDifferError as error:
       verdict = judge.judge_variables(error.table, assertion, allow_empty)
       verdict.headline += '; outputs were not compared'
       verdict.conditions = plan.describe()
-      circumstances.note_run(verdict, plan, tf1, here('TF2'))
+      run_info.note_run(verdict, plan, tf1, here('TF2'))
       verdict.notes += tf1.notes
       return verdict
     problem = judge.explain_missing_training(plan, tf1, tf2)
@@ -346,8 +348,8 @@ class AssertionBase(template.TemplateMethods):
     slack = variants_lib.SLACK.get(variant, 1.0)
     tolerance = dataclasses.replace(tolerance, slack=tolerance.slack * slack)
     verdict = judged(tf1, tf2, self._match(tf1, tf2), tolerance)
-    circumstances.note_run(verdict, plan, tf1, tf2)
-    circumstances.note_tolerance(verdict, tolerance)
+    run_info.note_run(verdict, plan, tf1, tf2)
+    run_info.note_tolerance(verdict, tolerance)
     return verdict
 
   def _weights_for(self, tf2_specs, table, weight_of):
@@ -379,11 +381,9 @@ def _only_grappler_fails(verdicts) -> bool:
   ]
 
 
-def here(side: str) -> observation_lib.Observation:
+def here(side: str) -> observation.Observation:
   """Returns an observation that holds nothing but this environment."""
-  return observation_lib.Observation(
-    side, environment=environment_lib.describe()
-  )
+  return observation.Observation(side, environment=environment_lib.describe())
 
 
 def _numpy_dtype(name: str):

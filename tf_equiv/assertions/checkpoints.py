@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv.assertions import base
-from tf_equiv.compare import checkpoints as contents_lib
-from tf_equiv.compare import circumstances, judge_checkpoint, tolerances
+from tf_equiv.checkpoints import contents as contents_lib
+from tf_equiv.checkpoints import judge
+from tf_equiv.compare import run_info, tolerances
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
@@ -86,9 +87,8 @@ class CheckpointAssertions(base.AssertionBase):
       checkpoint, plan, moving_averages, tolerance, allow_empty
     )
     verdict.assertion = 'assertCheckpointEquivalent'
-    verdict.conditions = '%s, weights of %s' % (
-      'training' if plan.training else 'inference',
-      checkpoint,
+    verdict.conditions = (
+      f'{"training" if plan.training else "inference"}, weights of {checkpoint}'
     )
     verdict.seconds = time.time() - start
     return self._conclude(verdict, msg)
@@ -107,9 +107,9 @@ class CheckpointAssertions(base.AssertionBase):
     fit = contents_lib.fit(
       tf1.variables, contents, checkpoint.entries, self.ignored_variables
     )
-    verdict = judge_checkpoint.judge_fit(assertion, checkpoint.prefix, fit)
+    verdict = judge.judge_fit(assertion, checkpoint.prefix, fit)
     if not verdict.passed:
-      circumstances.note_run(verdict, plan, tf1, base.here('TF2'))
+      run_info.note_run(verdict, plan, tf1, base.here('TF2'))
       return verdict
     tf1.optimizer_variables = [
       *tf1.optimizer_variables,
@@ -139,7 +139,7 @@ class CheckpointAssertions(base.AssertionBase):
       expected = variables_lib.carried(
         observed['table'], self._converted, tf1.weight_of()
       )
-      judge_checkpoint.judge_loaded(verdict, expected, observed['tf2'])
+      judge.judge_loaded(verdict, expected, observed['tf2'])
     if verdict.passed:
       self._judge_round_trip(
         verdict, kept, plan, tf1, observed['tf2'], tolerance
@@ -160,7 +160,7 @@ class CheckpointAssertions(base.AssertionBase):
       ]
       return
     variables = model_lib.variables_of(first.model, [])
-    judge_checkpoint.judge_unsaved(
+    judge.judge_unsaved(
       verdict,
       tf2_checkpoint.unreachable(first.model, variables),
       tf2_checkpoint.advise_unreachable(first.model),
@@ -183,9 +183,7 @@ class CheckpointAssertions(base.AssertionBase):
       prefix = os.path.join(folder, 'model')
       tf2_checkpoint.write(prefix, first.model)
       restored = tf2_runner.run(second.program, plan, weights_for, tf1)
-    judge_checkpoint.judge_restored(
-      verdict, tf1, tf2, restored, unmatched[0], tolerance
-    )
+    judge.judge_restored(verdict, tf1, tf2, restored, unmatched[0], tolerance)
 
 
 class _Keeping:

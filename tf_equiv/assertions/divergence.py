@@ -3,13 +3,14 @@
 import time
 from typing import Any
 
-from tf_equiv.assertions import base, locating
-from tf_equiv.compare import circumstances, judge
+from tf_equiv.assertions import base
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import judge, run_info
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import errors
+from tf_equiv.diagnose import diagnoser
 from tf_equiv.references import base as references
 from tf_equiv.report import text
-from tf_equiv.tf1 import errors
 from tf_equiv.tf2 import capture as tf2_capture
 
 __unittest = True
@@ -57,34 +58,34 @@ class DivergenceMethods(base.AssertionBase):
     run = self._reference().run(self._tf1_program(), plan)
     verdict = verdict_lib.Verdict('locateDivergence', plan.describe())
     try:
-      found = locating.Locator(self, plan, run).find(
-        groups=locating.GROUPS if gradients else locating.GROUPS[:2]
+      found = diagnoser.Locator(self, plan, run).find(
+        groups=diagnoser.GROUPS if gradients else diagnoser.GROUPS[:2]
       )
-    except locating.VariablesDifferError as error:
+    except diagnoser.VariablesDifferError as error:
       table = judge.judge_variables(error.table, verdict.assertion, True)
       raise errors.UsageError(
-        'locateDivergence needs variables that correspond. %s. '
+        f'locateDivergence needs variables that correspond. {table.headline}. '
         'assertVariablesMatch lists them; give their names to rename_variable.'
-        % table.headline
       ) from error
     except references.CannotCaptureError as error:
       raise errors.UsageError(
-        'locateDivergence needs the graph of the TF1 side: %s' % error
+        f'locateDivergence needs the graph of the TF1 side: {error}'
       ) from error
     except tf2_capture.CannotTraceError as error:
       raise errors.UsageError(
-        'locateDivergence cannot look at this: %s' % error
+        f'locateDivergence cannot look at this: {error}'
       ) from error
     verdict.seconds = time.time() - start
     verdict.divergence = found.divergence
     verdict.compared['results'] = len(found.results[0])
-    circumstances.note_run(verdict, plan, run.observation, base.here('TF2'))
-    verdict.summary = 'locateDivergence (%s):' % verdict.conditions
+    run_info.note_run(verdict, plan, run.observation, base.here('TF2'))
+    verdict.summary = f'locateDivergence ({verdict.conditions}):'
     if found.divergence is None:
       verdict.noise = found.noise
       verdict.summary += (
-        ' %d result(s) agree in float%d (they are %.1g of the values apart)'
-        % (len(found.results[0]), 32 if found.recorded else 64, found.distance)
+        f' {len(found.results[0])} result(s) agree in '
+        f'float{32 if found.recorded else 64} (they are {found.distance:.1g} '
+        'of the values apart)'
       )
       if found.noise is not None:
         verdict.summary += '\n' + text.noise(found.noise)

@@ -5,8 +5,9 @@ from typing import Any
 from tf_equiv.assertions import base
 from tf_equiv.compare import judge_steps, tolerances
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.tf1 import errors, seeds
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import errors
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import SeedMode
 
 __unittest = True
 
@@ -70,7 +71,7 @@ class ForwardAssertions(base.AssertionBase):
     plan = self._make_plan(
       training,
       plan_lib.SEEDED if seeded else plan_lib.FIXED,
-      seed_mode if seeded else seeds.SeedMode.CONSTANT,
+      seed_mode if seeded else SeedMode.CONSTANT,
       compare_updates=compare_updates,
     )
     return self._compare_run(
@@ -160,7 +161,7 @@ class ForwardAssertions(base.AssertionBase):
     tolerance = tolerances.Tolerance(rtol, atol, equal_nan)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
       raise errors.UsageError(
-        'steps must be an int that is not negative, got %r.' % (steps,)
+        f'steps must be an int that is not negative, got {steps!r}.'
       )
     if steps:
       self._check_own_steps()
@@ -201,12 +202,12 @@ class ForwardAssertions(base.AssertionBase):
   def _check_own_steps(self) -> None:
     reference = self._reference()
     first, second = reference.defines('train_tf1'), self._overrides('train_tf2')
-    where = '' if first is None else ' (TF1: %r)' % reference
+    where = '' if first is None else f' (TF1: {reference!r})'
     if first is None:
       first = self._overrides('train_tf1')
     if first != second:
       raise errors.UsageError(
-        '%s%s defines %s only; define train_tf1 and train_tf2 together, or '
-        'neither for the default step on both sides.'
-        % (type(self).__name__, where, 'train_tf1' if first else 'train_tf2')
+        f'{type(self).__name__}{where} defines '
+        f'{"train_tf1" if first else "train_tf2"} only; define train_tf1 and '
+        'train_tf2 together, or neither for the default step on both sides.'
       )

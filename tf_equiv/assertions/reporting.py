@@ -32,8 +32,8 @@ if _DIRECTORY not in flags.FLAGS:
   flags.DEFINE_string(
     _DIRECTORY,
     None,
-    'Directory of the reports of tf_equiv, where the test runner gives none in '
-    '%s.' % _BAZEL_DIRECTORY,
+    'Directory of the reports of tf_equiv, where the test runner gives none '
+    f'in {_BAZEL_DIRECTORY}.',
   )
 
 
@@ -54,7 +54,7 @@ def note_test(case, verdict: verdict_lib.Verdict, ran: list) -> None:
     method = ''  # Made by hand, to be used outside of a test.
   verdict.test = cls.__qualname__
   if method:
-    verdict.test = '%s.%s.%s' % (cls.__module__, verdict.test, method)
+    verdict.test = f'{cls.__module__}.{verdict.test}.{method}'
   verdict.rerun = rerun.commands(
     rerun.source_file(cls.__module__), cls.__qualname__, method, os.environ
   )
@@ -91,9 +91,9 @@ def write(verdict: verdict_lib.Verdict) -> str:
     path, problem = writer.write(verdict, directory)
     line = 'Report: ' + path
     if problem:
-      line = 'Report (%s): %s' % (problem, path)
+      line = f'Report ({problem}): {path}'
   except Exception as error:
-    line = 'Report: could not be written (%s)' % writer.describe(error)
+    line = f'Report: could not be written ({writer.describe(error)})'
   if verdict.passed:
     _log.info(line)
   return line
@@ -118,7 +118,7 @@ def _mode() -> str:
     mode = os.environ.get(_MODE.upper()) or FAILURES
   if mode not in _MODES:
     raise BadModeError(
-      '%s=%r; expected %s' % (_MODE.upper(), mode, ', '.join(_MODES))
+      f'{_MODE.upper()}={mode!r}; expected {", ".join(_MODES)}'
     )
   return mode
 

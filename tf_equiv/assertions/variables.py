@@ -4,14 +4,15 @@ import contextlib
 import dataclasses
 import time
 
-from tf_equiv.assertions import base, locating
-from tf_equiv.compare import circumstances, judge, tolerances, values
+from tf_equiv.assertions import base
+from tf_equiv.compare import judge, run_info, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.tf1 import errors
-from tf_equiv.tf2 import assigners as assigners_lib
+from tf_equiv.core import errors
+from tf_equiv.diagnose import diagnoser
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as tf2_program
 from tf_equiv.tf2 import runner as tf2_runner
+from tf_equiv.tf2 import variable_writes
 
 __unittest = True
 
@@ -66,7 +67,7 @@ class VariableAssertions(base.AssertionBase):
         if not training:
           changed = _changed(watched, before)
       if changed and not new:
-        assigners = assigners_lib.find(
+        assigners = variable_writes.find(
           lambda x: tf2_program.call_model(program, model, x, False),
           inputs,
           watched,
@@ -75,7 +76,7 @@ class VariableAssertions(base.AssertionBase):
     verdict = judge.judge_creations(
       'assertNoNewVariables', new, changed, len(calls), total, allow_empty
     )
-    circumstances.note_run(verdict, plan, base.here('TF2'))
+    run_info.note_run(verdict, plan, base.here('TF2'))
     verdict.seconds = time.time() - start
     return self._conclude(verdict, msg)
 
@@ -115,10 +116,10 @@ class VariableAssertions(base.AssertionBase):
     table = self._match(tf1, tf2)
     verdict = judge.judge_variables(table, 'assertVariablesMatch', allow_empty)
     verdict.notes += [*tf1.notes, *tf2.notes]
-    circumstances.note_run(verdict, plan, tf1, tf2)
+    run_info.note_run(verdict, plan, tf1, tf2)
     verdict.draws = None  # It is not about values.
     if table.shapes:
-      locating.explain_shapes(self, plan, verdict)
+      diagnoser.explain_shapes(self, plan, verdict)
     verdict.seconds = time.time() - start
     return self._conclude(verdict, msg)
 

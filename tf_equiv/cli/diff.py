@@ -15,10 +15,10 @@ from tf_equiv.compare import (
 )
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import errors
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.golden import archive, plans, replaying
 from tf_equiv.report import text
-from tf_equiv.tf1 import errors
-from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import weights as weights_lib
 
 _SIDES = ('A', 'B')
@@ -45,7 +45,7 @@ def add_to(commands) -> None:
   parser.add_argument('b', help='another one')
   for name in ('rtol', 'atol'):
     parser.add_argument(
-      '--%s' % name,
+      f'--{name}',
       type=float,
       help='tolerance, as that of the assertions',
     )
@@ -57,7 +57,7 @@ def run(arguments) -> int:
   sides = [_Side(p, archive.read_index(p)) for p in (arguments.a, arguments.b)]
   tolerance = tolerances.Tolerance(arguments.rtol, arguments.atol)
   for name, side in zip(_SIDES, sides, strict=True):
-    print('%s: %s' % (name, side.path))
+    print(f'{name}: {side.path}')
     for made_by in side.index['manifests'].values():
       print('\n'.join('   ' + x for x in show.manifest_lines(made_by)[:2]))
   pairs = _pairs(*[side.index['entries'] for side in sides])
@@ -72,15 +72,15 @@ def run(arguments) -> int:
     if len(present) == 1:
       different += 1
       name = _SIDES[0] if entries[0] is not None else _SIDES[1]
-      print('  only %s has %s' % (name, plans.title(present[0]['plan'])))
+      print(f'  only {name} has {plans.title(present[0]["plan"])}')
       continue
     verdict = _compare(sides, entries, tolerance)
     different += not verdict.passed
     print('\n'.join('  ' + line for line in _lines(verdict, entries[0])))
   if different:
-    print('%d of %d plan(s) differ' % (different, len(pairs)))
+    print(f'{different} of {len(pairs)} plan(s) differ')
   else:
-    print('%d plan(s) are equal within the tolerance' % len(pairs))
+    print(f'{len(pairs)} plan(s) are equal within the tolerance')
   return 1 if different else 0
 
 
@@ -171,8 +171,8 @@ def _judge_steps(title, plan, first, second, table, tolerance):
   beginning = judged(1)
   if beginning.passed:
     beginning.notes.append(
-      'not judged, because each file went on from its own state: %s%s'
-      % (verdict.headline[0].lower(), verdict.headline[1:])
+      'not judged, because each file went on from its own state: '
+      f'{verdict.headline[0].lower()}{verdict.headline[1:]}'
     )
   return beginning if beginning.passed else verdict
 
@@ -231,12 +231,12 @@ def _lines(verdict: verdict_lib.Verdict, entry) -> list[str]:
   """Returns the text about one plan."""
   counts = _counts(verdict)
   if verdict.passed:
-    lines = ['equal: %s' % verdict.assertion]
+    lines = [f'equal: {verdict.assertion}']
     largest = verdict.largest()
     if largest is not None and largest.difference:
       counts.append(
-        'largest difference %.3g of %.3g allowed (%s)'
-        % (largest.difference, largest.allowed, largest.name)
+        f'largest difference {largest.difference:.3g} of '
+        f'{largest.allowed:.3g} allowed ({largest.name})'
       )
     notes = [re.sub(r'\bTF([12])\b', _letter, n) for n in verdict.notes]
     lines += ['  ' + each for each in counts + notes]
@@ -245,7 +245,7 @@ def _lines(verdict: verdict_lib.Verdict, entry) -> list[str]:
   verdict.conditions = ''
   found = text.failure(verdict).splitlines()
   return [
-    'DIFFER: %s' % verdict.assertion,
+    f'DIFFER: {verdict.assertion}',
     *['  ' + re.sub(r'\bTF([12])\b', _letter, line) for line in found],
     *['    ' + each for each in counts],
   ]

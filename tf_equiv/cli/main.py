@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from tf_equiv.cli import diff, record, show
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 # Exit codes, as those of the program `diff`.
 EQUAL, DIFFERENT, TROUBLE = 0, 1, 2
@@ -44,5 +44,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
   try:
     return chosen.run(chosen)
   except errors.EquivalenceError as error:
-    print('tf_equiv: %s' % error, file=sys.stderr)
+    print(f'tf_equiv: {error}', file=sys.stderr)
     return TROUBLE

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from tf_equiv import testcase
 from tf_equiv.cli import show
+from tf_equiv.core import errors
 from tf_equiv.golden import archive, recording
-from tf_equiv.references import golden, interpreter
-from tf_equiv.tf1 import errors
+from tf_equiv.references import golden
+from tf_equiv.references.interpreter import reference
 
 
 def add_to(commands) -> None:
@@ -39,8 +40,10 @@ def add_to(commands) -> None:
   parser.add_argument(
     '--keep',
     metavar='PARTS',
-    help='what to store besides results: some of %s, separated by commas'
-    % ','.join(recording.KEEP),
+    help=(
+      f'what to store besides results: some of {",".join(recording.KEEP)}, '
+      'separated by commas'
+    ),
   )
   parser.add_argument(
     '--anew',
@@ -72,7 +75,7 @@ def add_to(commands) -> None:
 def run(arguments) -> int:
   """Runs the tests and prints what was recorded; returns the exit code."""
   if arguments.tf1_python:
-    os.environ[interpreter.PYTHON_VARIABLE] = arguments.tf1_python
+    os.environ[reference.PYTHON_VARIABLE] = arguments.tf1_python
   classes = [cls for text in arguments.target for cls in find_classes(text)]
   emptied, failed, recorded = set(), False, []
   for cls in classes:
@@ -94,7 +97,7 @@ def run(arguments) -> int:
       print(golden.too_large(path, recording.KEEP))
   for each in recorded:
     if each.note:
-      print('%s: %s' % (each.title, each.note))
+      print(f'{each.title}: {each.note}')
   if failed:
     print('Some tests failed; what their TF1 side computed was recorded.')
   return 1 if failed else 0
@@ -133,7 +136,7 @@ def find_classes(text: str) -> list[type]:
       '%s has no %s; it defines %s.'
       % (
         where,
-        'MigrationTestCase called %r' % name if name else 'MigrationTestCase',
+        f'MigrationTestCase called {name!r}' if name else 'MigrationTestCase',
         ', '.join(n for n, cls in vars(module).items() if isinstance(cls, type))
         or 'no class',
       )
@@ -150,11 +153,11 @@ def _import(where: str):
       if error.name is None or not where.startswith(error.name):
         raise
       raise errors.UsageError(
-        'There is no module %r (%s); give a module that can be imported from '
-        'here, or the path of a file.' % (where, error)
+        f'There is no module {where!r} ({error}); give a module that can be '
+        'imported from here, or the path of a file.'
       ) from error
   if not os.path.isfile(where):
-    raise errors.UsageError('There is no file %r.' % where)
+    raise errors.UsageError(f'There is no file {where!r}.')
   path = os.path.abspath(where)
   name = _dotted(path)
   if name:
@@ -224,22 +227,22 @@ def _golden(cls, found, arguments) -> golden.Golden:
   is_golden = isinstance(found, golden.Golden)
   source = found.source if is_golden else found
   if arguments.model:
-    source = interpreter.Tf1Interpreter(
+    source = reference.Tf1Interpreter(
       model=arguments.model,
       sys_path=[os.path.abspath(each) for each in arguments.sys_path],
     )
   elif arguments.tf1_python and not isinstance(
-    source, interpreter.Tf1Interpreter
+    source, reference.Tf1Interpreter
   ):
     raise errors.UsageError(
-      'The TF1 side of %s is %r, which needs no other interpreter. Give '
-      '--model as well, the class or module that defines it there; see '
-      'tf_equiv.Tf1Interpreter.' % (cls.__qualname__, source)
+      f'The TF1 side of {cls.__qualname__} is {source!r}, which needs no '
+      'other interpreter. Give --model as well, the class or module that '
+      'defines it there; see tf_equiv.Tf1Interpreter.'
     )
   if not is_golden and not arguments.output:
     raise errors.UsageError(
-      '%s has no golden: its tf1_reference is %r. Say with -o FILE where to '
-      'record it.' % (cls.__qualname__, found)
+      f'{cls.__qualname__} has no golden: its tf1_reference is {found!r}. Say '
+      'with -o FILE where to record it.'
     )
   keep = found.keep if is_golden else recording.KEEP
   if arguments.keep is not None:
@@ -272,4 +275,4 @@ def _drop_stale(recorded: Sequence[recording.Recorded]) -> None:
   for (path, owner), several in by_place.items():
     dropped = recording.drop_others(path, owner, [r.entry for r in several])
     if dropped:
-      print('dropped %d recording(s) of %s of before' % (dropped, owner))
+      print(f'dropped {dropped} recording(s) of {owner} of before')

@@ -8,7 +8,7 @@ from typing import Any
 from tf_equiv.golden import archive, plans
 from tf_equiv.references import golden
 
-_MOST_INPUTS = 6
+_MAX_INPUTS = 6
 # Parts of a manifest by line.
 _LINES = (
   (('TensorFlow', 'tensorflow'), ('Python', 'python'), ('NumPy', 'numpy')),
@@ -40,7 +40,7 @@ def run(arguments) -> int:
   path = arguments.file
   print('\n'.join(lines_of(path)))
   if arguments.check:
-    print('checked: %d members are intact' % archive.check(path))
+    print(f'checked: {archive.check(path)} members are intact')
   return 0
 
 
@@ -53,25 +53,25 @@ def lines_of(path: str) -> list[str]:
   index = archive.read_index(path)
   entries = index['entries']
   lines = [
-    '%s: %d recording(s), %s'
-    % (path, len(entries), golden.show_size(os.path.getsize(path)))
+    f'{path}: {len(entries)} recording(s), '
+    f'{golden.show_size(os.path.getsize(path))}'
   ]
   for name, made_by in sorted(index['manifests'].items()):
     dates = {e['recorded'] for e in entries if e['manifest'] == name}
-    lines.append('recorded on %s with' % ', '.join(sorted(dates)))
+    lines.append(f'recorded on {", ".join(sorted(dates))} with')
     lines += ['  ' + line for line in manifest_lines(made_by)]
   sizes = _sizes(path, entries)
   for owner in sorted({entry['owner'] for entry in entries}):
     own = [entry for entry in entries if entry['owner'] == owner]
     lines.append(owner or 'a program without a test class')
     for entry in own:
-      lines.append('  %s' % plans.title(entry['plan']))
-      lines.append('    %s' % _contents(entry, sizes))
+      lines.append(f'  {plans.title(entry["plan"])}')
+      lines.append(f'    {_contents(entry, sizes)}')
     lines += ['  inputs: ' + line for line in _inputs(own)]
     sources = sorted({name for entry in own for name in entry['source']})
     if sources:
-      shown = plans.capped(sources, _MOST_INPUTS)
-      lines.append('  TF1 code: %s' % ', '.join(shown))
+      shown = plans.capped(sources, _MAX_INPUTS)
+      lines.append(f'  TF1 code: {", ".join(shown)}')
   return lines
 
 
@@ -80,7 +80,7 @@ def manifest_lines(made_by: Mapping[str, Any]) -> list[str]:
   lines = []
   for parts in _LINES:
     words = [
-      ('%s %s' % (title, made_by[name])).strip()
+      (f'{title} {made_by[name]}').strip()
       for title, name in parts
       if made_by.get(name)
     ]
@@ -100,11 +100,11 @@ def _sizes(path: str, entries) -> list[tuple[Mapping[str, Any], int]]:
 
 
 def _contents(entry, sizes) -> str:
-  parts = ['%d %s' % (n, what) for what, n in entry['counts'].items()]
+  parts = [f'{n} {what}' for what, n in entry['counts'].items()]
   if 'graph' not in entry['objects'] and entry['no graph']:
     parts.append('no graph: ' + entry['no graph'])
   size = next(size for each, size in sizes if each is entry)
-  return '%s; %s' % (', '.join(parts), golden.show_size(size))
+  return f'{", ".join(parts)}; {golden.show_size(size)}'
 
 
 def _inputs(entries) -> list[str]:
@@ -115,5 +115,5 @@ def _inputs(entries) -> list[str]:
     for inputs in batches:
       for path, array in inputs.items():
         if 'digest' in array:
-          found['%s %s' % (path, plans.show_array(array))] = None
-  return plans.capped([line.strip() for line in found], _MOST_INPUTS)
+          found[f'{path} {plans.show_array(array)}'] = None
+  return plans.capped([line.strip() for line in found], _MAX_INPUTS)

@@ -2,7 +2,7 @@
 
 import re
 
-from tf_equiv.tf1 import observation
+from tf_equiv.core import observation
 
 NOTHING_COMPARED = (
   'Nothing was compared, so nothing is proven. If that is expected, say so '

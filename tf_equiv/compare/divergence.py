@@ -26,7 +26,7 @@ class Place:
   line: str = ''
 
   def __str__(self) -> str:
-    return '%s (%s)' % (self.name, self.op_type)
+    return f'{self.name} ({self.op_type})'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Noise:
     """How much of the result is noise, in words."""
     if self.error >= self.scale:
       return 'all'
-    return '%.2g %%' % (100 * self.error / self.scale)
+    return f'{100 * self.error / self.scale:.2g} %'
 
 
 @dataclasses.dataclass

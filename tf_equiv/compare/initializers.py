@@ -26,15 +26,15 @@ def compare(
   lines = []
   if tf1.kind and tf2.kind:
     if tf1.kind != tf2.kind:
-      lines.append('initializer: TF1 %s, TF2 %s' % (tf1.kind, tf2.kind))
+      lines.append(f'initializer: TF1 {tf1.kind}, TF2 {tf2.kind}')
     lines += [
-      '%s: TF1 %.6g, TF2 %.6g' % (key, tf1.numbers[key], tf2.numbers[key])
+      f'{key}: TF1 {tf1.numbers[key]:.6g}, TF2 {tf2.numbers[key]:.6g}'
       for key in sorted(set(tf1.numbers) & set(tf2.numbers))
       if not np.isclose(tf1.numbers[key], tf2.numbers[key], rtol=_RTOL, atol=0)
     ]
   if not lines and tf1.kind and tf2.kind:
     return None
-  lines.append('initial values of %s: %s' % (name, _describe(*values)))
+  lines.append(f'initial values of {name}: {_describe(*values)}')
   return divergence.Divergence(
     _place(tf1),
     _place(tf2),
@@ -48,13 +48,13 @@ def _mistake(name, tf1, tf2, lines) -> str:
   if not (tf1.kind and tf2.kind):
     return ''
   what = (
-    'draws %s in TF1 and %s in TF2' % (tf1.kind, tf2.kind)
+    f'draws {tf1.kind} in TF1 and {tf2.kind} in TF2'
     if tf1.kind != tf2.kind
-    else 'takes other numbers (%s)' % '; '.join(lines[:-1])
+    else f'takes other numbers ({"; ".join(lines[:-1])})'
   )
   return (
-    'The initializer of %s %s: defaults differ between libraries, so give the '
-    'one of TF1 to the layer.' % (name, what)
+    f'The initializer of {name} {what}: defaults differ between libraries, so '
+    'give the one of TF1 to the layer.'
   )
 
 
@@ -69,6 +69,6 @@ def _place(initializer) -> divergence.Place:
 
 def _describe(first, second) -> str:
   return ', '.join(
-    '%s mean %.3g, deviation %.3g' % (side, np.mean(x), np.std(x))
+    f'{side} mean {np.mean(x):.3g}, deviation {np.std(x):.3g}'
     for side, x in (('TF1', first), ('TF2', second))
   )

@@ -7,19 +7,19 @@ import numpy as np
 from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import (
   divergence,
-  ledgers,
-  moving,
-  observations,
-  power,
+  draws,
+  moving_statistics,
+  quantities,
   structures,
   tolerances,
+  vacuity,
 )
 from tf_equiv.compare import losses as losses_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
-from tf_equiv.tf1 import seeds
+from tf_equiv.core import observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import SeedMode
 
 Convert = Callable[[str, np.ndarray, str], np.ndarray]
 
@@ -44,7 +44,7 @@ def judge_variables(
     (len(table.trainable), 'with another trainable flag'),
   )
   verdict.headline = 'Variables differ: ' + ', '.join(
-    '%d %s' % (count, what) for count, what in counts if count
+    f'{count} {what}' for count, what in counts if count
   )
   verdict.advice = advice_lib.for_variables(table)
   return verdict
@@ -53,8 +53,8 @@ def judge_variables(
 def judge_run(
   assertion: str,
   plan: plan_lib.RunPlan,
-  tf1: observation_lib.Observation,
-  tf2: observation_lib.Observation,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
   table: variables_lib.VariableTable,
   convert: Convert,
   tolerance: tolerances.Tolerance,
@@ -85,30 +85,30 @@ def judge_run(
   if not verdict.passed:
     return verdict
   if plan.weights == plan_lib.SEEDED:
-    verdict.comparisons['weights'] = observations.compare_weights(
+    verdict.comparisons['weights'] = quantities.compare_weights(
       tf1, tf2, table, convert, tolerance
     )
-  verdict.comparisons['outputs'] = observations.compare_outputs(
+  verdict.comparisons['outputs'] = quantities.compare_outputs(
     tf1, tf2, tolerance
   )
-  if observation_lib.LOSSES not in tf1.unknown:
+  if observation.LOSSES not in tf1.unknown:
     verdict.comparisons['regularization losses'] = losses_lib.compare_losses(
       tf1.losses, tf2.losses, table.tf1_names_of(), tolerance
     )
   if plan.updates:
-    verdict.comparisons['updated variables'] = observations.compare_updates(
+    verdict.comparisons['updated variables'] = quantities.compare_updates(
       tf1, tf2, table, convert, tolerance
     )
   if plan.gradients:
-    verdict.comparisons['loss'] = observations.compare_user_losses(
+    verdict.comparisons['loss'] = quantities.compare_user_losses(
       tf1, tf2, tolerance
     )
-    verdict.comparisons['gradients'] = observations.compare_gradients(
+    verdict.comparisons['gradients'] = quantities.compare_gradients(
       tf1, tf2, table, convert, tolerance
     )
     if plan.input_gradients:
       verdict.comparisons['gradients of inputs'] = (
-        observations.compare_input_gradients(tf1, tf2, tolerance)
+        quantities.compare_input_gradients(tf1, tf2, tolerance)
       )
   for group, pairs in verdict.comparisons.items():
     verdict.compared[group] = len(pairs)
@@ -121,8 +121,8 @@ def judge_run(
 def judge_comparable(
   assertion: str,
   plan: plan_lib.RunPlan,
-  tf1: observation_lib.Observation,
-  tf2: observation_lib.Observation,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
   table: variables_lib.VariableTable,
   allow_empty: bool = False,
 ) -> verdict_lib.Verdict:
@@ -171,14 +171,12 @@ def judge_comparable(
 
 def _forgotten(verdict, specs) -> verdict_lib.Verdict:
   verdict.headline = (
-    'The TF2 model creates %d variable(s) anew in each call, first %s; outputs '
-    'were not compared' % (len(specs), specs[0].name)
+    f'The TF2 model creates {len(specs)} variable(s) anew in each call, first '
+    f'{specs[0].name}; outputs were not compared'
   )
-  verdict.evidence = [
-    '%s  %s  at %s' % (spec.name, spec, spec.line) for spec in specs
-  ]
+  verdict.evidence = [f'{spec.name}  {spec}  at {spec.line}' for spec in specs]
   if any(spec.undecorated for spec in specs):
-    verdict.advice = [observation_lib.UNDECORATED_ADVICE]
+    verdict.advice = [observation.UNDECORATED_ADVICE]
   else:
     verdict.advice = ['assertNoNewVariables tells the cause of each.']
   return verdict
@@ -210,7 +208,7 @@ def conclude(
 
 
 def _of_statistics(verdict, group, tf1, tf2) -> list[str]:
-  known = moving.explain(
+  known = moving_statistics.explain(
     [c.name for c in verdict.failed(group)],
     verdict.table.tf1_names_of(),
     tf2.weight_of(),
@@ -226,7 +224,7 @@ def explain_draws(verdict, plan, tf1, tf2) -> None:
     return
   if plan.weights == plan_lib.SEEDED or _forward_draws_differ(tf1, tf2):
     verdict.ledger = _ledgers(plan, tf1, tf2, verdict.table)
-  by_order = plan.seed_mode is seeds.SeedMode.NUM_RANDOM_OPS
+  by_order = plan.seed_mode is SeedMode.NUM_RANDOM_OPS
   if verdict.ledger and not by_order and not verdict.ledger.changes_draws:
     verdict.ledger = None  # The order does not matter in this mode.
   old = {c.name for c in verdict.failed('weights')} & set(tf2.preexisting)
@@ -244,8 +242,8 @@ def _forward_keys(side):
 
 def _ledgers(plan, tf1, tf2, table):
   """Difference of the draws that matter, with the names of TF1."""
-  return ledgers.compare_ledgers(
-    *ledgers.relevant_draws(
+  return draws.compare_ledgers(
+    *draws.relevant_draws(
       tf1.draws,
       tf2.draws,
       table.tf1_names_of(),
@@ -276,13 +274,12 @@ def _headline(verdict, group, later) -> str:
   }
   line = names[group]
   if group != 'loss' or len(verdict.comparisons[group]) > 1:
-    line += ': %d of %d, first %s' % (
-      len(failed),
-      len(verdict.comparisons[group]),
-      failed[0].name,
+    line += (
+      f': {len(failed)} of {len(verdict.comparisons[group])}, first '
+      f'{failed[0].name}'
     )
   if later:
-    line += ' (so do the %s)' % ', '.join(later)
+    line += f' (so do the {", ".join(later)})'
   return line
 
 
@@ -290,12 +287,12 @@ def _require_meaning(verdict, plan, tf1, tf2, allow_vacuous) -> None:
   """Fails a pass that proves nothing; says what a real one proves."""
   if verdict.headline:
     return
-  verdict.response = power.respond(tf2)
+  verdict.response = vacuity.respond(tf2)
   lines = [] if verdict.response is None else [str(verdict.response)]
   if plan.gradients:
-    lines.append(power.describe_gradients(tf2))
+    lines.append(vacuity.describe_gradients(tf2))
   verdict.power = '; '.join(lines)
-  reason = power.vacuous(plan, tf1, tf2)
+  reason = vacuity.vacuous(plan, tf1, tf2)
   if not reason:
     return
   verdict.kind = divergence.VACUOUS
@@ -303,7 +300,7 @@ def _require_meaning(verdict, plan, tf1, tf2, allow_vacuous) -> None:
     verdict.notes.append('vacuous: ' + reason)
     return
   verdict.headline = 'Vacuous agreement proves nothing: ' + reason
-  verdict.advice = [power.ADVICE]
+  verdict.advice = [vacuity.ADVICE]
 
 
 def _require_something(verdict, plan, allow_empty) -> None:
@@ -340,9 +337,9 @@ def judge_variants(
   if list(verdicts) == ['eager']:
     return verdict
   if failed:
-    verdict.headline += ' [fails in: %s; passes in: %s]' % (
-      ', '.join(failed),
-      ', '.join(passed) or 'none',
+    verdict.headline += (
+      f' [fails in: {", ".join(failed)}; passes in: '
+      f'{", ".join(passed) or "none"}]'
     )
     if verdict.culprit:
       verdict.advice = [advice_lib.GRAPPLER % verdict.culprit]
@@ -383,17 +380,17 @@ def judge_creations(
   parts = []
   if created:
     parts.append(
-      '%d variable(s) created after the first call, instead of being reused'
-      % len(created)
+      f'{len(created)} variable(s) created after the first call, instead of '
+      'being reused'
     )
     for call, record in created:
-      verdict.evidence.append('%s: %s' % (call, record))
+      verdict.evidence.append(f'{call}: {record}')
       if record.advice not in verdict.advice:
         verdict.advice.append(record.advice)
   if changed:
     parts.append(
-      '%d variable(s) changed by an inference call, first %s'
-      % (len(changed), changed[0].name)
+      f'{len(changed)} variable(s) changed by an inference call, first '
+      f'{changed[0].name}'
     )
     verdict.comparisons['variables before and after an inference call'] = (
       changed
@@ -411,8 +408,8 @@ def judge_creations(
 
 def explain_missing_training(
   plan: plan_lib.RunPlan,
-  tf1: observation_lib.Observation,
-  tf2: observation_lib.Observation,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
 ) -> str | None:
   """Says what is wrong where the TF2 model cannot run in training mode.
 

@@ -4,20 +4,20 @@ from tf_equiv.compare import advice as advice_lib
 from tf_equiv.compare import (
   divergence,
   judge,
-  moving,
-  observations,
-  step_power,
+  moving_statistics,
+  quantities,
+  step_vacuity,
   steps,
   tolerances,
+  update_location,
   update_mistakes,
-  updates,
 )
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import observation
+from tf_equiv.core import plan as plan_lib
 
-_MOST_NAMES = 3
+_MAX_NAMES = 3
 # What hyperparameters of optimizers have no part in.
 _BEFORE_OPTIMIZERS = (
   'outputs',
@@ -31,8 +31,8 @@ _BEFORE_OPTIMIZERS = (
 def judge_training(
   assertion: str,
   plan: plan_lib.RunPlan,
-  tf1: observation_lib.Observation,
-  tf2: observation_lib.Observation,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
   table: variables_lib.VariableTable,
   convert: judge.Convert,
   tolerance: tolerances.Tolerance,
@@ -72,7 +72,7 @@ def judge_training(
   if not verdict.passed:
     return verdict
   if plan.weights == plan_lib.SEEDED:
-    verdict.comparisons['weights'] = observations.compare_weights(
+    verdict.comparisons['weights'] = quantities.compare_weights(
       tf1, tf2, table, convert, tolerance
     )
     verdict.compared['weights'] = len(verdict.comparisons['weights'])
@@ -90,9 +90,9 @@ def judge_training(
   if parted is not None:
     _part(verdict, plan, tf1, tf2, found, parted)
     group = found[parted].failing()[0]
-    verdict.divergence = updates.locate(
+    verdict.divergence = update_location.locate(
       group,
-      verdict.failed('step %d: %s' % (parted + 1, group))[0].name,
+      verdict.failed(f'step {parted + 1}: {group}')[0].name,
       comparer.paired(parted),
       (tf1.steps[parted], tf2.steps[parted]),
       table,
@@ -109,8 +109,9 @@ def judge_training(
     verdict.divergence = _where_made(comparer)
     verdict.kind = divergence.REAL
     verdict.headline = (
-      'Optimizers differ: %s; the %d training step(s) agree within the '
-      'tolerance all the same' % (_hyperparameters(comparer), len(plan.batches))
+      f'Optimizers differ: {_hyperparameters(comparer)}; the '
+      f'{len(plan.batches)} training step(s) agree within the tolerance all '
+      'the same'
     )
     verdict.advice = _of_hyperparameters(comparer)
   elif not allow_empty:
@@ -135,24 +136,24 @@ def _count(verdict, found) -> None:
     if step.failing():
       break
     for group, pairs in step.groups.items():
-      verdict.comparisons['step %d: %s' % (i + 1, group)] = pairs
+      verdict.comparisons[f'step {i + 1}: {group}'] = pairs
 
 
 def _part(verdict, plan, tf1, tf2, found, parted) -> None:
   """Fills in the verdict of steps that part at step `parted`."""
   step = found[parted]
   failing = step.failing()
-  titles = {g: 'step %d: %s' % (parted + 1, g) for g in step.groups}
+  titles = {g: f'step {parted + 1}: {g}' for g in step.groups}
   verdict.comparisons.update(
     {titles[group]: pairs for group, pairs in step.groups.items()}
   )
   failed = verdict.failed(titles[failing[0]])
   pairs = step.groups[failing[0]]
-  where = 'at step %d of %d' % (parted + 1, len(found))
-  verdict.headline = 'Training parts %s in the %s' % (where, failing[0])
+  where = f'at step {parted + 1} of {len(found)}'
+  verdict.headline = f'Training diverges {where} in the {failing[0]}'
   if len(failed) == 1 and failed[0].name.startswith(failing[0]):
     # 'learning rate of AdamOptimizer' or "outputs['logits']"
-    verdict.headline = 'Training parts %s in %s' % (where, failed[0].name)
+    verdict.headline = f'Training diverges {where} in {failed[0].name}'
   else:
     verdict.headline += ': %d of %d, first %s' % (
       len(failed),
@@ -160,9 +161,9 @@ def _part(verdict, plan, tf1, tf2, found, parted) -> None:
       failed[0].name,
     )
   if failing[1:]:
-    verdict.headline += ' (so do the %s)' % ', '.join(failing[1:])
+    verdict.headline += f' (so do the {", ".join(failing[1:])})'
   later = [
-    'step %d: %s' % (i + 1, ', '.join(other.failing()))
+    f'step {i + 1}: {", ".join(other.failing())}'
     for i, other in enumerate(found)
     if i > parted and other.failing()
   ]
@@ -214,7 +215,7 @@ def _of_hyperparameters(comparer) -> list[str]:
 
 def _mistake(group, parted, comparer, verdict, tf1, tf2) -> str:
   """Names the mistake that the numbers of the steps fit, '' if none."""
-  failed = verdict.failed('step %d: %s' % (parted + 1, group))
+  failed = verdict.failed(f'step {parted + 1}: {group}')
   before = tf2.weight_of()
   if parted:
     before = comparer.carried(tf1.steps[parted - 1].variables)
@@ -243,7 +244,7 @@ def _mistake(group, parted, comparer, verdict, tf1, tf2) -> str:
       next((x for x in decays if x), None),
     )
   if group == 'variables that are not trained':
-    return moving.explain(
+    return moving_statistics.explain(
       [c.name for c in failed],
       verdict.table.tf1_names_of(),
       before,
@@ -258,36 +259,36 @@ def _where_made(comparer):
   first, second, _ = comparer.hyperparameters[0]
   for pair in comparer.paired(0):
     if (pair[0].optimizer.name, pair[1].optimizer.name) == (first, second):
-      return updates.locate_optimizers(*pair)
+      return update_location.locate_optimizers(*pair)
   return None
 
 
 def _hyperparameters(comparer) -> str:
   shown = [
-    '%s (TF1 %s, TF2 %s)' % (found.name, found.tf1_value, found.tf2_value)
+    f'{found.name} (TF1 {found.tf1_value}, TF2 {found.tf2_value})'
     for _, _, found in comparer.hyperparameters
   ]
-  more = len(shown) - _MOST_NAMES
-  return ', '.join(shown[:_MOST_NAMES]) + (
-    ' and %d more' % more if more > 0 else ''
+  more = len(shown) - _MAX_NAMES
+  return ', '.join(shown[:_MAX_NAMES]) + (
+    f' and {more} more' if more > 0 else ''
   )
 
 
 def _noise(noise) -> str:
   names = sorted(name for name, count in noise.items() if count)
-  shown = ', '.join(names[:_MOST_NAMES])
-  if len(names) > _MOST_NAMES:
-    shown += ' and %d more' % (len(names) - _MOST_NAMES)
+  shown = ', '.join(names[:_MAX_NAMES])
+  if len(names) > _MAX_NAMES:
+    shown += f' and {len(names) - _MAX_NAMES} more'
   return (
-    'not compared: the updates of %d element(s) whose gradients are rounding '
-    'noise, in %s' % (sum(noise.values()), shown)
+    f'not compared: the updates of {sum(noise.values())} element(s) whose '
+    f'gradients are rounding noise, in {shown}'
   )
 
 
 def _require_meaning(verdict, plan, tf1, tf2, allow_vacuous) -> None:
   """Fails steps whose agreement proves nothing; says what a pass proves."""
-  verdict.power = step_power.describe(tf1)
-  reason = step_power.vacuous(plan, tf1, tf2)
+  verdict.power = step_vacuity.describe(tf1)
+  reason = step_vacuity.vacuous(plan, tf1, tf2)
   if not reason:
     return
   verdict.kind = divergence.VACUOUS
@@ -301,7 +302,7 @@ def _require_meaning(verdict, plan, tf1, tf2, allow_vacuous) -> None:
 def _require_something(verdict, found, comparer) -> None:
   if not comparer.changed:
     verdict.headline = (
-      'No update was compared: no trainable variable changed in %d step(s) of '
-      'TF1' % len(found)
+      f'No update was compared: no trainable variable changed in {len(found)} '
+      'step(s) of TF1'
     )
     verdict.advice = [advice_lib.NOTHING_CHANGED]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_equiv.compare import tolerances, values
-from tf_equiv.tf1.observation import RegularizationLoss
+from tf_equiv.core.observation import RegularizationLoss
 
 
 def compare_losses(
@@ -96,7 +96,7 @@ def _groups(tf1, tf2, tf1_names_of):
       if names:
         title = ' + '.join(sorted(members[root(names[0])]))
       else:
-        title, position = 'activity loss %d' % position, position + 1
+        title, position = f'activity loss {position}', position + 1
       groups.setdefault(title, ([], []))[side].append(value)
   return groups
 
@@ -105,7 +105,7 @@ def _compare_sums(name, pair, tolerance):
   for side, mine in zip(('TF1', 'TF2'), pair, strict=True):
     if not mine:
       return values.ValueComparison(
-        name, False, problem='%s has no such regularization loss' % side
+        name, False, problem=f'{side} has no such regularization loss'
       )
   sums = []
   for mine in pair:

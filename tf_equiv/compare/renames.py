@@ -57,7 +57,7 @@ class RenameSuggestion:
     lines = ['def rename_variable(self, tf1_name):', '  return {']
     for tf1_name, tf2_name in shown:
       mark = '  # by order only' if tf1_name in self.unsure else ''
-      lines.append('    %r: %r,%s' % (tf1_name, tf2_name, mark))
+      lines.append(f'    {tf1_name!r}: {tf2_name!r},{mark}')
     hidden = len(self.names) - len(shown)
     if hidden:
       lines.append(
@@ -221,14 +221,14 @@ def _hints(tf1, tf2) -> list[str]:
       units = shape[1] // 4
       if (shape[0] - units, shape[1]) in shapes and (units, shape[1]) in shapes:
         hints.append(
-          '%s has the shape of an LSTM cell that was split: use '
-          'tf_equiv.converters.LSTM.' % variable.name
+          f'{variable.name} has the shape of an LSTM cell that was split: use '
+          'tf_equiv.converters.LSTM.'
         )
         continue
     if len(shape) > 1 and shape[::-1] != shape and shape[::-1] in shapes:
       name = tf2[shapes.index(shape[::-1])].name
       hints.append(
-        '%s fits %s transposed: return value.T from convert_variable.'
-        % (variable.name, name)
+        f'{variable.name} fits {name} transposed: return value.T from '
+        'convert_variable.'
       )
   return hints

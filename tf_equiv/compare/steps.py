@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from tf_equiv.compare import losses as losses_lib
-from tf_equiv.compare import observations, optimizers, tolerances, values
+from tf_equiv.compare import optimizers, quantities, tolerances, values
 from tf_equiv.compare import variables as variables_lib
-from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.core import observation
 
 # Uncertainty of a gradient, in terms of the largest of all: what a gradient
 # may differ by (`values.compare_gradients`, 5e-5 for float32) times the least
@@ -66,8 +66,8 @@ class StepComparer:
 
   def __init__(
     self,
-    tf1: observation_lib.Observation,
-    tf2: observation_lib.Observation,
+    tf1: observation.Observation,
+    tf2: observation.Observation,
     table: variables_lib.VariableTable,
     convert: Callable[[str, np.ndarray, str], np.ndarray],
     tolerance: tolerances.Tolerance,
@@ -131,7 +131,7 @@ class StepComparer:
     if not i:
       self._compare_optimizers(pairs)
     for meaning, found in self._compare_slots(first, second, tolerance):
-      groups['slots (%s)' % meaning] = found
+      groups[f'slots ({meaning})'] = found
     after = self.carried(first.variables)
     self._learn(gradients, after)
     groups['variables'] = self._compare_variables(after, second)
@@ -184,7 +184,7 @@ class StepComparer:
         for name, gradients in by_name.items()
         if len(gradients) > i
       }
-      carried = observations.carried_gradients(
+      carried = quantities.carried_gradients(
         self._table, self._convert, present
       )
       for name, gradient in carried.items():
@@ -215,12 +215,12 @@ class StepComparer:
     for meaning in sorted(set(first.slots) | set(second.slots)):
       if meaning not in first.slots or meaning not in second.slots:
         side = 'TF1' if meaning in first.slots else 'TF2'
-        line = '%s (only in %s)' % (meaning, side)
+        line = f'{meaning} (only in {side})'
         if line not in self.one_sided:
           self.one_sided.append(line)
         continue
       of_tf2 = second.slots[meaning]
-      if meaning == observation_lib.MOVING_AVERAGE:
+      if meaning == observation.MOVING_AVERAGE:
         yield meaning, self._compare_averages(first.slots[meaning], of_tf2)
         continue
       of_tf1 = self._linear(first.slots[meaning])
@@ -350,7 +350,7 @@ def _compare_gradients(tf1, tf2, tolerance):
 def _count_problem(in_tf1: int, in_tf2: int) -> str:
   if not in_tf1 or not in_tf2:
     with_it, without = ('TF1', 'TF2') if in_tf1 else ('TF2', 'TF1')
-    return 'an optimizer of %s trains it, but none of %s' % (with_it, without)
+    return f'an optimizer of {with_it} trains it, but none of {without}'
   return 'trained %d time(s) in each step of TF1, %d time(s) in TF2' % (
     in_tf1,
     in_tf2,
@@ -384,7 +384,7 @@ def _compare_counters(pairs):
 
 
 def _of(what: str, update) -> str:
-  return '%s of %s' % (what, update.optimizer.name)
+  return f'{what} of {update.optimizer.name}'
 
 
 def _note(before, after, mine_after) -> str:
@@ -395,17 +395,17 @@ def _note(before, after, mine_after) -> str:
   largest = float(np.max(np.abs(change), initial=0.0))
   if not np.any(mine):
     return (
-      'TF2 did not update it in this step; TF1 changed it by up to %.3g'
-      % (largest)
+      'TF2 did not update it in this step; TF1 changed it by up to '
+      f'{largest:.3g}'
     )
   if not np.any(change):
     return (
-      'TF1 did not update it in this step; TF2 changed it by up to %.3g'
-      % (float(np.max(np.abs(mine))))
+      'TF1 did not update it in this step; TF2 changed it by up to '
+      f'{float(np.max(np.abs(mine))):.3g}'
     )
   factor = float(np.sum(mine * change) / np.sum(change * change))
   rest = float(np.max(np.abs(mine - factor * change)))
   is_multiple = rest <= 1e-2 * abs(factor) * largest
   if is_multiple and abs(factor - 1) > 1e-2:
-    return "TF2's change in this step is %.4g times that of TF1" % factor
+    return f"TF2's change in this step is {factor:.4g} times that of TF1"
   return ''

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_equiv.compare import tolerances, values
-from tf_equiv.tf1 import nest
+from tf_equiv.core import nest
 
 # Each of these is compared with each other one.
-_MOST_EXCHANGED = 30
+_MAX_EXCHANGED = 30
 
 
 def structure_differences(
@@ -29,13 +29,10 @@ def structure_differences(
     A sentence for each difference; empty if there is none.
   """
   if tf1.kind != tf2.kind:
-    return [
-      '%s: TF1 returns %s, TF2 returns %s' % (path, _kind(tf1), _kind(tf2))
-    ]
+    return [f'{path}: TF1 returns {_kind(tf1)}, TF2 returns {_kind(tf2)}']
   if tf1.kind == nest.SEQUENCE and len(tf1.keys) != len(tf2.keys):
     return [
-      '%s: TF1 returns %d items, TF2 returns %d'
-      % (path, len(tf1.keys), len(tf2.keys))
+      f'{path}: TF1 returns {len(tf1.keys)} items, TF2 returns {len(tf2.keys)}'
     ]
   found = []
   if tf1.kind == nest.MAPPING:
@@ -43,9 +40,7 @@ def structure_differences(
   items = dict(zip(tf2.keys, tf2.children, strict=True))
   for key, child in zip(tf1.keys, tf1.children, strict=True):
     if key in items:
-      found.extend(
-        structure_differences(child, items[key], '%s[%r]' % (path, key))
-      )
+      found.extend(structure_differences(child, items[key], f'{path}[{key!r}]'))
   return found
 
 
@@ -57,12 +52,12 @@ def _key_differences(tf1, tf2, path) -> list[str]:
   ):
     keys = [key for key in these if key not in those]
     if keys:
-      found.append('%s: keys %s: %s' % (path, title, _listed(keys)))
+      found.append(f'{path}: keys {title}: {_listed(keys)}')
   ordered = tf1.ordered and tf2.ordered
   if ordered and not found and list(tf1.keys) != list(tf2.keys):
     found.append(
-      '%s: the OrderedDicts have another order: TF1 %s, TF2 %s'
-      % (path, _listed(tf1.keys), _listed(tf2.keys))
+      f'{path}: the OrderedDicts have another order: TF1 {_listed(tf1.keys)}, '
+      f'TF2 {_listed(tf2.keys)}'
     )
   return found
 
@@ -85,7 +80,7 @@ def spec_differences(
   for path, value in tf1:
     spec, other = _spec(value), _spec(others[path])
     if spec != other:
-      found.append('outputs%s: TF1 %s, TF2 %s' % (path, spec, other))
+      found.append(f'outputs{path}: TF1 {spec}, TF2 {other}')
   specs1 = [_spec(value) for _, value in tf1]
   specs2 = [_spec(others[path]) for path, _ in tf1]
   if found and sorted(specs1) == sorted(specs2):
@@ -114,20 +109,20 @@ def find_permutation(
     c.name[len('outputs') :]
     for c in comparisons
     if not c.passed and c.count > 1
-  ][:_MOST_EXCHANGED]
+  ][:_MAX_EXCHANGED]
   found = []
   for path in failed:
     for other in failed:
       if other == path or tf1[path].shape != tf2[other].shape:
         continue
       if values.compare_arrays(path, tf1[path], tf2[other], tolerance).passed:
-        found.append('TF1 outputs%s equals TF2 outputs%s' % (path, other))
+        found.append(f'TF1 outputs{path} equals TF2 outputs{other}')
         break
   return found
 
 
 def _spec(value: np.ndarray) -> str:
-  return '%s%s' % (values.dtype_name(value), list(value.shape))
+  return f'{values.dtype_name(value)}{list(value.shape)}'
 
 
 def _kind(structure: nest.Structure) -> str:
@@ -135,7 +130,7 @@ def _kind(structure: nest.Structure) -> str:
     return 'None'
   if structure.kind == nest.LEAF:
     return 'a tensor'
-  return 'a %s of %d items' % (structure.type_name, len(structure.keys))
+  return f'a {structure.type_name} of {len(structure.keys)} items'
 
 
 def _listed(keys, limit: int = 10) -> str:

@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 # (rtol, atol relative to the scale). float32 is the guide's; the others keep
 # about the same number of units in the last place (eps is 2**-52 for float64,
@@ -56,12 +56,12 @@ class Tolerance:
       is_number = isinstance(value, (int, float, np.number))
       if not is_number or isinstance(value, bool) or not value >= 0:
         raise errors.UsageError(
-          '%s must be a number that is not negative, or None for the default '
-          'of the dtype; got %r.' % (name, value)
+          f'{name} must be a number that is not negative, or None for the '
+          f'default of the dtype; got {value!r}.'
         )
       if not np.isfinite(value):
         raise errors.UsageError(
-          '%s is %r; with it everything would pass.' % (name, value)
+          f'{name} is {value!r}; with it everything would pass.'
         )
 
   def resolve(self, dtype: str, scale: float, group_scale: float = 0.0):

@@ -22,10 +22,10 @@ def of_hyperparameters(found: Sequence[tuple]) -> str:
     values = difference.name, difference.tf1_value, difference.tf2_value
     if difference.name == 'weight_decay':
       return (
-        'TF2 decays the weights in the optimizer (weight_decay=%g of %s, '
-        'decoupled from the gradients), TF1 does not: leave it out, or drop '
-        'the L2 regularization that it is to replace on both sides.'
-        % (difference.tf2_value, second)
+        'TF2 decays the weights in the optimizer '
+        f'(weight_decay={difference.tf2_value:g} of {second}, decoupled from '
+        'the gradients), TF1 does not: leave it out, or drop the L2 '
+        'regularization that it is to replace on both sides.'
       )
     if difference.name == 'epsilon':
       return (
@@ -62,9 +62,9 @@ def of_rates(tf1: Sequence[float], tf2: Sequence[float]) -> str:
   ):
     if len(set(mine)) > 1 and np.allclose(mine, theirs, rtol=_RTOL, atol=0):
       return (
-        'The learning rate of TF2 is one step %s that of TF1: TF1 counts the '
-        'global step before the update, from 0, as the iterations of Keras do '
-        '(boundaries belong to the step that they name).' % ahead
+        f'The learning rate of TF2 is one step {ahead} that of TF1: TF1 '
+        'counts the global step before the update, from 0, as the iterations '
+        'of Keras do (boundaries belong to the step that they name).'
       )
   return ''
 
@@ -102,12 +102,12 @@ def of_gradients(
     return ''
   there = 'TF1' if factors[0] > 0 else 'TF2'
   text = (
-    'The gradients differ by %.4g times the weights: the loss of %s has an L2 '
-    'regularization that the other lacks.' % (abs(factors[0]), there)
+    f'The gradients differ by {abs(factors[0]):.4g} times the weights: the '
+    f'loss of {there} has an L2 regularization that the other lacks.'
   )
   if there == 'TF1' and decay:
     text += (
-      ' The weight_decay=%g of the TF2 optimizer is decoupled from the '
-      'gradients and no substitute: add the losses of the model.' % decay
+      f' The weight_decay={decay:g} of the TF2 optimizer is decoupled from '
+      'the gradients and no substitute: add the losses of the model.'
     )
   return text

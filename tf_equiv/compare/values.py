@@ -124,7 +124,7 @@ def compare_arrays(
   ):
     if a != b:
       return ValueComparison(
-        name, False, problem='%s: TF1 %s, TF2 %s' % (what, a, b), order=order
+        name, False, problem=f'{what}: TF1 {a}, TF2 {b}', order=order
       )
   if is_inexact(tf1):
     return _compare_inexact(

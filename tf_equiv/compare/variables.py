@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tf_equiv.compare import renames as renames_lib
-from tf_equiv.tf1 import errors
-from tf_equiv.tf1.observation import (
+from tf_equiv.core import errors
+from tf_equiv.core.observation import (
   MOVING_AVERAGE,
   StepObservation,
   VariableSpec,
@@ -239,7 +239,7 @@ def _check_parts(name, sources, targets, convert) -> None:
         % (
           ' and '.join(repr(spec.name) for spec in sources),
           name,
-          ' %s' % list(targets[0].shape) if targets else '',
+          f' {list(targets[0].shape)}' if targets else '',
         )
       )
     taken |= part != 0
@@ -253,8 +253,8 @@ def compile_ignored(patterns: Sequence[str]) -> list[re.Pattern]:
   """
   if isinstance(patterns, str):
     raise errors.UsageError(
-      'ignored_variables is the string %r; expected a tuple of regular '
-      'expressions: (%r,).' % (patterns, patterns)
+      f'ignored_variables is the string {patterns!r}; expected a tuple of '
+      f'regular expressions: ({patterns!r},).'
     )
   expressions = []
   for pattern in patterns:
@@ -262,8 +262,8 @@ def compile_ignored(patterns: Sequence[str]) -> list[re.Pattern]:
       expressions.append(re.compile(pattern))
     except (re.error, TypeError) as error:
       raise errors.UsageError(
-        'ignored_variables holds %r, which is no regular expression: %s'
-        % (pattern, error)
+        f'ignored_variables holds {pattern!r}, which is no regular '
+        f'expression: {error}'
       ) from error
   return expressions
 
@@ -282,7 +282,7 @@ def _leave_out(patterns, tf1, tf2, others):
         'side; it may be outdated or mistyped.%s'
         % (
           expression.pattern,
-          ' Similar names: %s.' % ', '.join(close) if close else '',
+          f' Similar names: {", ".join(close)}.' if close else '',
         )
       )
     left_out.extend(hits)
@@ -304,8 +304,8 @@ def _renamed(rename, name: str):
   if is_list and new and all(isinstance(n, str) for n in new):
     return [n.split(':')[0] for n in new]
   raise errors.UsageError(
-    'rename_variable(%r) returned %r; expected a name, a tuple of names, or '
-    'None for a variable that was dropped on purpose.' % (name, new)
+    f'rename_variable({name!r}) returned {new!r}; expected a name, a tuple of '
+    'names, or None for a variable that was dropped on purpose.'
   )
 
 

@@ -3,9 +3,9 @@
 import dataclasses
 
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import ledgers, values, variables
-from tf_equiv.compare import power as power_lib
-from tf_equiv.tf1 import draws as draws_lib
+from tf_equiv.compare import draws as ledgers
+from tf_equiv.compare import vacuity, values, variables
+from tf_equiv.core.draw import Draw
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Verdict:
   divergence: divergence_lib.Divergence | None = None
   noise: divergence_lib.Noise | None = None
   kind: str = ''
-  response: power_lib.Response | None = None
+  response: vacuity.Response | None = None
   power: str = ''
   advice: list[str] = dataclasses.field(default_factory=list)
   seconds: float = 0.0
@@ -101,7 +101,7 @@ class Verdict:
   environments: dict[str, dict[str, str]] = dataclasses.field(
     default_factory=dict
   )
-  draws: tuple[list[draws_lib.Draw], list[draws_lib.Draw]] | None = None
+  draws: tuple[list[Draw], list[Draw]] | None = None
   steps: list[dict[str, list[values.ValueComparison]]] = dataclasses.field(
     default_factory=list
   )

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from tf_equiv.core import errors
 from tf_equiv.golden import locking
-from tf_equiv.tf1 import errors, storage
+from tf_equiv.tf1 import serialization
 
 FORMAT = 'tf_equiv golden 1'
 INDEX = 'index.json'
@@ -30,7 +31,7 @@ INDEX = 'index.json'
 _SAMPLE = 1 << 16
 _WORTHWHILE = 0.85
 # A file is rewritten when more than this share of it is no longer used.
-_MOST_WASTE = 0.2
+_MAX_WASTE = 0.2
 
 # Everything that reading a damaged file may raise.
 _DAMAGE = (
@@ -83,14 +84,14 @@ def load(path: str, digest: str) -> Any:
   with _opened(path) as members:
     data = json.loads(_checked(path, members, _object_name(digest)))
     try:
-      return storage.decode(data['value'], _Arrays(path, members, data))
+      return serialization.decode(data['value'], _Arrays(path, members, data))
     except DamagedError:
       raise
     except _DAMAGE as error:
       raise DamagedError(
-        '%r holds what this version of tf_equiv does not know (%s: %s); it '
-        'was probably recorded by another version.'
-        % (path, type(error).__name__, error)
+        f'{path!r} holds what this version of tf_equiv does not know '
+        f'({type(error).__name__}: {error}); it was probably recorded by '
+        'another version.'
       ) from error
 
 
@@ -137,7 +138,7 @@ def parts_of(members: zipfile.ZipFile, entry: Mapping[str, Any]) -> list[str]:
   for digest in entry['objects'].values():
     name = _object_name(digest)
     data = json.loads(_checked(members.filename, members, name))
-    arrays = ['arrays/%s.npy' % each for each in data['arrays']]
+    arrays = [f'arrays/{each}.npy' for each in data['arrays']]
     found.update(dict.fromkeys([name, *arrays]))
   return list(found)
 
@@ -164,7 +165,7 @@ class Writer:
       removed.
     """
     arrays = []
-    return self.add_encoded(storage.encode(value, arrays), arrays)
+    return self.add_encoded(serialization.encode(value, arrays), arrays)
 
   def add_encoded(self, encoded: Any, arrays: Sequence[np.ndarray] = ()) -> str:
     """Adds what `storage.encode` returned; see `add`."""
@@ -221,7 +222,7 @@ def updated(path: str, anew: bool = False) -> Iterator[Writer]:
         writer = Writer(members, index)
         yield writer
         _finish(members, index)
-      if known and _waste(temporary) > _MOST_WASTE:
+      if known and _waste(temporary) > _MAX_WASTE:
         _compact(temporary)
       _set_mode(temporary, path if os.path.exists(path) else None)
       os.replace(temporary, path)
@@ -236,9 +237,9 @@ def _writable(path: str, folder: str):
     yield
   except OSError as error:
     raise errors.UsageError(
-      '%r cannot be written: the folder %r is not writable (%s). Give a path '
-      'of a folder that is; under Bazel, record with `bazel run`.'
-      % (path, folder, error.strerror)
+      f'{path!r} cannot be written: the folder {folder!r} is not writable '
+      f'({error.strerror}). Give a path of a folder that is; under Bazel, '
+      'record with `bazel run`.'
     ) from error
 
 
@@ -314,13 +315,13 @@ def _digest(data: bytes) -> str:
 
 
 def _object_name(digest: str) -> str:
-  return 'objects/%s.json' % digest
+  return f'objects/{digest}.json'
 
 
 @contextlib.contextmanager
 def _opened(path: str):
   if not os.path.isfile(path):
-    raise DamagedError('There is no file %r.' % path)
+    raise DamagedError(f'There is no file {path!r}.')
   try:
     members = zipfile.ZipFile(path)
   except _DAMAGE as error:
@@ -337,34 +338,34 @@ def _no_archive(path: str, error: Exception) -> str:
     start = b''
   if start.startswith(b'version https://git-lfs'):
     return (
-      '%r is the pointer of Git LFS, not the golden itself: run `git lfs pull`.'
-      % path
+      f'{path!r} is the pointer of Git LFS, not the golden itself: run `git '
+      'lfs pull`.'
     )
   if start.startswith(b'PK'):
     return (
-      '%r is damaged: it ends too early, or its table of contents is broken '
-      '(%s).' % (path, error)
+      f'{path!r} is damaged: it ends too early, or its table of contents is '
+      f'broken ({error}).'
     )
-  return '%r is no golden of tf_equiv: it is no ZIP file.' % path
+  return f'{path!r} is no golden of tf_equiv: it is no ZIP file.'
 
 
 def _index_of(path: str, members: zipfile.ZipFile) -> dict[str, Any]:
   if INDEX not in members.namelist():
     raise DamagedError(
-      '%r is no golden of tf_equiv: it has no member %r.' % (path, INDEX)
+      f'{path!r} is no golden of tf_equiv: it has no member {INDEX!r}.'
     )
   try:
     index = json.loads(members.read(INDEX))
     found = index['format']
   except _DAMAGE as error:
     raise DamagedError(
-      '%r is damaged in its member %r (%s: %s).'
-      % (path, INDEX, type(error).__name__, error)
+      f'{path!r} is damaged in its member {INDEX!r} ({type(error).__name__}: '
+      f'{error}).'
     ) from error
   if found != FORMAT:
     raise DamagedError(
-      '%r has the format %r; this version of tf_equiv reads %r.'
-      % (path, found, FORMAT)
+      f'{path!r} has the format {found!r}; this version of tf_equiv reads '
+      f'{FORMAT!r}.'
     )
   return index
 
@@ -380,14 +381,14 @@ def _checked(path: str, members: zipfile.ZipFile, name: str) -> bytes:
       % (
         path,
         name,
-        'is missing' if missing else 'cannot be read (%s)' % error,
+        'is missing' if missing else f'cannot be read ({error})',
       )
     ) from error
   digest = os.path.splitext(os.path.basename(name))[0]
   if _digest(data) != digest:
     raise DamagedError(
-      '%r is damaged: its member %r has another SHA-256 than recorded.'
-      % (path, name)
+      f'{path!r} is damaged: its member {name!r} has another SHA-256 than '
+      'recorded.'
     )
   return data
 
@@ -399,6 +400,6 @@ class _Arrays:
     self._path, self._members, self._names = path, members, data['arrays']
 
   def __getitem__(self, key: str) -> np.ndarray:
-    name = 'arrays/%s.npy' % self._names[int(key[1:])]
+    name = f'arrays/{self._names[int(key[1:])]}.npy'
     data = _checked(self._path, self._members, name)
     return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)

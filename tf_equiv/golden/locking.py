@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 try:
   import fcntl
@@ -64,7 +64,7 @@ def _wait(take: Callable[[], bool], what: str) -> None:
   while not take():
     if time.monotonic() > end:
       raise errors.UsageError(
-        'Another process has kept %r locked for %d s. Let it end; if there is '
-        'none, remove what it left behind.' % (what, PATIENCE)
+        f'Another process has kept {what!r} locked for {PATIENCE} s. Let it '
+        'end; if there is none, remove what it left behind.'
       )
     time.sleep(0.02)

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tf_equiv.golden import owners
-from tf_equiv.tf1 import source
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.golden import recorders
 
 # Template methods that make the TF1 side what it is.
 _METHODS = (
@@ -64,7 +64,7 @@ def today() -> str:
 
 
 def legacy_source(
-  owner: owners.Owner, filenames: Iterable[str], folder: str
+  owner: recorders.Owner, filenames: Iterable[str], folder: str
 ) -> dict[str, str]:
   """Returns digests of the code that made the TF1 side.
 
@@ -78,8 +78,8 @@ def legacy_source(
     that of the class, which changes with the TF2 side too.
   """
   found = {
-    '%s()' % name: _digest(text.encode('utf-8'))
-    for name, text in owners.sources(owner, _METHODS).items()
+    f'{name}()': _digest(text.encode('utf-8'))
+    for name, text in recorders.sources(owner, _METHODS).items()
   }
   own = owner.target.rpartition(':')[0]
   for filename in sorted(set(filenames)):
@@ -91,7 +91,7 @@ def legacy_source(
 
 
 def changed_source(
-  recorded: Mapping[str, str], owner: owners.Owner, folder: str
+  recorded: Mapping[str, str], owner: recorders.Owner, folder: str
 ) -> list[str]:
   """Returns which parts of the legacy source have changed, where at hand.
 
@@ -104,7 +104,7 @@ def changed_source(
     Names of methods and files. What is not here, as at a replay without the
     TF1 code, does not count.
   """
-  methods = owners.sources(owner, _METHODS)
+  methods = recorders.sources(owner, _METHODS)
   changed = []
   for name, digest in sorted(recorded.items()):
     if name.endswith('()'):
@@ -143,7 +143,7 @@ def with_lines(value: Any, change: Callable[[Any], Any]) -> Any:
   """Returns plain data with `change(line)` for each `SourceLine` in it."""
 
   def visit(item):
-    if isinstance(item, source.SourceLine):
+    if isinstance(item, SourceLine):
       return change(item)
     if isinstance(item, (list, tuple)) and not hasattr(item, '_fields'):
       return type(item)(visit(each) for each in item)

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.tf1 import nest, seeds
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import nest
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import as_seed_mode
 
 RUN = 'run'
 # Names, shapes and types of the variables only, without a run.
@@ -20,7 +21,7 @@ _INPUTS = ('inputs', 'batches')
 # Fields of a plan that say how inputs are computed with, in the order in which
 # they are explained.
 _SHOWN = 12
-_MOST_DIFFERENCES = 8
+_MAX_DIFFERENCES = 8
 
 
 def describe_array(array: np.ndarray) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def describe(kind: str, plan: plan_lib.RunPlan) -> dict[str, Any]:
 def plan_of(description: Mapping[str, Any]) -> plan_lib.RunPlan:
   """Returns a plan without its arrays, for those who judge what it gave."""
   fields = _fields(description)
-  fields['seed_mode'] = seeds.as_seed_mode(fields['seed_mode'])
+  fields['seed_mode'] = as_seed_mode(fields['seed_mode'])
   known = {field.name for field in dataclasses.fields(plan_lib.RunPlan)}
   return plan_lib.RunPlan(
     inputs=None,
@@ -111,10 +112,10 @@ def title(description: Mapping[str, Any]) -> str:
   parts = [
     'training' if fields['training'] else 'inference',
     'initial weights' if seeded else 'fixed weights',
-    'seed_mode=%s' % fields['seed_mode'],
+    f'seed_mode={fields["seed_mode"]}',
   ]
   if fields['seed'] != plan_lib.RunPlan.seed:
-    parts.append('seed=%s' % fields['seed'])
+    parts.append(f'seed={fields["seed"]}')
   if fields['gradients']:
     parts.append('gradients')
   if fields['input_gradients']:
@@ -122,9 +123,9 @@ def title(description: Mapping[str, Any]) -> str:
   if fields['updates']:
     parts.append('updates')
   if description.get('batches'):
-    parts.append('steps=%d' % len(description['batches']))
+    parts.append(f'steps={len(description["batches"])}')
   parts += [
-    '%s=%s' % (name, description[name])
+    f'{name}={description[name]}'
     for name in sorted(set(description) - set(fields) - {'kind', *_INPUTS})
   ]
   return ', '.join(parts)
@@ -163,7 +164,7 @@ def inputs_differences(
   batches = [each.get('batches', ()) for each in (recorded, given)]
   for step, (old, new) in enumerate(zip(*batches, strict=True)):
     if step:  # The first batch is `inputs`.
-      lines += _differences('make_batch(%d)' % step, old, new)
+      lines += _differences(f'make_batch({step})', old, new)
   return capped(lines)
 
 
@@ -178,11 +179,11 @@ def _differences(where, recorded, given) -> list[str]:
       % (
         where,
         path,
-        'recorded %s, given none' % show_array(old)
+        f'recorded {show_array(old)}, given none'
         if new is None
-        else 'given %s, not recorded' % show_array(new)
+        else f'given {show_array(new)}, not recorded'
         if old is None
-        else 'recorded %s, given %s' % (show_array(old), show_array(new)),
+        else f'recorded {show_array(old)}, given {show_array(new)}',
       )
     )
   return lines
@@ -190,16 +191,13 @@ def _differences(where, recorded, given) -> list[str]:
 
 def show_array(description: Mapping[str, Any]) -> str:
   """Writes the description of an array, e.g. 'float32[4,2] sha256 ab12…'."""
-  text = '%s[%s]' % (
-    description['dtype'],
-    ','.join(map(str, description['shape'])),
-  )
+  text = f'{description["dtype"]}[{",".join(map(str, description["shape"]))}]'
   if 'digest' in description:
-    text += ' sha256 %s...' % description['digest'][:_SHOWN]
+    text += f' sha256 {description["digest"][:_SHOWN]}...'
   return text
 
 
-def capped(lines: Sequence[str], most: int = _MOST_DIFFERENCES) -> list[str]:
+def capped(lines: Sequence[str], most: int = _MAX_DIFFERENCES) -> list[str]:
   """Cuts a list of lines, and says how many more there are."""
   hidden = len(lines) - most
-  return [*lines[:most], *(['... and %d more' % hidden] if hidden > 0 else [])]
+  return [*lines[:most], *([f'... and {hidden} more'] if hidden > 0 else [])]

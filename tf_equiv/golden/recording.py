@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tf_equiv.golden import archive, manifest, owners, plans, redraw
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.golden import archive, manifest, plans, recorders, reinitialize
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import stored_capture
+from tf_equiv.tf1.capture import stored_capture
 
 GRAPH = 'graph'
 WEIGHTS = 'weights'
@@ -42,7 +42,7 @@ def record(
   kind: str,
   program: program_lib.Program,
   plan: plan_lib.RunPlan,
-  observed: observation_lib.Observation,
+  observed: observation.Observation,
   capture: Callable[..., Any] | None,
   reference: Any,
   keep: Sequence[str] = KEEP,
@@ -65,7 +65,7 @@ def record(
   Raises:
     UsageError: if the file cannot be written or is damaged.
   """
-  owner, folder = owners.owner_of(program.build), os.path.dirname(path)
+  owner, folder = recorders.owner_of(program.build), os.path.dirname(path)
   digests = {
     name: plans.describe_array(value)['digest']
     for name, value in observed.weight_of().items()
@@ -201,9 +201,9 @@ def _graph(plan, observed, capture):
       graph = stored_capture.dump(capture(wanted, weights))
     except Exception as error:  # The user's code may do anything.
       lines = str(error).strip().splitlines()
-      reason = reason or 'its graph could not be recorded (%s: %s)' % (
-        type(error).__name__,
-        lines[0] if lines else '',
+      reason = reason or (
+        f'its graph could not be recorded ({type(error).__name__}: '
+        f'{lines[0] if lines else ""})'
       )
       continue
     variables = {
@@ -234,12 +234,14 @@ def _why_not_drawn_again(observed, graph) -> str:
     return 'there is no graph to draw them from'
   specs = observed.variables
   try:
-    drawn = redraw.initial_weights(stored_capture.load(_bare(graph)), specs)
+    drawn = reinitialize.initial_weights(
+      stored_capture.load(_bare(graph)), specs
+    )
   except Exception as error:  # TensorFlow's, of any kind.
-    return '%s: %s' % (type(error).__name__, str(error).splitlines()[0])
+    return f'{type(error).__name__}: {str(error).splitlines()[0]}'
   for spec, old, new in zip(specs, observed.weights, drawn, strict=True):
     if plans.describe_array(old) != plans.describe_array(new):
-      return 'the graph draws others for %s' % spec.name
+      return f'the graph draws others for {spec.name}'
   return ''
 
 

@@ -5,14 +5,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tf_equiv.golden import archive, manifest, owners, plans, redraw
-from tf_equiv.tf1 import capture as capture_lib
-from tf_equiv.tf1 import errors, nest, runner, stored_capture
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import errors, nest
+from tf_equiv.core import observation as observation_lib
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.golden import archive, manifest, plans, recorders, reinitialize
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import runner
+from tf_equiv.tf1.capture import capture as capture_lib
+from tf_equiv.tf1.capture import stored_capture
 
-_MOST_NAMES = 8
+_MAX_NAMES = 8
 
 
 class NoGraphError(Exception):
@@ -87,13 +89,14 @@ def find(
     UsageError: if the file is missing, damaged, or was recorded for something
       else; the message says for what, and how to record it anew.
   """
-  owner = owners.owner_of(program.build)
-  how = owners.how_to_record(path, owner)
-  found = owners.find(path, owner)
+  owner = recorders.owner_of(program.build)
+  how = recorders.how_to_record(path, owner)
+  found = recorders.find(path, owner)
   if found is None:
     raise errors.UsageError(
-      'There is no golden %r; looked for %s.\n%s'
-      % (path, ', '.join(owners.candidates(path, owner)), how)
+      f'There is no golden {path!r}; looked for '
+      f'{", ".join(recorders.candidates(path, owner))}.\n'
+      f'{how}'
     )
   shown = os.path.relpath(found)
   shown = found if shown.startswith(os.pardir) else shown
@@ -109,7 +112,7 @@ def find(
   except errors.UsageError as error:
     if how in str(error):
       raise
-    raise errors.UsageError('%s\n%s' % (error, how)) from error
+    raise errors.UsageError(f'{error}\n{how}') from error
   observed = _here(observed, found)
   observed.notes = [*observed.notes, *_notes(shown, found, index, entry, owner)]
   observed.environment = {
@@ -121,7 +124,7 @@ def find(
   return Recording(found, entry, observed)
 
 
-def has_own_step(path: str, owner: owners.Owner) -> bool | None:
+def has_own_step(path: str, owner: recorders.Owner) -> bool | None:
   """Tells whether the recorded training steps are those of a `train_tf1`.
 
   Args:
@@ -131,7 +134,7 @@ def has_own_step(path: str, owner: owners.Owner) -> bool | None:
   Returns:
     None where no training step was recorded, or the file cannot be read.
   """
-  found = owners.find(path, owner)
+  found = recorders.find(path, owner)
   try:
     entries = archive.read_index(found)['entries'] if found else []
   except errors.UsageError:
@@ -172,9 +175,7 @@ def _not_recorded(shown, entries, description, owner) -> str:
   own = [e for e in entries if e['owner'] == owner.name]
   lines = []
   for entry in [e for e in own or entries if _is_close(e['plan'], description)]:
-    lines.append(
-      'The golden %s was recorded for other inputs (%s):' % (shown, title)
-    )
+    lines.append(f'The golden {shown} was recorded for other inputs ({title}):')
     changes = plans.inputs_differences(entry['plan'], description)
     lines += ['  ' + change for change in changes]
     lines.append(
@@ -182,13 +183,11 @@ def _not_recorded(shown, entries, description, owner) -> str:
       'numbers.'
     )
     return '\n'.join(lines)
-  lines.append(
-    'The golden %s holds no recording of this plan: %s.' % (shown, title)
-  )
+  lines.append(f'The golden {shown} holds no recording of this plan: {title}.')
   if not entries:
     return lines[0] + ' It holds none at all.'
   whose = owner.name if own else 'other classes'
-  lines.append('  It has, of %s:' % whose)
+  lines.append(f'  It has, of {whose}:')
   titles = sorted({_title_of(entry, bool(own)) for entry in own or entries})
   lines += ['    ' + each for each in plans.capped(titles, 12)]
   return '\n'.join(lines)
@@ -201,7 +200,7 @@ def _is_close(recorded, description) -> bool:
 
 def _title_of(entry, own: bool) -> str:
   title = plans.title(entry['plan'])
-  return title if own else '%s: %s' % (entry['owner'], title)
+  return title if own else f'{entry["owner"]}: {title}'
 
 
 def _with_weights(shown, path, entries, program, plan, kind):
@@ -241,11 +240,11 @@ def _changed(specs, values, recorded) -> list[str]:
 
 
 def _other_weights(shown, changed, recorded) -> str:
-  names = ', '.join(plans.capped(sorted(changed), _MOST_NAMES))
+  names = ', '.join(plans.capped(sorted(changed), _MAX_NAMES))
   return (
-    'The golden %s was recorded with other fixed weights: reset_weights (or '
-    'the checkpoint) now gives other values for %d of %d variables: %s.'
-    % (shown, len(changed), len(recorded), names)
+    f'The golden {shown} was recorded with other fixed weights: reset_weights '
+    f'(or the checkpoint) now gives other values for {len(changed)} of '
+    f'{len(recorded)} variables: {names}.'
   )
 
 
@@ -278,8 +277,11 @@ def initial_weights(
     stored.variables = {}
     try:
       captured = stored_capture.load(stored)
-      values = redraw.initial_weights(captured, observed.variables)
-    except (errors.EnvironmentSetupError, redraw.CannotDrawError) as error:
+      values = reinitialize.initial_weights(captured, observed.variables)
+    except (
+      errors.EnvironmentSetupError,
+      reinitialize.CannotDrawError,
+    ) as error:
       problem = str(error)
     else:
       recorded = archive.load(path, entry['objects']['weights'])
@@ -289,12 +291,12 @@ def initial_weights(
       problem = 'drawn here, %d of %d differ from those recorded: %s' % (
         len(changed),
         len(recorded),
-        ', '.join(plans.capped(sorted(changed), _MOST_NAMES)),
+        ', '.join(plans.capped(sorted(changed), _MAX_NAMES)),
       )
   raise errors.UsageError(
-    'The golden %s cannot give the initial weights (%s): %s. Record it with '
+    f'The golden {shown} cannot give the initial weights '
+    f'({plans.title(entry["plan"])}): {problem}. Record it with '
     "keep=('graph', 'weights'), which stores them."
-    % (shown, plans.title(entry['plan']), problem)
   )
 
 
@@ -305,15 +307,16 @@ def _notes(shown, path, index, entry, owner) -> list[str]:
     % (
       shown,
       made_by.get('tensorflow', '?'),
-      ' by %s' % entry['owner'] if entry['owner'] != owner.name else '',
+      f' by {entry["owner"]}' if entry['owner'] != owner.name else '',
     )
   ]
   folder = os.path.dirname(path)
   changed = manifest.changed_source(entry['source'], owner, folder)
   if changed:
     notes.append(
-      'the TF1 code has changed since then (%s): if what it computes has too, '
-      'record it anew' % ', '.join(plans.capped(changed, 4))
+      'the TF1 code has changed since then '
+      f'({", ".join(plans.capped(changed, 4))}): if what it computes has too, '
+      'record it anew'
     )
   return notes
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 
-from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.core import observation
 
 
-class AwaitedObservation(observation_lib.Observation):
+class AwaitedObservation(observation.Observation):
   """Stands for an observation, and waits for it when it is first looked at.
 
   From then on it is that observation, an ordinary one. What fails in the
   making is raised where it is looked at.
   """
 
-  def __init__(self, wait: Callable[[], observation_lib.Observation]):
+  def __init__(self, wait: Callable[[], observation.Observation]):
     object.__setattr__(self, '_wait', wait)
 
   def __getattribute__(self, name):

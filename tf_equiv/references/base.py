@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tf_equiv.tf1 import capture as capture_lib
-from tf_equiv.tf1 import initializers
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import observation as observation_lib
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1.capture import capture as capture_lib
+from tf_equiv.tf1.capture import initializers
 
 
 class CannotCaptureError(Exception):

@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from tf_equiv.golden import owners, plans, recording, replaying, updating
+from tf_equiv.core import errors
+from tf_equiv.golden import flags, plans, recorders, recording, replaying
 from tf_equiv.references import base, in_process
-from tf_equiv.tf1 import errors
 
 # Files up to this many bytes are recorded without a warning: what a version
 # control system takes without trouble.
@@ -81,15 +81,15 @@ class Golden(base.Reference):
       self.path = os.fspath(path)
     except TypeError:
       raise errors.UsageError(
-        'Golden takes the path of a file, got %r.' % (path,)
+        f'Golden takes the path of a file, got {path!r}.'
       ) from None
     self.source = in_process.InProcess() if source is None else source
     if not isinstance(self.source, base.Reference) or isinstance(
       self.source, Golden
     ):
       raise errors.UsageError(
-        'source of Golden is %r; expected where the TF1 side runs, '
-        'tf_equiv.InProcess() for example.' % (source,)
+        f'source of Golden is {source!r}; expected where the TF1 side runs, '
+        'tf_equiv.InProcess() for example.'
       )
     unknown = (
       [keep]
@@ -110,7 +110,7 @@ class Golden(base.Reference):
     self._announced = 0
 
   def __repr__(self) -> str:
-    return 'Golden(%r)' % self.path
+    return f'Golden({self.path!r})'
 
   def __eq__(self, other: Any) -> bool:
     return isinstance(other, Golden) and self._key() == other._key()
@@ -128,10 +128,10 @@ class Golden(base.Reference):
 
   def target(self, case: Any) -> str:
     """Returns the absolute path at which a test case records."""
-    return owners.target(self.path, owners.owner_of_class(type(case)))
+    return recorders.target(self.path, recorders.owner_of_class(type(case)))
 
   def _updates(self) -> bool:
-    return updating.wanted() if self._update is None else self._update
+    return flags.wanted() if self._update is None else self._update
 
   def __set_name__(self, owner: type, name: str) -> None:
     self._set_in = owner
@@ -168,14 +168,14 @@ class Golden(base.Reference):
         return found.capture(wanted, weights)
       except replaying.NoGraphError as error:
         raise base.CannotCaptureError(
-          "the golden %s has no graph to look into: %s; record it with 'graph' "
-          'in keep' % (found.observation.environment['golden'], error)
+          f'the golden {found.observation.environment["golden"]} has no graph '
+          f"to look into: {error}; record it with 'graph' in keep"
         ) from error
 
     return base.Run(found.observation, captured)
 
   def _record(self, kind, program, plan, observed, capture) -> None:
-    path = owners.target(self.path, owners.owner_of(program.build))
+    path = recorders.target(self.path, recorders.owner_of(program.build))
     self._recorded.append(
       recording.record(
         path,
@@ -195,9 +195,9 @@ class Golden(base.Reference):
       return self.source.defines(name)
     if name != 'train_tf1':
       return None
-    owner = owners.Owner()
+    owner = recorders.Owner()
     if self._set_in is not None:
-      owner = owners.owner_of_class(self._set_in)
+      owner = recorders.owner_of_class(self._set_in)
     return replaying.has_own_step(self.path, owner)
 
   def close(self) -> None:
@@ -217,11 +217,11 @@ def summary(path: str, recorded: Sequence[recording.Recorded]) -> str:
   """Says in one line, with its notes, what was recorded into a file."""
   titles = dict.fromkeys((each.entry['owner'], each.title) for each in recorded)
   lines = [
-    'tf_equiv: recorded %d plan(s) into %s, which has %s now.'
-    % (len(titles), path, show_size(os.path.getsize(path)))
+    f'tf_equiv: recorded {len(titles)} plan(s) into {path}, which has '
+    f'{show_size(os.path.getsize(path))} now.'
   ]
   return '\n'.join(
-    [*lines, *('  %s: %s' % (r.title, r.note) for r in recorded if r.note)]
+    [*lines, *(f'  {r.title}: {r.note}' for r in recorded if r.note)]
   )
 
 
@@ -233,18 +233,16 @@ def too_large(path: str, keep: Sequence[str]) -> str:
       "keep=('graph',) leaves out the initial weights, and draws them again "
       'when they are needed'
     )
-  return 'The golden %s has %s, more than %s. %s.' % (
-    path,
-    show_size(os.path.getsize(path)),
-    show_size(LARGE),
-    advice,
+  return (
+    f'The golden {path} has {show_size(os.path.getsize(path))}, more than '
+    f'{show_size(LARGE)}. {advice}.'
   )
 
 
 def show_size(count: float) -> str:
   """Writes a number of bytes, e.g. '1.5 MB'."""
   if count < 1024:
-    return '%d bytes' % count
+    return f'{count} bytes'
   units = ('KB', 'MB', 'GB')
   power = min(int(math.log(count, 1024)), len(units))
-  return '%.1f %s' % (count / 1024**power, units[power - 1])
+  return f'{count / 1024**power:.1f} {units[power - 1]}'

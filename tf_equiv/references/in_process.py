@@ -2,15 +2,8 @@
 
 from tf_equiv import fingerprint
 from tf_equiv.references import base
-from tf_equiv.tf1 import (
-  capture,
-  graph,
-  initializers,
-  runner,
-  shared_graphs,
-  step_capture,
-  training,
-)
+from tf_equiv.tf1 import graph, runner, shared_graphs, training
+from tf_equiv.tf1.capture import capture, initializers, step_capture
 
 
 class InProcess(base.Reference):
@@ -43,7 +36,7 @@ class InProcess(base.Reference):
     self._alive = {}
 
   def __repr__(self) -> str:
-    return 'InProcess(%s)' % ('' if self._shares else 'share_graphs=False')
+    return f'InProcess({"" if self._shares else "share_graphs=False"})'
 
   def list_variables(self, program, plan):
     """Describes the variables; see `Reference`."""

@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from tf_equiv.compare import checkpoints as contents_lib
-from tf_equiv.references import export_training, in_process
-from tf_equiv.tf1 import errors, estimators, graph, updates
+from tf_equiv.checkpoints import contents as contents_lib
+from tf_equiv.core import errors
+from tf_equiv.references import in_process
+from tf_equiv.references.exported import training as training_lib
+from tf_equiv.tf1 import estimators, graph, updates
 
 v1 = graph.v1
 
@@ -57,7 +59,7 @@ class ModelFnReference(in_process.InProcess):
     for each in found.observation.steps:
       each.unknown = list(step.unknown)
     if step.unknown:
-      found.observation.notes.append(export_training.unknown_note(step.unknown))
+      found.observation.notes.append(training_lib.unknown_note(step.unknown))
     return found
 
   def _adapted(self, program):
@@ -79,9 +81,9 @@ class _Step:
     """A `build_tf1` that builds the training step as well."""
     if self._model.mode not in (None, estimators.TRAIN):
       raise errors.UsageError(
-        'Training steps run in mode %r, but from_model_fn was given mode=%r. '
-        'Use another reference, without a mode, for them.'
-        % (estimators.TRAIN, self._model.mode)
+        f'Training steps run in mode {estimators.TRAIN!r}, but from_model_fn '
+        f'was given mode={self._model.mode!r}. Use another reference, without '
+        'a mode, for them.'
       )
     self._spec = self._model.training_spec(inputs)
     return self._model.outputs(self._spec, estimators.TRAIN)
@@ -96,9 +98,7 @@ class _Step:
       specs = {v.op.name: graph.spec_of(v) for v in variables}
       contents = contents_lib.sort_entries(specs, trainable)
       recording.owned.update(set(specs) - {s.name for s in contents.variables})
-      self.unknown = export_training.updates(
-        operation, recording.owned, recording
-      )
+      self.unknown = training_lib.updates(operation, recording.owned, recording)
     if not recording.updates and not self.unknown:
       raise errors.UsageError(
         'The train op of model_fn updates no trainable variable, so there is '

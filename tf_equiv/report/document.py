@@ -6,10 +6,11 @@ import itertools
 from typing import Any
 
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import ledgers, values
+from tf_equiv.compare import draws as ledgers
+from tf_equiv.compare import values
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core.draw import Draw
 from tf_equiv.report import tables, text
-from tf_equiv.tf1 import draws as draws_lib
 
 FORMAT = 'tf_equiv report 1'
 
@@ -188,7 +189,7 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     if found is not None:  # Looked for without a failure.
       result, headline = (
         'differs',
-        'The sides part at %s' % (found.tf1 or found.tf2),
+        f'First divergence: {found.tf1 or found.tf2}',
       )
   return Document(
     format=FORMAT,
@@ -302,9 +303,7 @@ def _training_step(
   return TrainingStep(number, passed, made, scalars)
 
 
-def align_draws(
-  tf1: list[draws_lib.Draw], tf2: list[draws_lib.Draw]
-) -> list[DrawRow]:
+def align_draws(tf1: list[Draw], tf2: list[Draw]) -> list[DrawRow]:
   """Puts two ledgers side by side, and marks what is different.
 
   Args:
@@ -345,17 +344,17 @@ def _marks(found: ledgers.LedgerDifference | None):
   tf1, tf2 = {}, {}
   if found is not None:
     for a, b in found.moved:
-      tf1[a.index] = 'TF2 makes it as draw %d' % b.index
-      tf2[b.index] = 'TF1 makes it as draw %d' % a.index
+      tf1[a.index] = f'TF2 makes it as draw {b.index}'
+      tf2[b.index] = f'TF1 makes it as draw {a.index}'
     for a, b in found.replaced:
-      tf1[a.index] = 'TF2 makes another draw, %d' % b.index
-      tf2[b.index] = 'TF1 makes another draw, %d' % a.index
+      tf1[a.index] = f'TF2 makes another draw, {b.index}'
+      tf2[b.index] = f'TF1 makes another draw, {a.index}'
     tf1.update({draw.index: 'only in TF1' for draw in found.only_tf1})
     tf2.update({draw.index: 'only in TF2' for draw in found.only_tf2})
   return tf1, tf2
 
 
-def _cell(draw: draws_lib.Draw, mark: str) -> DrawCell:
+def _cell(draw: Draw, mark: str) -> DrawCell:
   return DrawCell(
     draw.index,
     draw.op,

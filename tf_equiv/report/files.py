@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 # Leaves room for a counter and an ending where names may have 255 bytes.
 _LONGEST = 150
-_MOST_TRIES = 10000
+_MAX_TRIES = 10000
 
 
 def safe_name(text: str) -> str:
@@ -20,7 +20,7 @@ def safe_name(text: str) -> str:
   if len(name) <= _LONGEST:
     return name
   digest = hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:10]
-  return '%s-%s' % (name[: _LONGEST - len(digest) - 1], digest)
+  return f'{name[: _LONGEST - len(digest) - 1]}-{digest}'
 
 
 def claim(directory: str, name: str, ending: str) -> str:
@@ -38,8 +38,8 @@ def claim(directory: str, name: str, ending: str) -> str:
     OSError: if it cannot be created.
   """
   os.makedirs(directory, exist_ok=True)
-  for i in range(1, _MOST_TRIES):
-    stem = os.path.join(directory, name if i == 1 else '%s-%d' % (name, i))
+  for i in range(1, _MAX_TRIES):
+    stem = os.path.join(directory, name if i == 1 else f'{name}-{i}')
     try:
       # Fails if it exists, in one step: shards may run at the same time.
       os.close(os.open(stem + ending, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
@@ -47,7 +47,7 @@ def claim(directory: str, name: str, ending: str) -> str:
       continue
     return stem
   raise FileExistsError(
-    '%s has %d files called %s*%s' % (directory, _MOST_TRIES, name, ending)
+    f'{directory} has {_MAX_TRIES} files called {name}*{ending}'
   )
 
 

@@ -21,7 +21,7 @@ INSTALL = "pip install 'tf_equiv[report]'"
 
 # More rows than these make a page slow, and nobody reads them; the JSON file
 # has them all.
-_MOST_ROWS = 4000
+_MAX_ROWS = 4000
 
 _MEANINGS = {
   divergence_lib.REAL: 'the difference remains in float64',
@@ -84,7 +84,7 @@ def render(document: document_lib.Document) -> bytes:
       ),
     ),
     plots=_plots(document),
-    most_rows=_MOST_ROWS,
+    most_rows=_MAX_ROWS,
     style=style,
     script=script,
     style_hash=_digest(style),
@@ -95,20 +95,20 @@ def render(document: document_lib.Document) -> bytes:
 
 def number(found: float | None) -> str:
   """Returns a number with three digits."""
-  return '' if found is None else '%.3g' % found
+  return '' if found is None else f'{found:.3g}'
 
 
 def ratio(found: float | None) -> str:
   """Returns how far a difference is from the limit, in words."""
   if found is None:
     return ''
-  return 'over' if math.isinf(found) else '%.2g' % found
+  return 'over' if math.isinf(found) else f'{found:.2g}'
 
 
 def value(found: Any) -> str:
   """Returns a value of an array, shortened."""
   if isinstance(found, float):
-    return '%.9g' % found
+    return f'{found:.9g}'
   shown = str(found)
   return shown if len(shown) <= 40 else shown[:37] + '...'
 
@@ -119,7 +119,7 @@ def shape(sizes: Any) -> str:
 
 
 def _most(rows):
-  return rows[:_MOST_ROWS]
+  return rows[:_MAX_ROWS]
 
 
 def _rows(document, wanted):
@@ -147,7 +147,7 @@ def _plots(document) -> dict[str, Any]:
     problem = 'Matplotlib is not installed: ' + INSTALL
   except Exception as error:  # The tables hold the same numbers.
     _log.info('plotting failed', exc_info=True)
-    problem = '%s: %s' % (type(error).__name__, error)
+    problem = f'{type(error).__name__}: {error}'
   return {'layers': '', 'training': '', 'problem': problem}
 
 

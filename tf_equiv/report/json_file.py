@@ -29,7 +29,7 @@ def as_json(value: Any) -> Any:
   if isinstance(value, (list, tuple)):
     return [as_json(item) for item in value]
   if isinstance(value, float) and not math.isfinite(value):
-    return 'NaN' if math.isnan(value) else '%sInfinity' % ('-' * (value < 0))
+    return 'NaN' if math.isnan(value) else f'{"-" * (value < 0)}Infinity'
   if isinstance(value, str):
     # What UTF-8 cannot hold: lone surrogates of undecodable file names.
     return value.encode('utf-8', 'backslashreplace').decode('utf-8')
@@ -41,12 +41,12 @@ def _dump(value: Any, depth: int = 0) -> str:
   indent = ' ' * depth
   if isinstance(value, dict) and value and depth < 2:
     parts = [
-      '%s %s: %s' % (indent, _compact(key), _dump(item, depth + 1))
+      f'{indent} {_compact(key)}: {_dump(item, depth + 1)}'
       for key, item in value.items()
     ]
     return '{\n%s\n%s}' % (',\n'.join(parts), indent)
   if isinstance(value, list) and any(isinstance(x, dict) for x in value):
-    parts = ['%s %s' % (indent, _compact(item)) for item in value]
+    parts = [f'{indent} {_compact(item)}' for item in value]
     return '[\n%s\n%s]' % (',\n'.join(parts), indent)
   return _compact(value)
 

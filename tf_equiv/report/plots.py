@@ -129,8 +129,8 @@ def training(document: document_lib.Document) -> str:
 def _both_sizes(name: str, draw: Callable[..., None], axes: int = 1) -> str:
   parts = []
   for size in _SIZES:
-    svg = _render('%s-%s' % (name, size), _SIZES[size], draw, axes, size)
-    parts.append('<div class="%s">%s</div>' % (size, svg))
+    svg = _render(f'{name}-{size}', _SIZES[size], draw, axes, size)
+    parts.append(f'<div class="{size}">{svg}</div>')
   return ''.join(parts)
 
 
@@ -188,7 +188,7 @@ def _log_scale(axes) -> None:
   They are also a lot faster to lay out than powers of ten.
   """
   axes.set_yscale('log')
-  axes.yaxis.set_major_formatter(lambda value, position: '%.0e' % value)
+  axes.yaxis.set_major_formatter(lambda value, position: f'{value:.0e}')
   axes.yaxis.set_minor_formatter(lambda value, position: '')
 
 
@@ -206,7 +206,7 @@ def _adapt(svg: str, name: str) -> str:
   for color, variable in _COLORS.items():
     svg = svg.replace(color, variable)
   # Names of elements must be unique in the page.
-  svg = re.sub(r'\bid="', 'id="%s-' % name, svg)
+  svg = re.sub(r'\bid="', f'id="{name}-', svg)
   svg = re.sub(r'(href="|url\()#', r'\1#%s-' % name, svg)
   # The page's font and the size of its column.
   svg = re.sub(r'font: ([\d.]+)px [^;\"]*', r'font-size: \1px', svg)

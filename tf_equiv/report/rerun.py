@@ -29,12 +29,12 @@ def commands(
   if not method or '<' in class_name:
     return found
   kept = ' '.join(
-    '%s=%s' % (name, shlex.quote(environ[name]))
+    f'{name}={shlex.quote(environ[name])}'
     for name in _KEPT
     if environ.get(name)
   )
   kept += ' ' * bool(kept)
-  test = '%s.%s' % (class_name, method)
+  test = f'{class_name}.{method}'
   target = environ.get('TEST_TARGET')
   if target:
     found['Bazel'] = 'bazel test %s --test_filter=%s' % (
@@ -45,9 +45,8 @@ def commands(
     path = _relative(filename)
     node = '::'.join([path, *class_name.split('.'), method])
     by_runner = {
-      'pytest': '%spython -m pytest %s' % (kept, shlex.quote(node)),
-      'absltest': '%spython %s %s'
-      % (kept, shlex.quote(path), shlex.quote(test)),
+      'pytest': f'{kept}python -m pytest {shlex.quote(node)}',
+      'absltest': f'{kept}python {shlex.quote(path)} {shlex.quote(test)}',
     }
     uses_pytest = 'PYTEST_CURRENT_TEST' in environ
     for runner in sorted(by_runner, reverse=uses_pytest):

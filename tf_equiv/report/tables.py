@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_equiv.compare import values
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.tf1 import observation as observation_lib
+from tf_equiv.core import observation
 
 # Groups of comparisons that are about the values of variables, by the stage
 # at which they were compared.
@@ -246,7 +246,7 @@ def _errors(verdict) -> dict[str, list[StageError]]:
   groups = dict(verdict.comparisons)
   for i, step in enumerate(verdict.steps):
     for group, pairs in step.items():
-      groups['step %d: %s' % (i + 1, group)] = pairs
+      groups[f'step {i + 1}: {group}'] = pairs
   for group, pairs in groups.items():
     step = _STEP.match(group)
     stage = 'after step ' + step.group(1) if step else _STAGES.get(group)
@@ -275,20 +275,20 @@ def _problems(table) -> dict[str, str]:
   for _, shape, second in table.shapes:
     add(
       second.name,
-      'another shape: TF1 %s, TF2 %s' % (list(shape), list(second.shape)),
+      f'another shape: TF1 {list(shape)}, TF2 {list(second.shape)}',
     )
   for a, b in table.dtypes:
-    add(b.name, 'another dtype: TF1 %s, TF2 %s' % (a.dtype, b.dtype))
+    add(b.name, f'another dtype: TF1 {a.dtype}, TF2 {b.dtype}')
   for a, b in table.trainable:
-    add(b.name, 'trainable: TF1 %s, TF2 %s' % (a.trainable, b.trainable))
+    add(b.name, f'trainable: TF1 {a.trainable}, TF2 {b.trainable}')
   for name in table.duplicates:
     add(name, 'several TF2 variables have this name')
   return found
 
 
 def _row(
-  first: observation_lib.VariableSpec | None,
-  second: observation_lib.VariableSpec | None,
+  first: observation.VariableSpec | None,
+  second: observation.VariableSpec | None,
   problem: str,
   errors: list[StageError],
   wanted: str = '',
@@ -296,7 +296,7 @@ def _row(
 ) -> Variable:
   spec = first or second
   if wanted and wanted != spec.name:
-    problem += ' (expected as %s)' % wanted
+    problem += f' (expected as {wanted})'
   ratios = [error.ratio for error in errors] + [math.inf] * bool(problem)
   return Variable(
     first.name if first else '',

@@ -9,49 +9,49 @@ import decimal
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import ledgers, values, variables
+from tf_equiv.compare import draws, values, variables
 from tf_equiv.compare import verdict as verdict_lib
 
 _SIDES = ('TF1', 'TF2')
-_MOST_ITEMS = 10
-_MOST_FOLLOWING = 2
-_MOST_BESIDE_OTHERS = 5
+_MAX_ITEMS = 10
+_MAX_FOLLOWING = 2
+_MAX_BESIDE_OTHERS = 5
 # Lines of a table of variables, and rows (of three lines) of a ledger, that
 # are shared out among the sections.
 _TABLE_LINES = 36
 _LEDGER_ROWS = 6
-_MOST_RENAMES = 12
-_MOST_HINTS = 3
-_MOST_DIFFERENCES = 5
-_MOST_LONE = 3
+_MAX_RENAMES = 12
+_MAX_HINTS = 3
+_MAX_DIFFERENCES = 5
+_MAX_LONE = 3
 # By so much the relative error must grow in an op for it to be named.
-_LEAST_GROWTH = 4.0
+_MIN_GROWTH = 4.0
 _ROUND_UP = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
 
 def failure(verdict: verdict_lib.Verdict) -> str:
   """Returns the message of a failed assertion."""
-  where = ' (%s)' % verdict.conditions if verdict.conditions else ''
-  lines = ['%s%s' % (verdict.headline, where)]
+  where = f' ({verdict.conditions})' if verdict.conditions else ''
+  lines = [f'{verdict.headline}{where}']
   if verdict.divergence is not None:
     lines += _divergence(verdict.divergence)
   table = verdict.table
   if table is not None and not table.passed and not verdict.comparisons:
     lines += _table(table)
-  most = _MOST_BESIDE_OTHERS if verdict.comparisons else _MOST_ITEMS
+  most = _MAX_BESIDE_OTHERS if verdict.comparisons else _MAX_ITEMS
   lines += ['  ' + line for line in verdict.evidence[:most]]
   lines += _more(verdict.evidence, most, indent='  ')
   if verdict.noise is not None:
     lines += _noise(verdict.noise)
-  most = _MOST_BESIDE_OTHERS if verdict.divergence else _MOST_ITEMS
+  most = _MAX_BESIDE_OTHERS if verdict.divergence else _MAX_ITEMS
   if verdict.ledger is not None:
     lines += _ledger(verdict.ledger)
-    most = _MOST_BESIDE_OTHERS
+    most = _MAX_BESIDE_OTHERS
   for group in verdict.comparisons:
     found = _group(group, verdict.comparisons[group], most)
     lines += found
     # What comes after the first group that differs follows from it.
-    most = _MOST_FOLLOWING if found else most
+    most = _MAX_FOLLOWING if found else most
   lines += ['  ' + note for note in verdict.notes]
   lines += ['Next: ' + verdict.advice[0]] if verdict.advice else []
   lines += ['      ' + advice for advice in verdict.advice[1:]]
@@ -61,26 +61,25 @@ def failure(verdict: verdict_lib.Verdict) -> str:
 def summary(verdict: verdict_lib.Verdict) -> str:
   """Returns one line: verdict, what was compared, largest difference."""
   counts = ', '.join(
-    '%d %s' % (count, kind)
+    f'{count} {kind}'
     for kind, count in verdict.compared.items()
     if count and kind != 'loss'
   )
-  parts = ['%s %s' % ('pass' if verdict.passed else 'FAIL', verdict.assertion)]
+  parts = [f'{"pass" if verdict.passed else "FAIL"} {verdict.assertion}']
   if verdict.conditions:
-    parts.append('(%s)' % verdict.conditions)
+    parts.append(f'({verdict.conditions})')
   line = ' '.join(parts) + ': ' + (verdict.headline or counts)
   largest = verdict.largest()
   if largest is not None:
-    line += '; largest difference %s of %s allowed (%s)' % (
-      _number(largest.difference),
-      _number(largest.allowed),
-      largest.name,
+    line += (
+      f'; largest difference {_number(largest.difference)} of '
+      f'{_number(largest.allowed)} allowed ({largest.name})'
     )
   if verdict.power:
     line += '; ' + verdict.power
   for note in verdict.notes:
     line += '; ' + note
-  return '%s; %.1f s' % (line, verdict.seconds)
+  return f'{line}; {verdict.seconds:.1f} s'
 
 
 def divergence(found: divergence_lib.Divergence) -> str:
@@ -95,17 +94,16 @@ def noise(found: divergence_lib.Noise) -> str:
 
 
 def _divergence(found: divergence_lib.Divergence) -> list[str]:
-  lines = ['  the sides part at']
+  lines = ['  first divergence:']
   for side, place in zip(_SIDES, (found.tf1, found.tf2), strict=True):
     if place is not None:
-      lines.append('    %s %s%s' % (side, place, _of_line(place)))
-  lines += ['    ' + line for line in found.differences[:_MOST_DIFFERENCES]]
+      lines.append(f'    {side} {place}{_of_line(place)}')
+  lines += ['    ' + line for line in found.differences[:_MAX_DIFFERENCES]]
   for side, lone in zip(_SIDES, (found.only_tf1, found.only_tf2), strict=True):
     lines += [
-      '    only %s %s%s' % (side, place, _of_line(place))
-      for place in lone[-_MOST_LONE:]
+      f'    only {side} {place}{_of_line(place)}' for place in lone[-_MAX_LONE:]
     ]
-    lines += _more(lone, _MOST_LONE)
+    lines += _more(lone, _MAX_LONE)
   if found.comparison is not None and not found.comparison.problem:
     c = found.comparison
     lines.append(
@@ -115,7 +113,7 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
         list(c.shape),
         c.differing,
         c.count,
-        ' at %s' % list(c.worst_index) if c.worst_index else '',
+        f' at {list(c.worst_index)}' if c.worst_index else '',
         _value(c.tf1_value),
         _value(c.tf2_value),
       )
@@ -123,26 +121,24 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
   differing, count = found.spread
   if count:
     real = '' if found.recorded else 'real: it remains in float64, and '
-    lines.append(
-      '    %s%d of %d corresponding ops differ' % (real, differing, count)
-    )
+    lines.append(f'    {real}{differing} of {count} corresponding ops differ')
   if found.note:
     lines.append('    ' + found.note)
   if found.others:
     lines.append(
       '    also at %s'
-      % ', '.join(str(other.tf1) for other in found.others[:_MOST_LONE])
+      % ', '.join(str(other.tf1) for other in found.others[:_MAX_LONE])
     )
   return lines
 
 
 def _noise(found: divergence_lib.Noise) -> list[str]:
   lines = []
-  if found.place is not None and found.factor >= _LEAST_GROWTH:
+  if found.place is not None and found.factor >= _MIN_GROWTH:
     lines.append(
       '  rounding grows %s-fold in %s at %s%s'
       % (
-        '%.3g' % found.factor if found.factor < 1e3 else '%.0e' % found.factor,
+        f'{found.factor:.3g}' if found.factor < 1e3 else f'{found.factor:.0e}',
         found.side,
         found.place,
         _of_line(found.place),
@@ -151,8 +147,8 @@ def _noise(found: divergence_lib.Noise) -> list[str]:
   else:
     lines.append('  rounding adds up over many ops; none makes it grow alone')
   lines.append(
-    '  float32 itself errs by up to %s in %s, whose values go up to %s'
-    % (_number(found.error), found.result, _number(found.scale))
+    f'  float32 itself errs by up to {_number(found.error)} in '
+    f'{found.result}, whose values go up to {_number(found.scale)}'
   )
   return lines
 
@@ -163,13 +159,13 @@ def _group(
   failed = [c for c in comparisons if not c.passed]
   if not failed:
     return []
-  lines = ['  %s: %d of %d differ' % (group, len(failed), len(comparisons))]
+  lines = [f'  {group}: {len(failed)} of {len(comparisons)} differ']
   sides = ('before', 'after') if 'before and after' in group else _SIDES
   # What has no numbers to compare is no matter of degree.
   failed.sort(key=lambda c: not c.problem)
   problems = sum(bool(c.problem) for c in failed)
-  if most == _MOST_BESIDE_OTHERS:  # They take one line each.
-    most = max(most, min(problems, _MOST_ITEMS))
+  if most == _MAX_BESIDE_OTHERS:  # They take one line each.
+    most = max(most, min(problems, _MAX_ITEMS))
   for comparison in failed[:most]:
     lines += ['    ' + line for line in _comparison(comparison, sides)]
   return lines + _more(failed, most)
@@ -177,18 +173,15 @@ def _group(
 
 def _comparison(c: values.ValueComparison, sides=_SIDES) -> list[str]:
   if c.problem:
-    return ['%s: %s' % (c.name, c.problem)]
+    return [f'{c.name}: {c.problem}']
   lines = [
-    '%s  %s%s: %d of %d elements differ'
-    % (c.name, c.dtype, list(c.shape), c.differing, c.count)
+    f'{c.name}  {c.dtype}{list(c.shape)}: {c.differing} of {c.count} elements '
+    'differ'
   ]
-  place = 'at %s ' % list(c.worst_index) if c.worst_index else ''
-  line = '  worst %s%s %s, %s %s' % (
-    place,
-    sides[0],
-    _value(c.tf1_value),
-    sides[1],
-    _value(c.tf2_value),
+  place = f'at {list(c.worst_index)} ' if c.worst_index else ''
+  line = (
+    f'  worst {place}{sides[0]} {_value(c.tf1_value)}, {sides[1]} '
+    f'{_value(c.tf2_value)}'
   )
   if np.isnan(c.difference):
     line += '; NaN never equals anything unless equal_nan=True'
@@ -198,7 +191,7 @@ def _comparison(c: values.ValueComparison, sides=_SIDES) -> list[str]:
       _number(c.allowed),
     )
     if np.isfinite(c.needed_atol):
-      line += '; would pass with atol=%s' % number_up(c.needed_atol)
+      line += f'; would pass with atol={number_up(c.needed_atol)}'
   elif c.dtype not in ('string', 'bool'):
     line += '; must be equal'
   return lines + [line] + (['  ' + c.note] if c.note else [])
@@ -221,7 +214,7 @@ def _table(table: variables.VariableTable) -> list[str]:
   )
   section(
     'extra in TF2',
-    sorted('%s  %s%s' % (s.name, s, _at(s)) for s in table.extra),
+    sorted(f'{s.name}  {s}{_at(s)}' for s in table.extra),
   )
   section('several TF2 variables have the name', table.duplicates)
   section(
@@ -241,26 +234,26 @@ def _table(table: variables.VariableTable) -> list[str]:
   section(
     'another dtype',
     sorted(
-      '%s: TF1 %s, TF2 %s%s' % (b.name, a.dtype, b.dtype, _at_both(a, b))
+      f'{b.name}: TF1 {a.dtype}, TF2 {b.dtype}{_at_both(a, b)}'
       for a, b in table.dtypes
     ),
   )
   section(
     'another trainable flag',
     sorted(
-      '%s: TF1 trainable=%s, TF2 trainable=%s%s'
-      % (b.name, a.trainable, b.trainable, _at_both(a, b))
+      f'{b.name}: TF1 trainable={a.trainable}, TF2 '
+      f'trainable={b.trainable}{_at_both(a, b)}'
       for a, b in table.trainable
     ),
   )
   section(
     'created by TF2, but not among the variables of the model',
-    sorted('%s  %s%s' % (s.name, s, _at(s)) for s in table.untracked),
+    sorted(f'{s.name}  {s}{_at(s)}' for s in table.untracked),
   )
-  lines = ['  %d variable(s) agree.' % table.agreeing()]
+  lines = [f'  {table.agreeing()} variable(s) agree.']
   renames = _renames(table.suggestion)
   left = max(_TABLE_LINES - len(renames), _TABLE_LINES // 2)
-  most = min(_MOST_ITEMS, left // max(len(sections), 1))
+  most = min(_MAX_ITEMS, left // max(len(sections), 1))
   return lines + _sections(sections, most) + renames
 
 
@@ -269,24 +262,24 @@ def _renames(suggestion) -> list[str]:
     lines = []
   else:
     lines = ['  likely renames, by shape, name and order, ready to paste:']
-    lines += ['    ' + line for line in suggestion.lines(_MOST_RENAMES)]
-  return lines + ['  hint: ' + h for h in suggestion.hints[:_MOST_HINTS]]
+    lines += ['    ' + line for line in suggestion.lines(_MAX_RENAMES)]
+  return lines + ['  hint: ' + h for h in suggestion.hints[:_MAX_HINTS]]
 
 
 def _sections(sections, most: int) -> list[str]:
   lines = []
   for title, rows in sections:
-    lines.append('  %s:' % title)
+    lines.append(f'  {title}:')
     lines += ['    ' + row for row in rows[:most]]
     lines += _more(rows, most)
   return lines
 
 
 def _missing_row(spec, wanted, likely) -> str:
-  row = '%s  %s' % (spec.name, spec)
+  row = f'{spec.name}  {spec}'
   if wanted != spec.name:
-    row += '  (expected as %s)' % wanted
-  return row + ('  -> %s?' % likely if likely else '') + _at(spec)
+    row += f'  (expected as {wanted})'
+  return row + (f'  -> {likely}?' if likely else '') + _at(spec)
 
 
 def _transposed(shape, second) -> str:
@@ -295,14 +288,14 @@ def _transposed(shape, second) -> str:
 
 
 def _at(spec) -> str:
-  return '  at %s' % spec.line if spec.line.filename else ''
+  return f'  at {spec.line}' if spec.line.filename else ''
 
 
 def _at_both(first, second) -> str:
   """Says where TF2 makes a variable, and TF1, if that is another line."""
   text = _at(second)
   if first.line.filename and str(first.line) != str(second.line):
-    text += '; in TF1 at %s' % first.line
+    text += f'; in TF1 at {first.line}'
   return text
 
 
@@ -310,10 +303,10 @@ def _of_line(place: divergence_lib.Place) -> str:
   return '  at ' + place.line if place.line else ''
 
 
-def _ledger(ledger: ledgers.LedgerDifference) -> list[str]:
+def _ledger(ledger: draws.LedgerDifference) -> list[str]:
   lines = [
-    '  random draws: TF1 makes %d, TF2 makes %d; they part at draw %s'
-    % (ledger.tf1_count, ledger.tf2_count, ledger.first())
+    f'  random draws: TF1 makes {ledger.tf1_count}, TF2 makes '
+    f'{ledger.tf2_count}; the first difference is draw {ledger.first()}'
   ]
   sections = (
     ('same draw at another place', [_pair(*pair) for pair in ledger.moved]),
@@ -323,11 +316,11 @@ def _ledger(ledger: ledgers.LedgerDifference) -> list[str]:
     ),
     (
       'only in TF1',
-      ['draw %d: %s\n      %s' % (d.index, d, d.line) for d in ledger.only_tf1],
+      [f'draw {d.index}: {d}\n      {d.line}' for d in ledger.only_tf1],
     ),
     (
       'only in TF2',
-      ['draw %d: %s\n      %s' % (d.index, d, d.line) for d in ledger.only_tf2],
+      [f'draw {d.index}: {d}\n      {d.line}' for d in ledger.only_tf2],
     ),
   )
   sections = [(title, rows) for title, rows in sections if rows]
@@ -337,19 +330,19 @@ def _ledger(ledger: ledgers.LedgerDifference) -> list[str]:
 
 def _pair(a, b) -> str:
   if a.key == b.key:
-    head = '%s: TF1 draw %d, TF2 draw %d' % (a, a.index, b.index)
+    head = f'{a}: TF1 draw {a.index}, TF2 draw {b.index}'
   else:
-    head = 'TF1 draw %d: %s; TF2 draw %d: %s' % (a.index, a, b.index, b)
-  return head + '\n      TF1 %s\n      TF2 %s' % (a.line, b.line)
+    head = f'TF1 draw {a.index}: {a}; TF2 draw {b.index}: {b}'
+  return head + f'\n      TF1 {a.line}\n      TF2 {b.line}'
 
 
 def _more(rows, most: int, indent: str = '    ') -> list[str]:
   hidden = len(rows) - most
-  return ['%s... and %d more' % (indent, hidden)] if hidden > 0 else []
+  return [f'{indent}... and {hidden} more'] if hidden > 0 else []
 
 
 def _number(value: float) -> str:
-  return '%.3g' % value
+  return f'{value:.3g}'
 
 
 def rounded_up(value: float) -> str:
@@ -372,6 +365,6 @@ def _value(value) -> str:
     if getattr(value, 'dtype', np.dtype(float)).kind in 'biu':
       return str(value)
     if getattr(value, 'dtype', np.dtype(float)).kind == 'c':
-      return '%.9g%+.9gj' % (value.real, value.imag)
-    return '%.9g' % float(value)
+      return f'{value.real:.9g}{value.imag:+.9g}j'
+    return f'{float(value):.9g}'
   return str(value)

@@ -49,7 +49,7 @@ def write_report(
   """
   path, problem = write(verdict, os.fspath(directory))
   if problem:
-    warnings.warn('%s: %s' % (path, problem), stacklevel=2)
+    warnings.warn(f'{path}: {problem}', stacklevel=2)
   return path
 
 
@@ -101,7 +101,7 @@ def name_of(verdict: verdict_lib.Verdict) -> str:
   # Class and method.
   parts = [part for part in verdict.test.split('.') if '<' not in part]
   test = '.'.join(parts[-2:])
-  return files.safe_name('%s-%s' % (test, verdict.assertion))
+  return files.safe_name(f'{test}-{verdict.assertion}')
 
 
 def describe(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import Any, List, Optional
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors, observation
+from tf_equiv.core import errors, observation
 
 v1 = tf.compat.v1
 
@@ -58,12 +58,12 @@ class Checkpoint(object):
     )
     if OBJECT_GRAPH in shapes:
       raise errors.UsageError(
-        '%r is an object-based checkpoint of TF2 (of tf.train.Checkpoint, '
-        'save_weights or a SavedModel): it has no names of TF1 variables. %s'
-        % (prefix, _WANTED)
+        f'{prefix!r} is an object-based checkpoint of TF2 (of '
+        'tf.train.Checkpoint, save_weights or a SavedModel): it has no names '
+        f'of TF1 variables. {_WANTED}'
       )
     if not shapes:
-      raise errors.UsageError('Checkpoint %r holds no variable.' % prefix)
+      raise errors.UsageError(f'Checkpoint {prefix!r} holds no variable.')
     self.entries = {
       name: observation.VariableSpec(
         name, tuple(shapes[name]), tf.as_dtype(dtypes[name]).name, True
@@ -73,8 +73,8 @@ class Checkpoint(object):
 
   def __str__(self) -> str:
     name = _V1_SHARD.sub('', os.path.basename(self.prefix))
-    shards = '1 file' if self.shards == 1 else '%d shards' % self.shards
-    return '%s (format %s, %s)' % (name, self.version, shards)
+    shards = '1 file' if self.shards == 1 else f'{self.shards} shards'
+    return f'{name} (format {self.version}, {shards})'
 
   def value(self, name: str) -> np.ndarray:
     """Reads the value of a variable, a partitioned one as a whole.
@@ -90,7 +90,7 @@ class Checkpoint(object):
     """
     dtype = tf.as_dtype(self.entries[name].dtype)
     value = self._read(
-      'the value of %r' % name,
+      f'the value of {name!r}',
       lambda reader: _value(reader, self.prefix, name, dtype),
     )
     # NumPy's own type for text drops zero bytes at its end.
@@ -176,7 +176,7 @@ def find_prefix(path: Any) -> str:
   if not isinstance(path, str) or not path:
     raise errors.UsageError(
       'A path of a checkpoint is a string or a path object that is not empty, '
-      'got %r. %s' % (path, _WANTED)
+      f'got {path!r}. {_WANTED}'
     )
   if os.path.basename(path) == 'checkpoint':
     path = os.path.dirname(path) or '.'
@@ -195,12 +195,12 @@ def _existing_prefix(path: str) -> Optional[str]:
   for prefix in (_PART.sub('', path), path):
     shard = _V1_SHARD.search(prefix)
     if shard is not None:
-      pattern = '%s-?????-of-%s' % (prefix[: shard.start()], shard.group(2))
+      pattern = f'{prefix[: shard.start()]}-?????-of-{shard.group(2)}'
       return pattern if tf.io.gfile.glob(pattern) else None
     shards = tf.io.gfile.glob(prefix + '-?????-of-?????')
     if shards:
       # The number of shards is in each name.
-      return '%s-?????-of-%s' % (prefix, shards[0][-5:])
+      return f'{prefix}-?????-of-{shards[0][-5:]}'
     if tf.io.gfile.exists(prefix) and not _PART.search(prefix):
       return prefix
   return None
@@ -210,15 +210,15 @@ def _latest(folder: str) -> str:
   """Returns the prefix that the `checkpoint` file of a folder names."""
   if tf.io.gfile.exists(os.path.join(folder, 'saved_model.pb')):
     raise errors.UsageError(
-      '%r is a SavedModel. If TF1 exported it, its variables are a checkpoint '
-      'of their own: give %r.'
-      % (folder, os.path.join(folder, 'variables', 'variables'))
+      f'{folder!r} is a SavedModel. If TF1 exported it, its variables are a '
+      'checkpoint of their own: give '
+      f'{os.path.join(folder, "variables", "variables")!r}.'
     )
   state = tf.train.get_checkpoint_state(folder)
   if state is None or not state.model_checkpoint_path:
     raise errors.UsageError(
-      "The folder %r has no file 'checkpoint' that names the latest one.%s %s"
-      % (folder, _listed(prefixes_in(folder)), _WANTED)
+      f"The folder {folder!r} has no file 'checkpoint' that names the "
+      f'latest one.{_listed(prefixes_in(folder))} {_WANTED}'
     )
   named = state.model_checkpoint_path
   # The folder may have been moved as a whole since.
@@ -228,9 +228,9 @@ def _latest(folder: str) -> str:
     if found is not None:
       return found
   raise errors.UsageError(
-    "The file 'checkpoint' in %r names %r, which does not exist, neither there "
-    'nor in the folder itself.%s'
-    % (folder, named, _listed(prefixes_in(folder)))
+    f"The file 'checkpoint' in {folder!r} names {named!r}, which does not "
+    'exist, neither there nor in the folder '
+    f'itself.{_listed(prefixes_in(folder))}'
   )
 
 
@@ -253,20 +253,18 @@ def _missing(path: str) -> errors.UsageError:
   folder = folder or '.'
   if not tf.io.gfile.isdir(folder):
     return errors.UsageError(
-      'There is no checkpoint %r: its folder does not exist. %s'
-      % (path, _WANTED)
+      f'There is no checkpoint {path!r}: its folder does not exist. {_WANTED}'
     )
   prefixes = prefixes_in(folder)
   base = _PART.sub('', name)
   if base in prefixes:
     return errors.UsageError(
-      'Checkpoint %r is incomplete: its file %r is missing; %s'
-      % (os.path.join(folder, base), base + '.index', _AGAIN)
+      f'Checkpoint {os.path.join(folder, base)!r} is incomplete: its file '
+      f'{base + ".index"!r} is missing; {_AGAIN}'
     )
   close = sorted(difflib.get_close_matches(name, prefixes, n=5, cutoff=0.5))
   return errors.UsageError(
-    'There is no checkpoint %r.%s %s'
-    % (path, _listed(close or prefixes), _WANTED)
+    f'There is no checkpoint {path!r}.{_listed(close or prefixes)} {_WANTED}'
   )
 
 
@@ -274,7 +272,7 @@ def _listed(prefixes: List[str]) -> str:
   if not prefixes:
     return ' There is no other checkpoint in the folder.'
   shown = ', '.join(repr(prefix) for prefix in prefixes[-5:])
-  return ' The folder has %s.' % shown
+  return f' The folder has {shown}.'
 
 
 def _count_v2_shards(prefix: str) -> int:
@@ -288,7 +286,7 @@ def _count_v2_shards(prefix: str) -> int:
     )
   absent = []
   for total in totals:
-    wanted = ['%s.data-%05d-of-%05d' % (prefix, i, total) for i in range(total)]
+    wanted = [f'{prefix}.data-{i:05d}-of-{total:05d}' for i in range(total)]
     absent = sorted(set(wanted) - set(names))
     if not absent:
       return total
@@ -296,7 +294,7 @@ def _count_v2_shards(prefix: str) -> int:
 
 
 def _count_v1_shards(base: str, total: str) -> int:
-  wanted = ['%s-%05d-of-%s' % (base, i, total) for i in range(int(total))]
+  wanted = [f'{base}-{i:05d}-of-{total}' for i in range(int(total))]
   absent = [name for name in wanted if not tf.io.gfile.exists(name)]
   if absent:
     raise _incomplete(base, absent)
@@ -323,11 +321,9 @@ def _check_v1_file(path: str) -> None:
     start = file.read(4)
   for magic, kind in _MAGIC:
     if start == magic:
-      raise errors.UsageError('%r is %s. %s' % (path, kind, _WANTED))
+      raise errors.UsageError(f'{path!r} is {kind}. {_WANTED}')
   if os.path.basename(path) == 'saved_model.pb':
-    raise errors.UsageError(
-      '%r is the graph of a SavedModel. %s' % (path, _WANTED)
-    )
+    raise errors.UsageError(f'{path!r} is the graph of a SavedModel. {_WANTED}')
 
 
 def check_finite(checkpoint: Checkpoint, name: str, value: np.ndarray) -> None:
@@ -337,7 +333,7 @@ def check_finite(checkpoint: Checkpoint, name: str, value: np.ndarray) -> None:
     infinite = int(np.sum(~np.isfinite(value)))
   if infinite:
     raise errors.UsageError(
-      'Checkpoint %r holds %d values of %r that are NaN or infinite; with them '
-      'every comparison would be without meaning. Take an earlier checkpoint.'
-      % (checkpoint.prefix, infinite, name)
+      f'Checkpoint {checkpoint.prefix!r} holds {infinite} values of {name!r} '
+      'that are NaN or infinite; with them every comparison would be without '
+      'meaning. Take an earlier checkpoint.'
     )

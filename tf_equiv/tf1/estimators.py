@@ -13,7 +13,8 @@ from typing import Any, Dict, List, Optional, Tuple
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, nest, tensors, training
+from tf_equiv.core import errors, nest
+from tf_equiv.tf1 import tensors, training
 from tf_equiv.tf1 import updates as updates_lib
 
 v1 = tf.compat.v1
@@ -132,13 +133,13 @@ class ModelFn(object):
     """
     if not callable(model_fn):
       raise errors.UsageError(
-        'model_fn is %r; expected a function model_fn(features, labels, mode, '
-        'params) that returns an EstimatorSpec.' % (model_fn,)
+        f'model_fn is {model_fn!r}; expected a function model_fn(features, '
+        'labels, mode, params) that returns an EstimatorSpec.'
       )
     if mode is not None and mode not in _MODES:
       raise errors.UsageError(
-        "mode is %r; expected 'train', 'eval' or 'infer' (which is "
-        'tf.estimator.ModeKeys.PREDICT), or None.' % (mode,)
+        f"mode is {mode!r}; expected 'train', 'eval' or 'infer' (which "
+        'is tf.estimator.ModeKeys.PREDICT), or None.'
       )
     self.model_fn = model_fn
     self.params = params
@@ -150,8 +151,8 @@ class ModelFn(object):
     shown = [getattr(self.model_fn, '__name__', repr(self.model_fn))]
     for name in ('params', 'mode', 'config'):
       if getattr(self, name) is not None:
-        shown.append('%s=%r' % (name, getattr(self, name)))
-    return 'from_model_fn(%s)' % ', '.join(shown)
+        shown.append(f'{name}={getattr(self, name)!r}')
+    return f'from_model_fn({", ".join(shown)})'
 
   def _check_arguments(self) -> List[str]:
     parameters = inspect.signature(self.model_fn).parameters
@@ -166,15 +167,15 @@ class ModelFn(object):
     unknown = [name for name in required[1:] if name not in _OPTIONAL]
     if not names or unknown:
       raise errors.UsageError(
-        'model_fn takes (%s); expected features, and any of labels, mode, '
-        'params, config by these names. functools.partial gives others a value.'
-        % ', '.join(names)
+        f'model_fn takes ({", ".join(names)}); expected features, and any of '
+        'labels, mode, params, config by these names. functools.partial gives '
+        'others a value.'
       )
     for name in ('params', 'config'):
       if getattr(self, name) is not None and name not in names:
         raise errors.UsageError(
-          '%s were given, but model_fn takes (%s) and no %s.'
-          % (name, ', '.join(names), name)
+          f'{name} were given, but model_fn takes ({", ".join(names)}) and no '
+          f'{name}.'
         )
     return names
 
@@ -196,8 +197,9 @@ class ModelFn(object):
       labels = None
     elif labels is None:
       raise errors.UsageError(
-        'model_fn is called in mode %r, which needs labels: make_inputs must '
-        "return (features, labels) or {'features': ..., 'labels': ...}." % mode
+        f'model_fn is called in mode {mode!r}, which needs labels: '
+        "make_inputs must return (features, labels) or {'features': ..., "
+        "'labels': ...}."
       )
     v1.train.get_or_create_global_step()  # As an Estimator does.
     given = {
@@ -208,8 +210,8 @@ class ModelFn(object):
     }  # type: Dict[str, Any]
     if labels is not None and 'labels' not in self._arguments:
       raise errors.UsageError(
-        'There are labels, but model_fn takes (%s) and no labels.'
-        % ', '.join(self._arguments)
+        f'There are labels, but model_fn takes ({", ".join(self._arguments)}) '
+        'and no labels.'
       )
     with compat.stand_in('estimator', package()):
       spec = self.model_fn(
@@ -221,8 +223,8 @@ class ModelFn(object):
     missing = [name for name in wanted if not hasattr(spec, name)]
     if missing:
       raise errors.UsageError(
-        'model_fn returned a %s in mode %r, which has no %s; expected an '
-        'EstimatorSpec.' % (type(spec).__name__, mode, ', '.join(missing))
+        f'model_fn returned a {type(spec).__name__} in mode {mode!r}, which '
+        f'has no {", ".join(missing)}; expected an EstimatorSpec.'
       )
     return spec
 
@@ -265,8 +267,8 @@ class ModelFn(object):
       if mode == TRAIN and spec.loss is not None:
         return {'loss': spec.loss}
       raise errors.UsageError(
-        'model_fn returned no predictions in mode %r, so there is nothing to '
-        'compare.' % mode
+        f'model_fn returned no predictions in mode {mode!r}, so there is '
+        'nothing to compare.'
       )
     found = {}
     if spec.predictions is not None:
@@ -295,8 +297,8 @@ class ModelFn(object):
     for name in ('loss', 'train_op'):
       if getattr(spec, name) is None:
         raise errors.UsageError(
-          'model_fn returned no %s in mode %r, so there is no training step to '
-          'compare.' % (name, TRAIN)
+          f'model_fn returned no {name} in mode {TRAIN!r}, so there is no '
+          'training step to compare.'
         )
     return spec
 
@@ -334,8 +336,8 @@ def after_update(metric: Any, name: str) -> Any:
     value, update = metric[0], [metric[1]]
   else:
     raise errors.UsageError(
-      'eval_metric_ops has %r under %r; expected (value, update op), as '
-      'tf.metrics returns them, or a Keras metric.' % (metric, name)
+      f'eval_metric_ops has {metric!r} under {name!r}; expected (value, '
+      'update op), as tf.metrics returns them, or a Keras metric.'
     )
   updates = [op for _, op in nest.flatten(update)]
   if not tensors.is_tensor(value):

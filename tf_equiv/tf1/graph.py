@@ -10,19 +10,18 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import draws as draws_lib
+from tf_equiv.core import errors, nest, observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.draw import Draw
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.tf1 import (
-  errors,
   garbage,
-  nest,
   random_values,
-  source,
+  source_lines,
   tensors,
   user_code,
 )
 from tf_equiv.tf1 import losses as losses_lib
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import seeds as seeds_lib
 
@@ -32,7 +31,7 @@ _log = logging.getLogger('tf_equiv')
 _VARIABLE_OPS = ('VarHandleOp', 'VariableV2', 'Variable')
 # Enough for any regularizer of weights; a loss with more ancestors depends on
 # activations, and naming its variables would walk the whole network.
-_MOST_ANCESTORS_OF_A_REGULARIZER = 200
+_MAX_ANCESTORS_OF_A_REGULARIZER = 200
 
 
 @dataclasses.dataclass
@@ -66,7 +65,7 @@ class Built:
   outputs: Any
   fetches: Dict[str, Any]
   variables: List[Any]
-  specs: List[observation_lib.VariableSpec]
+  specs: List[observation.VariableSpec]
   structure: nest.Structure
   losses: List[Tuple[str, ...]]
   updates: List[Any]
@@ -75,7 +74,7 @@ class Built:
   initializers: Tuple[Any, List[Any]]
   depends_on_training: bool
   output_order: Dict[str, int]
-  draws: List[draws_lib.Draw]
+  draws: List[Draw]
   activations: int = 0
   seconds: float = 0.0
 
@@ -165,7 +164,7 @@ def with_gradients(
   seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
   with program.behavior.active(), seeds, built.graph.as_default():
     # A loss may draw random numbers, too.
-    if plan.seed_mode is seeds_lib.SeedMode.NUM_RANDOM_OPS:
+    if plan.seed_mode is SeedMode.NUM_RANDOM_OPS:
       seeds.operation_seed = len(built.draws)
     found = _gradients(program, plan, built.outputs, built.inputs, built)
     initializers = _initializers()  # A loss may create variables, too.
@@ -226,8 +225,8 @@ def build_outputs(program, inputs, plan, graph) -> Any:
     outputs = program.build(inputs, plan.training)
   if outputs is None:
     raise errors.UsageError(
-      'build_tf1 returned %r; return the output tensors of the model (a '
-      'tensor, or a list, tuple or dict of tensors).' % (outputs,)
+      f'build_tf1 returned {outputs!r}; return the output tensors of the '
+      'model (a tensor, or a list, tuple or dict of tensors).'
     )
   for path, leaf in nest.flatten(outputs):
     _check_output('outputs' + path, leaf, graph)
@@ -246,34 +245,34 @@ def _check_output(where: str, leaf: Any, graph: tf.Graph) -> None:
     or isinstance(leaf, tf.IndexedSlices)
   ):
     raise errors.UsageError(
-      'build_tf1 returned a %s at %s; expected a tensor.'
-      % (type(leaf).__name__, where)
+      f'build_tf1 returned a {type(leaf).__name__} at {where}; expected a '
+      'tensor.'
     )
   if isinstance(leaf, tf.RaggedTensor):
     leaf = leaf.flat_values
   owner = getattr(leaf, 'graph', None)
   if owner is None:
     raise errors.UsageError(
-      'build_tf1 returned an eager tensor at %s; it must be computed from '
-      'the given inputs, in the graph in which build_tf1 is called.' % where
+      f'build_tf1 returned an eager tensor at {where}; it must be computed '
+      'from the given inputs, in the graph in which build_tf1 is called.'
     )
   if owner is not graph:
     raise errors.UsageError(
-      'build_tf1 returned a tensor of another graph at %s (%s). Build the '
-      'model inside build_tf1, in its default graph, on each call; it must '
-      'not create a tf.Graph or reuse tensors of an earlier call.'
-      % (where, getattr(leaf, 'name', leaf))
+      f'build_tf1 returned a tensor of another graph at {where} '
+      f'({getattr(leaf, "name", leaf)}). Build the model inside build_tf1, in '
+      'its default graph, on each call; it must not create a tf.Graph or '
+      'reuse tensors of an earlier call.'
     )
 
 
-def spec_of(variable) -> observation_lib.VariableSpec:
+def spec_of(variable) -> observation.VariableSpec:
   """Describes a variable of a graph."""
-  return observation_lib.VariableSpec(
+  return observation.VariableSpec(
     name=variable.op.name,
     shape=tuple(variable.shape.as_list()),
     dtype=variable.dtype.base_dtype.name,
     trainable=bool(variable.trainable),
-    line=source.user_line_of_stack(compat.op_stack(variable.op)),
+    line=source_lines.user_line_of_stack(compat.op_stack(variable.op)),
   )
 
 
@@ -307,7 +306,7 @@ def variables_behind(tensor) -> Tuple[str, ...]:
     if op.name in seen:
       continue
     seen.add(op.name)
-    if len(seen) > _MOST_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
+    if len(seen) > _MAX_ANCESTORS_OF_A_REGULARIZER or op.type == 'Placeholder':
       return ()
     if op.type in _VARIABLE_OPS:
       found.add(op.name)

@@ -4,7 +4,8 @@ from typing import Any, Dict
 
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors, nest, user_code
+from tf_equiv.core import errors, nest
+from tf_equiv.tf1 import user_code
 
 v1 = tf.compat.v1
 
@@ -34,8 +35,8 @@ def check_losses(loss: Any, side: str) -> Dict[str, Any]:
   parts = nest.flatten(loss)
   if not parts:
     raise errors.UsageError(
-      'compute_loss returned %r on the %s side; return a scalar, or a dict of '
-      'scalars.' % (loss, side)
+      f'compute_loss returned {loss!r} on the {side} side; return a scalar, '
+      'or a dict of scalars.'
     )
   return {path: _check_loss(path, part, side) for path, part in parts}
 
@@ -53,8 +54,8 @@ def _check_loss(path: str, loss: Any, side: str):
   loss = tf.convert_to_tensor(loss)
   if loss.shape.rank not in (None, 0) or not loss.dtype.is_floating:
     raise errors.UsageError(
-      'compute_loss returned %s of shape %s%s on the %s side; return a '
+      f'compute_loss returned {loss.dtype.name} of shape '
+      f'{loss.shape}{path and f" at {path}"} on the {side} side; return a '
       'floating-point scalar (tf.reduce_mean makes one of a batch).'
-      % (loss.dtype.name, loss.shape, path and ' at %s' % path, side)
     )
   return loss

@@ -6,7 +6,8 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv import compat, compat_optimizers
+from tf_equiv import compat
+from tf_equiv.compat import optimizers
 
 v1 = tf.compat.v1
 
@@ -100,7 +101,7 @@ class OptimizerSpec:
 
 def is_v1_optimizer(optimizer: Any) -> bool:
   """Tells whether it is an optimizer of `tf.compat.v1.train`."""
-  return compat_optimizers.is_v1(optimizer)
+  return optimizers.is_v1(optimizer)
 
 
 def describe(optimizer: Any) -> OptimizerSpec:
@@ -108,7 +109,7 @@ def describe(optimizer: Any) -> OptimizerSpec:
   _, kind, arguments, _ = _known(optimizer)
   hyperparameters = {}
   for argument, name in arguments.items():
-    value = plain(compat_optimizers.v1_attribute(optimizer, argument))
+    value = plain(optimizers.v1_attribute(optimizer, argument))
     if value is not None:
       hyperparameters[name] = value
   return OptimizerSpec(type(optimizer).__name__, kind, hyperparameters)
@@ -153,12 +154,12 @@ def all_variables_of(optimizer: Any, variable: Any) -> List[Any]:
 
 def other_variables_of(optimizer: Any) -> List[Any]:
   """Returns what the optimizer keeps besides slots: powers of beta."""
-  return compat_optimizers.v1_other_variables(optimizer)
+  return optimizers.v1_other_variables(optimizer)
 
 
 def learning_rate_of(optimizer: Any) -> Optional[Any]:
   """Returns the tensor or number that the update reads, None if unknown."""
-  return compat_optimizers.v1_learning_rate(optimizer)
+  return optimizers.v1_learning_rate(optimizer)
 
 
 def _known(optimizer):

@@ -9,11 +9,11 @@ import dataclasses
 from typing import Any, Dict, Optional
 
 from tf_equiv import compat
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.tf1 import graph as graph_lib
-from tf_equiv.tf1 import seeds as seeds_lib
 
 # All draws of this mode have different seeds, so that they can be told apart.
-BUILD_MODE = seeds_lib.SeedMode.NUM_RANDOM_OPS
+BUILD_MODE = SeedMode.NUM_RANDOM_OPS
 
 
 def seeded_ops(built: graph_lib.Built, seed: int) -> Optional[Dict[int, Any]]:
@@ -49,7 +49,7 @@ def seeded_ops(built: graph_lib.Built, seed: int) -> Optional[Dict[int, Any]]:
 def reseeded(
   built: graph_lib.Built,
   ops: Dict[int, Any],
-  mode: seeds_lib.SeedMode,
+  mode: SeedMode,
 ) -> graph_lib.Built:
   """Lets sessions that are made from now on draw in another seed mode.
 
@@ -61,7 +61,7 @@ def reseeded(
   Returns:
     The same graph, with the ledger of the wanted mode.
   """
-  constant = mode is seeds_lib.SeedMode.CONSTANT
+  constant = mode is SeedMode.CONSTANT
   for index, op in ops.items():
     op_seed = 0 if constant else index
     if op.get_attr('seed2') != op_seed:

@@ -7,11 +7,11 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import tensorflow as tf
 
+from tf_equiv.core import observation
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import environment as environment_lib
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import jitter, random_values, user_code, weights
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
 
 v1 = tf.compat.v1
@@ -38,7 +38,7 @@ def run(
     UsageError: if `build` or `reset_weights` return something unusable.
     EnvironmentSetupError, ModelCodeError: if the code cannot run here.
   """
-  observed = observation_lib.Observation('TF1', environment=environment())
+  observed = observation.Observation('TF1', environment=environment())
   if built is None:
     built = graph_lib.build(program, plan)
     observed.seconds['TF1 build'] = built.seconds
@@ -75,7 +75,7 @@ def run(
     (path, np.asarray(value)) for path, value in results['outputs'].items()
   ]
   observed.losses = [
-    observation_lib.RegularizationLoss(behind, value)
+    observation.RegularizationLoss(behind, value)
     for behind, value in zip(built.losses, results['losses'])
   ]
   observed.loss = results.get('loss')
@@ -101,7 +101,7 @@ def list_variables(
   Returns:
     An `Observation` with `variables` and `draws`, and without values.
   """
-  observed = observation_lib.Observation('TF1', environment=environment())
+  observed = observation.Observation('TF1', environment=environment())
   if built is None:
     built = graph_lib.build(program, plan)
     observed.seconds['TF1 build'] = built.seconds

@@ -16,7 +16,6 @@ of user code behind each, and restores every seed that it touches.
 
 import contextlib
 import dataclasses
-import enum
 import random
 import sys
 from typing import Any, List, Optional, Sequence, Union
@@ -24,54 +23,14 @@ from typing import Any, List, Optional, Sequence, Union
 import numpy as np
 
 from tf_equiv import compat
+from tf_equiv.core import errors
+from tf_equiv.core.draw import Draw
+from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
 from tf_equiv.tf1 import draws as draws_lib
-from tf_equiv.tf1 import errors, source
+from tf_equiv.tf1 import source_lines
 
 # Operation seed of ops that never run.
 _UNUSED = 1 << 30
-
-
-class SeedMode(str, enum.Enum):
-  """How the operation seed of a random op is chosen.
-
-  CONSTANT gives every op the same seed. NUM_RANDOM_OPS gives each op the
-  number of random ops before it, so that the numbers depend on program order.
-
-  Example:
-    >>> for mode in SeedMode:
-    ...   with deterministic_seeds(mode):
-    ...     a, b = tf.random.normal((2,)), tf.random.normal((2,))
-    ...   print(mode, np.array_equal(a, b))
-    constant True
-    num_random_ops False
-  """
-
-  CONSTANT = 'constant'
-  NUM_RANDOM_OPS = 'num_random_ops'
-
-  def __str__(self) -> str:
-    return self.value
-
-
-def as_seed_mode(mode: Union[str, SeedMode]) -> SeedMode:
-  """Converts a name into a `SeedMode`.
-
-  Args:
-    mode: a `SeedMode` or its value, 'constant' or 'num_random_ops'.
-
-  Returns:
-    The `SeedMode`.
-
-  Raises:
-    UsageError: for anything else.
-  """
-  try:
-    return SeedMode(mode)
-  except ValueError:
-    raise errors.UsageError(
-      'Unknown seed_mode %r; expected one of %s.'
-      % (mode, ', '.join(repr(m.value) for m in SeedMode))
-    ) from None
 
 
 class DeterministicSeeds:
@@ -85,7 +44,7 @@ class DeterministicSeeds:
   def __init__(self, mode: Union[str, SeedMode] = 'constant', seed: int = 42):
     self.mode = as_seed_mode(mode)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-      raise errors.UsageError('seed must be an int, got %r.' % (seed,))
+      raise errors.UsageError(f'seed must be an int, got {seed!r}.')
     self.seed = int(seed)
     self._stack = None  # type: Optional[contextlib.ExitStack]
     self._reset()
@@ -93,8 +52,8 @@ class DeterministicSeeds:
   def _reset(self) -> None:
     self._operation_seed = 0
     self._used = set()
-    self._draws = []  # type: List[draws_lib.Draw]
-    self._replayed = None  # type: Optional[List[draws_lib.Draw]]
+    self._draws = []  # type: List[Draw]
+    self._replayed = None  # type: Optional[List[Draw]]
     self._traced = None  # type: Optional[_Trace]
 
   @property
@@ -105,13 +64,11 @@ class DeterministicSeeds:
   @operation_seed.setter
   def operation_seed(self, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-      raise errors.UsageError(
-        'operation_seed must be an int, got %r.' % (value,)
-      )
+      raise errors.UsageError(f'operation_seed must be an int, got {value!r}.')
     self._operation_seed = int(value)
 
   @property
-  def draws(self) -> List[draws_lib.Draw]:
+  def draws(self) -> List[Draw]:
     """The ledger: every draw since the context was entered, in order."""
     return list(self._draws)
 
@@ -165,9 +122,7 @@ class DeterministicSeeds:
     """
     compat.set_global_seed(self.seed)
 
-  def replay(
-    self, reference: Sequence[draws_lib.Draw] = ()
-  ) -> List[draws_lib.Draw]:
+  def replay(self, reference: Sequence[Draw] = ()) -> List[Draw]:
     """Lets the draws that follow take the seeds of those already made.
 
     A draw takes the seed of the next earlier draw with the same op, shape,
@@ -187,7 +142,7 @@ class DeterministicSeeds:
     self.repeat(draws)
     return draws
 
-  def repeat(self, draws: Sequence[draws_lib.Draw]) -> None:
+  def repeat(self, draws: Sequence[Draw]) -> None:
     """Lets the draws that follow take the seeds of these, as `replay` does.
 
     Args:
@@ -207,17 +162,17 @@ class DeterministicSeeds:
     op_seed = self._operation_seed
     if op_seed in self._used:
       raise errors.UsageError(
-        'The random op would re-use the already-used operation seed %d. '
-        'Eager execution and sessions draw different numbers when an '
-        'operation seed is used twice. Most likely `operation_seed` was set '
-        'by hand to a value from which the automatic count runs into a seed '
-        'that was used before; choose a range that does not overlap.' % op_seed
+        'The random op would re-use the already-used operation seed '
+        f'{op_seed}. Eager execution and sessions draw different numbers when '
+        'an operation seed is used twice. Most likely `operation_seed` was '
+        'set by hand to a value from which the automatic count runs into a '
+        'seed that was used before; choose a range that does not overlap.'
       )
     self._used.add(op_seed)
     self._operation_seed += 1
     return op_seed
 
-  def _traced_before(self, draw_key) -> Optional[draws_lib.Draw]:
+  def _traced_before(self, draw_key) -> Optional[Draw]:
     """Returns the draw of the first trace that a second trace repeats."""
     found = compat.traced_call()
     if found is None:
@@ -237,14 +192,14 @@ class DeterministicSeeds:
     frame = sys._getframe(2)  # 1 is the patch itself.
     op, shape = draws_lib.op_and_shape(frame)
     variable, layer = draws_lib.owner(frame)
-    line = source.user_line(3)
+    line = source_lines.user_line(3)
     draw_key = (op, shape, variable, line)
     earlier = self._traced_before(draw_key)
     if earlier is not None:
       return self.seed, earlier.seed
     op_seed = self._next_operation_seed(draw_key)
     self._draws.append(
-      draws_lib.Draw(
+      Draw(
         index=len(self._draws),
         seed=op_seed,
         op=op,
@@ -272,7 +227,7 @@ class _Trace:
   call: Any
   graph: Any
   start: int
-  repeated: Optional[List[draws_lib.Draw]] = None
+  repeated: Optional[List[Draw]] = None
 
 
 def seed_in(mode: SeedMode, index: int) -> int:
@@ -281,8 +236,8 @@ def seed_in(mode: SeedMode, index: int) -> int:
 
 
 def with_forward_seeds_of(
-  reference: Sequence[draws_lib.Draw], draws: Sequence[draws_lib.Draw]
-) -> List[draws_lib.Draw]:
+  reference: Sequence[Draw], draws: Sequence[Draw]
+) -> List[Draw]:
   """Gives draws the seeds of the other side where they correspond.
 
   Args:
@@ -303,9 +258,7 @@ def with_forward_seeds_of(
   ]
 
 
-def _take_same(
-  draws: Optional[List[draws_lib.Draw]], draw_key
-) -> Optional[draws_lib.Draw]:
+def _take_same(draws: Optional[List[Draw]], draw_key) -> Optional[Draw]:
   """Removes the first draw like this one, and those before it; returns it."""
   for i, earlier in enumerate(draws or ()):
     if earlier.key + (earlier.line,) == draw_key:

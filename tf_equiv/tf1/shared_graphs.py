@@ -8,13 +8,14 @@ import collections
 import dataclasses
 from typing import Hashable
 
+from tf_equiv.core import nest
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import graph as graph_lib
-from tf_equiv.tf1 import nest, reseed
-from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import reseed
 
 # One for inference and one for training.
-_MOST_GRAPHS = 2
+_MAX_GRAPHS = 2
 
 
 class SharedGraphs:
@@ -23,7 +24,7 @@ class SharedGraphs:
   To ask for a graph may change the seeds of one that was returned before.
   """
 
-  def __init__(self, most: int = _MOST_GRAPHS):
+  def __init__(self, most: int = _MAX_GRAPHS):
     self._forward = collections.OrderedDict()  # type: Dict[Hashable, _Forward]
     self._most = most
 

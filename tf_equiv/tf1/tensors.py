@@ -5,7 +5,7 @@ from typing import Any, List
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, nest
+from tf_equiv.core import errors, nest
 
 
 def expand_composites(value: Any) -> Any:

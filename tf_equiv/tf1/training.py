@@ -14,30 +14,29 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
+from tf_equiv.core import errors, nest, observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import (
-  assignments,
-  errors,
   jitter,
-  nest,
   optimizers,
   random_values,
   runner,
-  source,
+  source_lines,
   tensors,
   user_code,
 )
-from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import losses as losses_lib
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import seeds as seeds_lib
 from tf_equiv.tf1 import updates as updates_lib
+from tf_equiv.tf1.capture import assignments
 
 v1 = tf.compat.v1
 _log = logging.getLogger('tf_equiv')
 
-MOVING_AVERAGE = observation_lib.MOVING_AVERAGE
+MOVING_AVERAGE = observation.MOVING_AVERAGE
 
 
 @dataclasses.dataclass
@@ -97,7 +96,7 @@ class Step:
   seconds: float = 0.0
 
   @property
-  def specs(self) -> List[observation_lib.VariableSpec]:
+  def specs(self) -> List[observation.VariableSpec]:
     """Descriptions of the model's variables."""
     return [graph_lib.spec_of(variable) for variable in self.model]
 
@@ -176,7 +175,7 @@ def run(
 
 def describe(step: Step):
   """Returns an `Observation` of what is known before a session runs."""
-  return observation_lib.Observation(
+  return observation.Observation(
     'TF1',
     environment=runner.environment(),
     variables=step.specs,
@@ -253,9 +252,9 @@ def _default_step(program, outputs, inputs, fetches):
     optimizer = program.build_optimizer()
   if not optimizers.is_v1_optimizer(optimizer):
     raise errors.UsageError(
-      'build_tf1_optimizer returned %r; expected an optimizer of '
+      f'build_tf1_optimizer returned {optimizer!r}; expected an optimizer of '
       'tf.compat.v1.train. For a loop with several optimizers, or with those '
-      'of another library, override train_tf1 and train_tf2.' % (optimizer,)
+      'of another library, override train_tf1 and train_tf2.'
     )
   trainable = [v for v in v1.global_variables() if v.trainable]
   pairs = optimizer.compute_gradients(loss, trainable) if trainable else []
@@ -294,7 +293,7 @@ def check_clipped(clipped: Any, count: int, side: str) -> List[Any]:
       'gradients that it was given, in their order. '
       '(tf.clip_by_global_norm returns them together with the norm.)'
       % (
-        '%d items' % len(clipped)
+        f'{len(clipped)} items'
         if isinstance(clipped, (list, tuple))
         else 'a ' + type(clipped).__name__,
         side,
@@ -310,9 +309,9 @@ def _own_step(program, inputs, updates, graph):
     returned = program.train(inputs)
   if returned is None or returned == []:
     raise errors.UsageError(
-      'train_tf1 returned %r; return a dict of the tensors to compare in each '
-      'step and of the operations to run, or a list of such dicts that are run '
-      'one after another.' % (returned,)
+      f'train_tf1 returned {returned!r}; return a dict of the tensors to '
+      'compare in each step and of the operations to run, or a list of such '
+      'dicts that are run one after another.'
     )
   parts = returned if isinstance(returned, list) else [returned]
   phases, seen, quantities = [], {}, {}
@@ -321,8 +320,9 @@ def _own_step(program, inputs, updates, graph):
     for path, leaf in nest.flatten(tensors.expand_composites(part)):
       if path in seen and len(parts) > 1 and not _is_operation(leaf):
         raise errors.UsageError(
-          'train_tf1 returned %r in part %d and in part %d; give each quantity '
-          'a name of its own.' % (path or 'a tensor', seen[path] + 1, i + 1)
+          f'train_tf1 returned {path or "a tensor"!r} in part '
+          f'{seen[path] + 1} and in part {i + 1}; give each quantity a name '
+          'of its own.'
         )
       if _is_operation(leaf):
         operations.append(leaf)
@@ -332,9 +332,9 @@ def _own_step(program, inputs, updates, graph):
         not tensors.is_tensor(leaf) or getattr(leaf, 'graph', None) is not graph
       ):
         raise errors.UsageError(
-          'train_tf1 returned a %s at %s; expected tensors and operations of '
-          'the graph in which it is called.'
-          % (type(leaf).__name__, path or 'the top')
+          f'train_tf1 returned a {type(leaf).__name__} at '
+          f'{path or "the top"}; expected tensors and operations of the graph '
+          'in which it is called.'
         )
       fetches[path] = tf.convert_to_tensor(leaf)
     quantities.update(_without_operations(part))
@@ -368,13 +368,10 @@ def _share_out(updates, phases) -> None:
         break
     else:
       raise errors.UsageError(
-        'train_tf1 applies the gradients of %d variable(s), first %s, with '
-        '%s, but nothing that it returns runs this update. Return the train op.'
-        % (
-          len(update.variables),
-          update.variables[0].op.name,
-          type(update.optimizer).__name__,
-        )
+        f'train_tf1 applies the gradients of {len(update.variables)} '
+        f'variable(s), first {update.variables[0].op.name}, with '
+        f'{type(update.optimizer).__name__}, but nothing that it returns runs '
+        'this update. Return the train op.'
       )
   if not updates:
     raise errors.UsageError(
@@ -491,8 +488,8 @@ def _jitter(step, phase, feed, values, results) -> Dict[str, float]:
   fetches = {'outputs': dict(phase.fetches['outputs'])}
   known = {'outputs': dict(results['outputs'])}
   if phase.fetches.get('loss') is not None:
-    fetches['outputs'][observation_lib.LOSS] = phase.fetches['loss']
-    known['outputs'][observation_lib.LOSS] = results['loss']
+    fetches['outputs'][observation.LOSS] = phase.fetches['loss']
+    known['outputs'][observation.LOSS] = results['loss']
   draws = dict(zip(phase.fetches['draws'], results['draws']))
   with v1.Session(graph=step.graph, config=runner.session_config()) as session:
     runner.assign(session, step.variables, values)
@@ -519,7 +516,7 @@ def _merge(found: Dict[str, Any], results: Dict[str, Any]) -> None:
       found[kind] = items
 
 
-def _observe(step, found, values) -> observation_lib.StepObservation:
+def _observe(step, found, values) -> observation.StepObservation:
   by_name = {v.op.name: value for v, value in zip(step.variables, values)}
   updates = [
     _observe_update(update, gradients, rate, by_name, step.recording)
@@ -527,12 +524,10 @@ def _observe(step, found, values) -> observation_lib.StepObservation:
       found['updates'], found['gradients'], found['rates']
     )
   ]
-  return observation_lib.StepObservation(
+  return observation.StepObservation(
     outputs=[(p, np.asarray(v)) for p, v in found['outputs'].items()],
     losses=[
-      observation_lib.RegularizationLoss(
-        graph_lib.variables_behind(loss), value
-      )
+      observation.RegularizationLoss(graph_lib.variables_behind(loss), value)
       for loss, value in zip(step.losses, found.get('losses', []))
     ],
     loss=found.get('loss'),
@@ -550,7 +545,7 @@ def _observe(step, found, values) -> observation_lib.StepObservation:
 def _observe_update(update, gradients, rate, by_name, recording):
   present = iter(gradients)
   counter = update.global_step
-  return observation_lib.UpdateObservation(
+  return observation.UpdateObservation(
     optimizer=optimizers.describe(update.optimizer),
     gradients={
       variable.op.name: None if gradient is None else next(present)
@@ -571,8 +566,8 @@ def _observe_update(update, gradients, rate, by_name, recording):
 def _line_of_rate(optimizer):
   rate = optimizers.learning_rate_of(optimizer)
   if not tensors.is_tensor(rate):
-    return source.SourceLine()
-  return source.user_line_of_stack(compat.op_stack(rate.op))
+    return SourceLine()
+  return source_lines.user_line_of_stack(compat.op_stack(rate.op))
 
 
 def _counted(counter: Any, by_name) -> Optional[int]:

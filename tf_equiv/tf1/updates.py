@@ -6,8 +6,9 @@ from typing import Any, Dict, List, Set
 
 import tensorflow as tf
 
-from tf_equiv import compat_optimizers
-from tf_equiv.tf1 import source
+from tf_equiv.compat import optimizers
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.tf1 import source_lines
 
 v1 = tf.compat.v1
 
@@ -30,7 +31,7 @@ class Update:
   variables: List[Any]
   global_step: Any
   operation: Any
-  line: source.SourceLine = source.SourceLine()
+  line: SourceLine = SourceLine()
 
 
 @dataclasses.dataclass
@@ -47,19 +48,19 @@ class Recording:
   updates: List[Update] = dataclasses.field(default_factory=list)
   averages: List[Any] = dataclasses.field(default_factory=list)
   owned: Set[str] = dataclasses.field(default_factory=set)
-  lines: Dict[int, source.SourceLine] = dataclasses.field(default_factory=dict)
+  lines: Dict[int, SourceLine] = dataclasses.field(default_factory=dict)
   _made: List[Any] = dataclasses.field(default_factory=list, repr=False)
 
   def note(self, made: Any) -> None:
     """Notes where an optimizer or a schedule is being made."""
-    line = source.user_line(2, made)
+    line = source_lines.user_line(2, made)
     if line.filename and id(made) not in self.lines:
       self.lines[id(made)] = line
       self._made.append(made)  # As long as it lives its id is its own.
 
-  def line_of(self, made: Any) -> source.SourceLine:
+  def line_of(self, made: Any) -> SourceLine:
     """Returns where an optimizer was made, an empty line if not known."""
-    return self.lines.get(id(made), source.SourceLine())
+    return self.lines.get(id(made), SourceLine())
 
   def averages_of(self, variable: Any) -> List[Any]:
     """Returns the moving averages that are kept of a variable."""
@@ -91,7 +92,7 @@ def recorded():
         [variable for _, variable in pairs],
         global_step,
         operation,
-        source.user_line(2),
+        source_lines.user_line(2),
       )
     )
     return operation
@@ -105,7 +106,7 @@ def recorded():
   optimizer_class.apply_gradients = recording_apply_gradients
   average_class.apply = recording_apply
   try:
-    with compat_optimizers.made(recording.note):
+    with optimizers.made(recording.note):
       yield recording
   finally:
     optimizer_class.apply_gradients = apply_gradients

@@ -5,7 +5,9 @@ import re
 import unittest
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, source
+from tf_equiv.core import errors
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.tf1 import source_lines
 
 _EAGER_ADVICE = (
   'This code uses a graph-only property of a tensor or a graph collection, '
@@ -131,25 +133,28 @@ def running(side: str, what: str):
   except (errors.EquivalenceError, unittest.SkipTest):
     raise
   except Exception as error:
-    text = '%s: %s' % (type(error).__name__, error)
+    text = f'{type(error).__name__}: {error}'
     full = text + _functions(error.__traceback__)
-    line = source.user_line_of_traceback(error.__traceback__)
+    line = source_lines.user_line_of_traceback(error.__traceback__)
     for known_side, pattern, cls, advice in _known_of(error):
       if known_side in (None, side) and re.search(pattern, full, re.DOTALL):
         raise cls(
-          '%s could not run on the %s side; nothing was compared.\n%s  %s\n%s'
-          % (what, side, _place(line), _first_lines(text), advice)
+          f'{what} could not run on the {side} side; nothing was compared.\n'
+          f'{_place(line)}  {_first_lines(text)}\n'
+          f'{advice}'
         ) from error
     if isinstance(error, AssertionError):
       said = str(error) or type(error).__name__
       error.args = (
-        '%s\nAn assertion failed in %s, on the %s side; nothing was compared.'
-        '\n%s' % (said, what, side, _place(line).rstrip()),
+        f'{said}\n'
+        f'An assertion failed in {what}, on the {side} side; nothing was '
+        'compared.\n'
+        f'{_place(line).rstrip()}',
       )
     elif hasattr(error, 'add_note'):  # Python 3.11
       error.add_note(
-        'tf_equiv was running %s on the %s side.\n%s'
-        % (what, side, _place(line).rstrip())
+        f'tf_equiv was running {what} on the {side} side.\n'
+        f'{_place(line).rstrip()}'
       )
     raise
 
@@ -160,7 +165,9 @@ def _known_of(error):
   while traceback.tb_next is not None:
     traceback = traceback.tb_next
   filename = traceback.tb_frame.f_code.co_filename
-  if isinstance(error, AssertionError) and not source.is_library_file(filename):
+  if isinstance(error, AssertionError) and not source_lines.is_library_file(
+    filename
+  ):
     return ()
   return _KNOWN
 
@@ -168,7 +175,7 @@ def _known_of(error):
 def _functions(traceback) -> str:
   names = []
   while traceback is not None:
-    names.append(' in %s()' % traceback.tb_frame.f_code.co_name)
+    names.append(f' in {traceback.tb_frame.f_code.co_name}()')
     traceback = traceback.tb_next
   return ''.join(names)
 
@@ -176,9 +183,9 @@ def _functions(traceback) -> str:
 _ERROR_LINE = r'\s*[\w.]*(Error|Exception)\b[\w ]*:'
 
 
-def _place(line: source.SourceLine) -> str:
+def _place(line: SourceLine) -> str:
   # Keras 3 removes the user's frames from the traceback where it can.
-  return '  at %s\n' % line if line.filename else ''
+  return f'  at {line}\n' if line.filename else ''
 
 
 def _first_lines(text: str, limit: int = 3) -> str:

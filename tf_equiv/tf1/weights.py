@@ -6,7 +6,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 # Names that say that a value must be positive: variances and deviations.
 _POSITIVE = re.compile(
@@ -120,35 +120,34 @@ def check_weight(value: Any, spec, dtype: Any) -> np.ndarray:
     UsageError: if it is no array of numbers, has another shape, cannot be
       cast without losing its kind, or holds NaN or infinity.
   """
-  call = 'reset_weights(%r, %s, %s)' % (spec.name, spec.shape, dtype)
+  call = f'reset_weights({spec.name!r}, {spec.shape}, {dtype})'
   if value is None:
     raise errors.UsageError(
-      '%s returned None; return the value of the variable as an array.' % call
+      f'{call} returned None; return the value of the variable as an array.'
     )
   try:
     array = np.asarray(value)
   except Exception as error:
     raise errors.UsageError(
-      '%s returned a %s, which is no array: %s'
-      % (call, type(value).__name__, error)
+      f'{call} returned a {type(value).__name__}, which is no array: {error}'
     ) from error
   if array.shape != tuple(spec.shape):
     raise errors.UsageError(
-      '%s returned an array of shape %s; the variable has shape %s.'
-      % (call, array.shape, tuple(spec.shape))
+      f'{call} returned an array of shape {array.shape}; the variable has '
+      f'shape {tuple(spec.shape)}.'
     )
   dtype = np.dtype(dtype)
   numeric = dtype.kind in 'biufcV' and dtype.kind != 'O'
   if numeric and array.dtype.kind not in 'biufcV':
     raise errors.UsageError(
-      '%s returned an array of dtype %s; the variable has dtype %s.'
-      % (call, array.dtype, dtype)
+      f'{call} returned an array of dtype {array.dtype}; the variable has '
+      f'dtype {dtype}.'
     )
   if not numeric:
     return array
   if array.dtype.kind == 'c' and dtype.kind != 'c':
     raise errors.UsageError(
-      '%s returned complex numbers; the variable has dtype %s.' % (call, dtype)
+      f'{call} returned complex numbers; the variable has dtype {dtype}.'
     )
   with np.errstate(over='ignore', invalid='ignore'):
     cast = array.astype(dtype, copy=False)
@@ -157,7 +156,7 @@ def check_weight(value: Any, spec, dtype: Any) -> np.ndarray:
     raise errors.UsageError(
       '%s returned %d values that are NaN or infinite%s; with them every '
       'comparison would be without meaning.'
-      % (call, infinite, '' if _count_infinite(array) else ' as %s' % dtype)
+      % (call, infinite, '' if _count_infinite(array) else f' as {dtype}')
     )
   return cast
 

@@ -9,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import capture as capture_lib
-from tf_equiv.tf1 import errors, nest, source
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import errors, nest, observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import seeds as seeds_lib
+from tf_equiv.tf1 import source_lines
+from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf2 import forward as forward_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as program_lib
@@ -29,7 +30,7 @@ def capture(
   program: Any,
   plan: plan_lib.RunPlan,
   weights_for: Any,
-  reference: observation_lib.Observation,
+  reference: observation.Observation,
   used: Any = None,
 ) -> capture_lib.Capture:
   """Traces the forward pass of the TF2 side, with its losses and gradients.
@@ -89,20 +90,20 @@ _ERROR = re.compile(r'^\s*(\w+(?:Error|Exception): .*)$', re.MULTILINE)
 def _reason(error: Exception) -> str:
   """Says in a line what went wrong, and where in the user's code."""
   text = str(error)
-  line = source.user_line_of_traceback(error.__traceback__)
+  line = source_lines.user_line_of_traceback(error.__traceback__)
   places = _IN_USER_CODE.findall(text)
-  places = [p for p in places if not source.is_library_file(p[0])]
+  places = [p for p in places if not source_lines.is_library_file(p[0])]
   if places and not line.filename:
     filename, number, function = places[-1]
-    line = source.SourceLine(filename, int(number), function)
+    line = SourceLine(filename, int(number), function)
   found = _ERROR.findall(text)
   # Keras puts a line of its own first.
   lines = [x.strip() for x in text.splitlines() if x.strip()]
   lines = [x for x in lines if not x.startswith('Exception encountered')]
   first = lines[0] if lines else ''
   return '%s%s' % (
-    found[-1] if found else '%s: %s' % (type(error).__name__, first),
-    ' at %s' % line if line.filename else '',
+    found[-1] if found else f'{type(error).__name__}: {first}',
+    f' at {line}' if line.filename else '',
   )
 
 
@@ -121,7 +122,7 @@ def prepared(program, plan, weights_for, reference, used=None):
     The forward pass; each call makes the same draws.
   """
   if used is None:
-    observed = observation_lib.Observation('TF2')
+    observed = observation.Observation('TF2')
     built = forward_lib.create(program, plan)
     used = forward_lib.Forward(program, plan, observed, built)
     observed.draws = seeds_lib.with_forward_seeds_of(

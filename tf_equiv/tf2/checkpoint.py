@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 from tf_equiv.tf2 import model as model_lib
 
 
@@ -22,8 +22,8 @@ def why_not_trackable(model: Any) -> str:
     tf.train.Checkpoint(model=model_lib.owner(model))
   except (TypeError, ValueError):
     return (
-      'tf.train.Checkpoint saves Keras layers, Keras models and tf.Module; the '
-      'model is a %s' % type(model).__name__
+      'tf.train.Checkpoint saves Keras layers, Keras models and tf.Module; '
+      f'the model is a {type(model).__name__}'
     )
   return ''
 

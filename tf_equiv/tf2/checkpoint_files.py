@@ -6,11 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 from tf_equiv.tf2 import checkpoint
 from tf_equiv.tf2 import model as model_lib
 
-_MOST_NAMES = 10
+_MAX_NAMES = 10
 
 
 def check_output(output: Any, source: str, overwrite: bool) -> str:
@@ -34,24 +34,24 @@ def check_output(output: Any, source: str, overwrite: bool) -> str:
   if not isinstance(path, str) or not path:
     raise errors.UsageError(
       'output must be the prefix of the checkpoint to write, such as '
-      "'folder/model'; got %r." % (output,)
+      f"'folder/model'; got {output!r}."
     )
   folder = os.path.dirname(path) or '.'
   if not tf.io.gfile.isdir(folder):
-    raise errors.UsageError('There is no folder %r for the output.' % folder)
+    raise errors.UsageError(f'There is no folder {folder!r} for the output.')
   if tf.io.gfile.isdir(path) or not os.path.basename(path):
     raise errors.UsageError(
-      'The output %r is a folder; give the prefix of a checkpoint in it, such '
-      'as %r.' % (path, os.path.join(path, 'model'))
+      f'The output {path!r} is a folder; give the prefix of a checkpoint in '
+      f'it, such as {os.path.join(path, "model")!r}.'
     )
   if os.path.realpath(path) == os.path.realpath(source):
     raise errors.UsageError(
-      'The output %r is the checkpoint of TF1 itself, which would be lost; '
-      'give another name.' % path
+      f'The output {path!r} is the checkpoint of TF1 itself, which would be '
+      'lost; give another name.'
     )
   if _files_of(path) and not overwrite:
     raise errors.UsageError(
-      'The checkpoint %r exists. Pass overwrite=True to replace it.' % path
+      f'The checkpoint {path!r} exists. Pass overwrite=True to replace it.'
     )
   return path
 
@@ -72,7 +72,7 @@ def write(
     UsageError: if one of them does not come back bit by bit.
   """
   expected = [model_lib.value_of(variable) for variable in variables]
-  temporary = '%s.tmp-%s' % (output, uuid.uuid4().hex)
+  temporary = f'{output}.tmp-{uuid.uuid4().hex}'
   tf.io.gfile.makedirs(temporary)
   try:
     path = os.path.join(temporary, os.path.basename(output))
@@ -91,8 +91,8 @@ def write(
         'and the optimizer must keep them in attributes; nothing was written.'
         % (
           len(lost),
-          ': ' * bool(lost) + ', '.join(lost[:_MOST_NAMES]),
-          ' (%s)' % problem if problem else '',
+          ': ' * bool(lost) + ', '.join(lost[:_MAX_NAMES]),
+          f' ({problem})' if problem else '',
         )
       )
     _move(path, output, temporary)

@@ -13,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, observation, source
+from tf_equiv.core import errors, observation
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.tf1 import source_lines
 
 TF_VARIABLE = 'tf.Variable'
 KERAS_LAYER = 'Keras layer'
@@ -76,7 +78,7 @@ class CreatedVariable:
   shape: tuple | None
   dtype: str
   trainable: bool
-  line: source.SourceLine
+  line: SourceLine
   cause: str
   owner: str = ''
   variable: Any = None
@@ -97,14 +99,10 @@ class CreatedVariable:
 
   def __str__(self) -> str:
     shape = 'x'.join(map(str, self.shape)) if self.shape is not None else '?'
-    owner = ' of %s' % self.owner if self.owner else ''
-    return '%r %s[%s], by %s%s\n    at %s' % (
-      self.name,
-      self.dtype,
-      shape,
-      self.cause,
-      owner,
-      self.line,
+    owner = f' of {self.owner}' if self.owner else ''
+    return (
+      f'{self.name!r} {self.dtype}[{shape}], by {self.cause}{owner}\n'
+      f'    at {self.line}'
     )
 
 
@@ -146,7 +144,7 @@ def record_created_variables(seeds: Any = None):
 
   def note(layer):
     # With the layer, for its id could be given again.
-    layers[id(layer)] = layer, source.user_line(2, layer)
+    layers[id(layer)] = layer, source_lines.user_line(2, layer)
 
   with contextlib.ExitStack() as stack:
     stack.enter_context(compat.keras_layers_seen(note))
@@ -179,8 +177,9 @@ def assert_no_variable_creations():
     record = _describe(kwargs)
     refused.append(
       errors.VariableCreationError(
-        'A variable was created instead of reusing an existing one: %s\n%s'
-        % (record, record.advice)
+        'A variable was created instead of reusing an existing one: '
+        f'{record}\n'
+        f'{record.advice}'
       )
     )
     raise refused[-1]
@@ -269,7 +268,7 @@ def _describe(kwargs, layers=None) -> CreatedVariable:
   """
   cause, owner, internal, called = _cause()
   # What creates a layer says more of its variables than what calls it.
-  _, line = (layers or {}).get(id(called), (None, source.SourceLine()))
+  _, line = (layers or {}).get(id(called), (None, SourceLine()))
   dtype = kwargs.get('dtype')
   shape = kwargs.get('shape')
   if shape is None and not callable(kwargs.get('initial_value')):
@@ -284,7 +283,7 @@ def _describe(kwargs, layers=None) -> CreatedVariable:
     shape=shape,
     dtype=tf.as_dtype(dtype).name if dtype else 'unknown dtype',
     trainable=True if trainable is None else bool(trainable),
-    line=line if line.filename else source.user_line(3),
+    line=line if line.filename else source_lines.user_line(3),
     cause=cause,
     owner=owner,
     internal=internal or _INTERNAL_NAME in (kwargs.get('name') or ''),
@@ -303,9 +302,9 @@ def _cause():
   cause, owner, internal, called = TF_VARIABLE, '', False, None
   while frame is not None:
     filename, function = frame.f_code.co_filename, frame.f_code.co_name
-    if not source.is_library_file(filename) and not compat.is_autograph_file(
+    if not source_lines.is_library_file(
       filename
-    ):
+    ) and not compat.is_autograph_file(filename):
       break
     caller = frame.f_locals.get('self')
     internal = internal or function == _INTERNAL_FUNCTION
@@ -331,4 +330,4 @@ def _is_tf2() -> bool:
 
 
 def _layer_name(layer) -> str:
-  return '%s (%s)' % (getattr(layer, 'name', '?'), type(layer).__name__)
+  return f'{getattr(layer, "name", "?")} ({type(layer).__name__})'

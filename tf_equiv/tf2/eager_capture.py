@@ -15,10 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import capture as capture_lib
-from tf_equiv.tf1 import nest, random_values, source
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import nest, observation, random_value
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.tf1 import source_lines
+from tf_equiv.tf1.capture import capture
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import model as model_lib
 
@@ -48,7 +49,7 @@ class Record:
   outputs: list[int]
   dtype: str
   shape: tuple[int, ...]
-  line: source.SourceLine
+  line: SourceLine
 
 
 @dataclasses.dataclass
@@ -70,31 +71,31 @@ class Recording:
 
   side: str
   records: list[Record]
-  targets: dict[capture_lib.Label, int]
+  targets: dict[capture.Label, int]
   inputs: dict[int, str]
   handles: dict[int, str]
   variables: dict[str, tuple[str, np.ndarray]]
   summaries: dict[int, Any]
   values: dict[int, np.ndarray]
-  layer_lines: dict[str, source.SourceLine]
+  layer_lines: dict[str, SourceLine]
   again: Callable[[set[tuple[str, int]]], dict[tuple[str, int], np.ndarray]]
 
-  def line_of(self, op_name: str) -> source.SourceLine:
+  def line_of(self, op_name: str) -> SourceLine:
     """Returns the line of user code that ran an op, empty if unknown."""
     found = next((r for r in self.records if r.name == op_name), None)
     if found is not None and found.line.filename:
       return found.line
-    return capture_lib.layer_line(self.layer_lines, op_name)
+    return capture.layer_line(self.layer_lines, op_name)
 
   @property
   def aliases(self) -> dict[str, tuple[str, str]]:
     """As those of a `Capture`; no op stands for another."""
     return {}
 
-  def made_line_of(self, op_name: str) -> source.SourceLine:
+  def made_line_of(self, op_name: str) -> SourceLine:
     """As that of a `Capture`; the lines of ops are those of the user."""
     del op_name
-    return source.SourceLine()
+    return SourceLine()
 
 
 class _Recorder:
@@ -118,14 +119,14 @@ class _Recorder:
     name = '/'.join(filter(None, (compat.name_scope(), op_type)))
     count = self._names[name]
     self._names[name] += 1
-    name += '_%d' % count if count else ''
+    name += f'_{count}' if count else ''
     if self._summarize is None:
       self._keep(name, outputs)
       return None
     for tensor in (*inputs, *outputs):
       self.look_at(tensor)
     first = outputs[0]
-    if random_values.family_of(op_type):
+    if random_value.family_of(op_type):
       self.values[compat.tensor_id(first)] = first.numpy()
     self.records.append(
       Record(
@@ -136,7 +137,7 @@ class _Recorder:
         [compat.tensor_id(tensor) for tensor in outputs],
         first.dtype.name,
         tuple(first.shape) if first.dtype not in _OPAQUE else (),
-        source.user_line(2),
+        source_lines.user_line(2),
       )
     )
     return None
@@ -167,7 +168,7 @@ def record(
   program: Any,
   plan: plan_lib.RunPlan,
   weights_for: Any,
-  reference: observation_lib.Observation,
+  reference: observation.Observation,
   summarize: Callable[[np.ndarray], Any],
   used: Any = None,
 ) -> Recording:
@@ -198,7 +199,7 @@ def record(
       behind = model_lib.variables_behind_losses(
         forward.model, forward.variables
       )
-    targets = capture_lib.targets_of(
+    targets = capture.targets_of(
       found, forward.observed.variables, [', '.join(names) for names in behind]
     )
     for tensor in targets.values():

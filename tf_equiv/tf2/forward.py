@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors, garbage, nest, source, user_code
+from tf_equiv.core import errors, nest, observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import SeedMode
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.tf1 import garbage, user_code
 from tf_equiv.tf1 import losses as losses_lib
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
-from tf_equiv.tf1 import seeds as seeds_lib
-from tf_equiv.tf2 import built as built_lib
-from tf_equiv.tf2 import mirrored, sensitivity
+from tf_equiv.tf2 import built_model, mirrored, sensitivity
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as program_lib
 
@@ -52,7 +52,7 @@ class Forward:
     return self.built.variables
 
   @property
-  def layer_lines(self) -> dict[str, source.SourceLine]:
+  def layer_lines(self) -> dict[str, SourceLine]:
     """Line that made each Keras layer, by its name."""
     return self.built.layer_lines
 
@@ -62,13 +62,13 @@ class Forward:
     return self._plan.training
 
   @property
-  def observed(self) -> observation_lib.Observation:
+  def observed(self) -> observation.Observation:
     """The observation that is being made."""
     return self._observed
 
   def set(self, values) -> None:
     """Sets the variables; what has no value goes back to its initial one."""
-    built_lib.set_weights(self.variables, values, self.built.created)
+    built_model.set_weights(self.variables, values, self.built.created)
 
   def prepare(self, values) -> None:
     """Sets the variables, and notes their values."""
@@ -168,7 +168,7 @@ class Forward:
       (path, to_numpy(value)) for path, value in found['outputs'].items()
     ]
     observed.losses = [
-      observation_lib.RegularizationLoss(names, loss.numpy())
+      observation.RegularizationLoss(names, loss.numpy())
       for names, loss in zip(self.behind(), found['losses'], strict=True)
     ]
 
@@ -189,7 +189,7 @@ class MirroredForward(Forward):
     self._strategy = mirrored.make_strategy()
     with self._strategy.scope():
       # What is created are the parts of the mirrored variables.
-      super().__init__(program, plan, observed, built_lib.start(program, []))
+      super().__init__(program, plan, observed, built_model.start(program, []))
 
       def first_call(inputs):
         outputs = program_lib.call_model(
@@ -234,7 +234,7 @@ def create(
   grappler: bool = False,
   without: Sequence[str] = (),
   observed: bool = False,
-) -> built_lib.Built:
+) -> built_model.Built:
   """Builds a model and calls it once, which creates its variables.
 
   Args:
@@ -255,7 +255,7 @@ def create(
   names: dict[str, Any] = {}
   context = program_lib.environment(plan, grappler, without, names)
   with garbage.collection_paused(), context as (seeds, created):
-    built = built_lib.start(program, created)
+    built = built_model.start(program, created)
     built.plan, built.names = plan, names
     forward = Forward(program, plan, built.first, built)
     if observed:
@@ -282,9 +282,7 @@ def plan_of_creation(plan: plan_lib.RunPlan) -> plan_lib.RunPlan:
   is that in which most models are validated, so that one model can serve.
   """
   if plan.weights == plan_lib.FIXED and not plan.training:
-    plan = dataclasses.replace(
-      plan, seed_mode=seeds_lib.SeedMode.NUM_RANDOM_OPS
-    )
+    plan = dataclasses.replace(plan, seed_mode=SeedMode.NUM_RANDOM_OPS)
   return dataclasses.replace(
     plan, gradients=False, input_gradients=False, updates=False
   )

@@ -5,9 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_equiv.tf1 import initializers as initializers_lib
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.tf1.capture import initializers
 from tf_equiv.tf2 import forward as forward_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as program_lib
@@ -15,9 +15,7 @@ from tf_equiv.tf2 import program as program_lib
 
 def capture(
   program: program_lib.Program, plan: plan_lib.RunPlan
-) -> tuple[
-  dict[str, initializers_lib.Initializer], observation_lib.Observation
-]:
+) -> tuple[dict[str, initializers.Initializer], observation.Observation]:
   """Describes the initializers of TF2.
 
   The model is built and called once. An initializer is a function, which is run
@@ -32,7 +30,7 @@ def capture(
     (initializers by name of the variable, observation with `variables` and
     `weights`).
   """
-  observed = observation_lib.Observation('TF2')
+  observed = observation.Observation('TF2')
   built = forward_lib.create(program, plan)
   built.describe(observed)
   observed.weights = built.initial_values()
@@ -46,16 +44,14 @@ def capture(
   return found, observed
 
 
-def _describe(name: str, record: Any) -> initializers_lib.Initializer:
+def _describe(name: str, record: Any) -> initializers.Initializer:
   line, described = record.line, None
   if callable(record.initializer):
     # It may need what only eager execution has.
     with contextlib.suppress(Exception), tf.Graph().as_default():
-      described = initializers_lib.of_tensor(
+      described = initializers.of_tensor(
         tf.convert_to_tensor(record.initializer())
       )
   if described is None:
-    return initializers_lib.Initializer(name, line=line)
-  return initializers_lib.Initializer(
-    name, described.kind, described.numbers, line
-  )
+    return initializers.Initializer(name, line=line)
+  return initializers.Initializer(name, described.kind, described.numbers, line)

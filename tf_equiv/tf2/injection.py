@@ -12,8 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import random_values as random_lib
-from tf_equiv.tf1 import source
+from tf_equiv.core import random_value
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.tf1 import source_lines
 
 
 @dataclasses.dataclass
@@ -34,7 +35,7 @@ class Injection:
 def trace(
   function: Callable,
   arguments: Sequence[Any],
-  values: Sequence[random_lib.RandomValue],
+  values: Sequence[random_value.RandomValue],
   jit_compile: bool | None = None,
 ) -> Injection:
   """Traces a function with the draws of TF1, if it makes the same.
@@ -50,17 +51,19 @@ def trace(
     same kinds and shapes, outside of loops; those of one kind and shape are
     taken in order.
   """
-  expected = [v for v in values if v.family != random_lib.INTEGERS]
+  expected = [v for v in values if v.family != random_value.INTEGERS]
   waiting, found, inner = list(expected), [], []
 
   def replace(op_type, inputs, attrs, outputs, op_name=None, graph=None):
     del inputs, attrs, op_name
-    family = random_lib.family_of(op_type)
+    family = random_value.family_of(op_type)
     # Integers are left alone: their range is no part of what is compared.
-    if graph is None or not family or family == random_lib.INTEGERS:
+    if graph is None or not family or family == random_value.INTEGERS:
       return None
     shape = tuple(outputs[0].shape.as_list()) if outputs[0].shape.rank else ()
-    draw = _Draw((family, outputs[0].dtype.name, shape), source.user_line(2))
+    draw = _Draw(
+      (family, outputs[0].dtype.name, shape), source_lines.user_line(2)
+    )
     if hasattr(getattr(graph, 'outer_graph', None), 'captures'):
       # One constant would stand for the draws of all turns of a loop.
       inner.append(draw)
@@ -81,8 +84,10 @@ def trace(
     lines = str(error).strip().splitlines()
     return Injection(
       None,
-      problem='the TF2 side cannot be traced as a tf.function (%s: %s)'
-      % (type(error).__name__, lines[0] if lines else ''),
+      problem=(
+        'the TF2 side cannot be traced as a tf.function '
+        f'({type(error).__name__}: {lines[0] if lines else ""})'
+      ),
     )
   if inner:
     return Injection(
@@ -105,12 +110,12 @@ class _Draw:
   """
 
   key: tuple[str, str, tuple[int, ...]]
-  line: source.SourceLine
+  line: SourceLine
 
   def __str__(self) -> str:
     family, dtype, shape = self.key
-    text = '%s %s%s' % (family, dtype, list(shape))
-    return '%s at %s' % (text, self.line) if self.line.filename else text
+    text = f'{family} {dtype}{list(shape)}'
+    return f'{text} at {self.line}' if self.line.filename else text
 
 
 def _difference(expected, found) -> str:
@@ -122,12 +127,7 @@ def _difference(expected, found) -> str:
       mine.remove(value)
       theirs.remove(same)
   return (
-    'TF1 draws %d time(s) and TF2 %d time(s); without counterpart is %s in '
-    'TF1, %s in TF2'
-    % (
-      len(expected),
-      len(found),
-      mine[0] if mine else 'nothing',
-      theirs[0] if theirs else 'nothing',
-    )
+    f'TF1 draws {len(expected)} time(s) and TF2 {len(found)} time(s); without '
+    f'counterpart is {mine[0] if mine else "nothing"} in TF1, '
+    f'{theirs[0] if theirs else "nothing"} in TF2'
   )

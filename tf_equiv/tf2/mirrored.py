@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.tf1 import errors, nest
+from tf_equiv.core import errors, nest
 
 REPLICAS = 2
 
@@ -35,7 +35,7 @@ def make_strategy() -> tf.distribute.Strategy:
   count = len(tf.config.list_logical_devices('CPU'))
   if count < REPLICAS:
     raise errors.EnvironmentSetupError(_SET_UP % (REPLICAS, count, REPLICAS))
-  return tf.distribute.MirroredStrategy(['CPU:%d' % i for i in range(REPLICAS)])
+  return tf.distribute.MirroredStrategy([f'CPU:{i}' for i in range(REPLICAS)])
 
 
 def split(strategy: tf.distribute.Strategy, inputs: Any) -> Any:
@@ -54,9 +54,9 @@ def split(strategy: tf.distribute.Strategy, inputs: Any) -> Any:
   for path, x in nest.flatten(inputs):
     if not x.shape.rank or x.shape[0] % REPLICAS:
       raise errors.UsageError(
-        "The variant 'mirrored' splits the first dimension of each input over "
-        '%d replicas, but inputs%s has the shape %s.'
-        % (REPLICAS, path, list(x.shape))
+        "The variant 'mirrored' splits the first dimension of each input "
+        f'over {REPLICAS} replicas, but inputs{path} has the shape '
+        f'{list(x.shape)}.'
       )
 
   def part(x):

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, observation
+from tf_equiv.core import errors, observation
 from tf_equiv.tf2 import creation
 
 
@@ -23,15 +23,15 @@ def check_model(model: Any) -> Any:
     )
   if inspect.isclass(model):
     raise errors.UsageError(
-      'build_tf2 returned the class %s; return an object of it: `return '
-      '%s(...)`.' % (model.__name__, model.__name__)
+      f'build_tf2 returned the class {model.__name__}; return an object of '
+      f'it: `return {model.__name__}(...)`.'
     )
   if not callable(model):
     kind = 'a tensor' if tf.is_tensor(model) else 'no model'
     raise errors.UsageError(
-      'build_tf2 returned a %s, which is %s; return an object that can be '
-      'called as model(inputs, training=...): a Keras layer or model, a '
-      'tf.Module with __call__, or a function.' % (type(model).__name__, kind)
+      f'build_tf2 returned a {type(model).__name__}, which is {kind}; return '
+      'an object that can be called as model(inputs, training=...): a Keras '
+      'layer or model, a tf.Module with __call__, or a function.'
     )
   return model
 
@@ -201,8 +201,8 @@ def regularization_losses(model: Any) -> list[tf.Tensor]:
   for loss in losses:
     if loss.shape.rank not in (None, 0):
       raise errors.UsageError(
-        'model.losses holds a tensor of shape %s; each regularization loss '
-        'must be a scalar.' % loss.shape
+        f'model.losses holds a tensor of shape {loss.shape}; each '
+        'regularization loss must be a scalar.'
       )
   return losses
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv import compat_optimizers
-from tf_equiv.tf1 import errors
+from tf_equiv.compat import optimizers
+from tf_equiv.core import errors
 from tf_equiv.tf1 import optimizers as tf1_optimizers
 
 OptimizerSpec = tf1_optimizers.OptimizerSpec
@@ -121,35 +121,33 @@ def check_optimizer(optimizer: Any, origin: str = 'build_tf2_optimizer') -> Any:
   """
   if inspect.isclass(optimizer):
     raise errors.UsageError(
-      '%s returned the class %s; return an object of it: `return %s(...)`.'
-      % (origin, optimizer.__name__, optimizer.__name__)
+      f'{origin} returned the class {optimizer.__name__}; return an object of '
+      f'it: `return {optimizer.__name__}(...)`.'
     )
-  if compat_optimizers.is_v1(optimizer) or compat_optimizers.is_keras(
-    optimizer
-  ):
+  if optimizers.is_v1(optimizer) or optimizers.is_keras(optimizer):
     return optimizer
   hint = ''
   if optimizer is None:
     hint = ' Is a `return` missing?'
   elif isinstance(optimizer, str):
-    hint = ' Return tf.keras.optimizers.get(%r).' % optimizer
+    hint = f' Return tf.keras.optimizers.get({optimizer!r}).'
   elif callable(optimizer):
     hint = ' Return what it makes, not the function.'
   raise errors.UsageError(
-    '%s returned %r; expected an optimizer of tf_keras (new or legacy), '
-    'Keras 3 or tf.compat.v1.train.%s' % (origin, optimizer, hint)
+    f'{origin} returned {optimizer!r}; expected an optimizer of tf_keras (new '
+    f'or legacy), Keras 3 or tf.compat.v1.train.{hint}'
   )
 
 
 def describe(optimizer: Any) -> OptimizerSpec:
   """Describes an optimizer of any kind."""
-  optimizer = compat_optimizers.inner(optimizer)
-  if compat_optimizers.is_v1(optimizer):
+  optimizer = optimizers.inner(optimizer)
+  if optimizers.is_v1(optimizer):
     return tf1_optimizers.describe(optimizer)
   found = {}
   for attribute, name in _HYPERPARAMETERS.items():
     value = tf1_optimizers.plain(
-      compat_optimizers.keras_hyperparameter(optimizer, attribute)
+      optimizers.keras_hyperparameter(optimizer, attribute)
     )
     if value is not None:
       found[name] = value
@@ -163,7 +161,7 @@ def describe(optimizer: Any) -> OptimizerSpec:
 
 
 def _kind(optimizer) -> str:
-  for name in compat_optimizers.keras_classes(optimizer):
+  for name in optimizers.keras_classes(optimizer):
     if name in _KINDS:
       return _KINDS[name]
   return tf1_optimizers.OTHER
@@ -174,7 +172,7 @@ def parts_of(optimizer: Any) -> list[Any]:
 
   A MultiOptimizer of Keras 3 leaves its variables to others.
   """
-  return compat_optimizers.parts(optimizer)
+  return optimizers.parts(optimizer)
 
 
 def slots_of(optimizer: Any, variable: Any) -> dict[str, Any]:
@@ -183,13 +181,13 @@ def slots_of(optimizer: Any, variable: Any) -> dict[str, Any]:
   The slot of an SGD without momentum, which only holds the last update, is
   left out.
   """
-  optimizer = compat_optimizers.inner(optimizer)
-  if compat_optimizers.is_v1(optimizer):
+  optimizer = optimizers.inner(optimizer)
+  if optimizers.is_v1(optimizer):
     return tf1_optimizers.slots_of(optimizer, variable)
   found = {}
   for part in parts_of(optimizer):
-    if compat_optimizers.is_legacy_keras(part):
-      by_name = compat_optimizers.keras_legacy_slots(part, variable)
+    if optimizers.is_legacy_keras(part):
+      by_name = optimizers.keras_legacy_slots(part, variable)
     else:
       by_name = _listed_slots(part, variable)
     kind = describe(part).kind
@@ -201,10 +199,10 @@ def slots_of(optimizer: Any, variable: Any) -> dict[str, Any]:
 
 
 def _listed_slots(optimizer, variable):
-  index = compat_optimizers.keras_index(optimizer, variable)
+  index = optimizers.keras_index(optimizer, variable)
   if index is None:
     return {}
-  lists = compat_optimizers.keras_slot_lists(optimizer)
+  lists = optimizers.keras_slot_lists(optimizer)
   return {
     name: slots[index]
     for name, slots in lists.items()
@@ -214,33 +212,33 @@ def _listed_slots(optimizer, variable):
 
 def learning_rate_of(optimizer: Any) -> Any:
   """Returns the learning rate of the next update, None if unknown."""
-  optimizer = compat_optimizers.inner(optimizer)
-  if compat_optimizers.is_v1(optimizer):
-    return compat_optimizers.v1_learning_rate(optimizer)
-  return compat_optimizers.keras_learning_rate(optimizer)
+  optimizer = optimizers.inner(optimizer)
+  if optimizers.is_v1(optimizer):
+    return optimizers.v1_learning_rate(optimizer)
+  return optimizers.keras_learning_rate(optimizer)
 
 
 def iterations_of(optimizer: Any) -> int | None:
   """Returns the step counter, None for `tf.compat.v1.train`."""
-  optimizer = compat_optimizers.inner(optimizer)
-  if compat_optimizers.is_v1(optimizer):
+  optimizer = optimizers.inner(optimizer)
+  if optimizers.is_v1(optimizer):
     return None
   return int(optimizer.iterations.numpy())
 
 
 def counters_of(optimizer: Any) -> list[Any]:
   """Returns the variable that counts the updates, in a list; [] for v1."""
-  optimizer = compat_optimizers.inner(optimizer)
+  optimizer = optimizers.inner(optimizer)
   counter = getattr(optimizer, 'iterations', None)
   return [] if counter is None else [counter]
 
 
 def build(optimizer: Any, variables: list[Any]) -> None:
   """Creates all slots, which must not happen inside of a `tf.function`."""
-  if compat_optimizers.is_v1(optimizer):
-    compat_optimizers.v1_build(optimizer, variables)
+  if optimizers.is_v1(optimizer):
+    optimizers.v1_build(optimizer, variables)
   else:
-    compat_optimizers.keras_build(optimizer, variables)
+    optimizers.keras_build(optimizer, variables)
 
 
 def scaled_loss(optimizer: Any, loss: Any) -> Any:
@@ -249,7 +247,7 @@ def scaled_loss(optimizer: Any, loss: Any) -> Any:
   Those of Keras 3 divide the gradients by the factor again that their
   `scale_loss` multiplies with; a LossScaleOptimizer of tf_keras does not.
   """
-  return compat_optimizers.keras_scaled_loss(optimizer, loss)
+  return optimizers.keras_scaled_loss(optimizer, loss)
 
 
 def clipped(
@@ -270,9 +268,9 @@ def clipped(
   """
   connected = [i for i, g in enumerate(gradients) if g is not None]
   found = list(gradients)
-  if compat_optimizers.is_v1(optimizer) or not connected:
+  if optimizers.is_v1(optimizer) or not connected:
     return found
-  clipped_ones = compat_optimizers.keras_clip(
+  clipped_ones = optimizers.keras_clip(
     optimizer,
     [(gradients[i], variables[i] if variables else None) for i in connected],
   )
@@ -283,9 +281,9 @@ def clipped(
 
 def variables_of(optimizer: Any) -> list[Any]:
   """Returns all variables of an optimizer, its learning rate included."""
-  if compat_optimizers.is_v1(optimizer):
-    return compat_optimizers.v1_variables(optimizer)
-  return compat_optimizers.keras_variables(optimizer)
+  if optimizers.is_v1(optimizer):
+    return optimizers.v1_variables(optimizer)
+  return optimizers.keras_variables(optimizer)
 
 
 def keeps_velocity(optimizer: Any) -> bool:
@@ -293,9 +291,9 @@ def keeps_velocity(optimizer: Any) -> bool:
 
   So it is for SGD of all Keras; TF1's is the sum of the gradients.
   """
-  optimizer = compat_optimizers.inner(optimizer)
+  optimizer = optimizers.inner(optimizer)
   return (
-    not compat_optimizers.is_v1(optimizer)
+    not optimizers.is_v1(optimizer)
     and describe(optimizer).kind == tf1_optimizers.MOMENTUM
   )
 
@@ -345,7 +343,7 @@ def set_slot(
     if not learning_rate:
       raise errors.UsageError(
         'The momentum of Keras SGD is minus the learning rate times that of '
-        'TF1, so the learning rate must be known; got %r.' % (learning_rate,)
+        f'TF1, so the learning rate must be known; got {learning_rate!r}.'
       )
     value = value * -learning_rate
   slot.assign(tf.constant(value, dtype=slot.dtype))
@@ -354,9 +352,9 @@ def set_slot(
 
 def set_iterations(optimizer: Any, count: int) -> None:
   """Sets the step counter; of v1 Adam, the powers of beta that follow."""
-  optimizer = compat_optimizers.inner(optimizer)
-  if not compat_optimizers.is_v1(optimizer):
-    compat_optimizers.set_keras_iterations(optimizer, count)
+  optimizer = optimizers.inner(optimizer)
+  if not optimizers.is_v1(optimizer):
+    optimizers.set_keras_iterations(optimizer, count)
     return
   hyperparameters = tf1_optimizers.describe(optimizer).hyperparameters
   for variable in tf1_optimizers.other_variables_of(optimizer):

@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, nest, tensors, user_code
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import errors, nest
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import seeds as seeds_lib
+from tf_equiv.tf1 import tensors, user_code
 from tf_equiv.tf2 import creation
 from tf_equiv.tf2 import model as model_lib
 
@@ -115,22 +116,22 @@ def call_model(
     outputs = call(model, inputs, training)
   if outputs is None:
     raise errors.UsageError(
-      'The TF2 model (%s) returned %r; return its output tensors.'
-      % (type(model).__name__, outputs)
+      f'The TF2 model ({type(model).__name__}) returned {outputs!r}; return '
+      'its output tensors.'
     )
   outputs = tensors.expand_composites(outputs)
   for path, leaf in nest.flatten(outputs):
     symbolic = tensors.is_tensor(leaf) and not hasattr(leaf, 'numpy')
     if symbolic and tf.executing_eagerly():
       raise errors.UsageError(
-        'The TF2 model returned a symbolic tensor at outputs%s; it must be '
-        'computed from the given inputs.' % path
+        f'The TF2 model returned a symbolic tensor at outputs{path}; it must '
+        'be computed from the given inputs.'
       )
     if not tensors.is_tensor(leaf) and not isinstance(
       leaf, (bool, int, float, complex, str, bytes, np.ndarray, np.generic)
     ):
       raise errors.UsageError(
-        'The TF2 model returned a %s at outputs%s; expected a tensor.'
-        % (type(leaf).__name__, path)
+        f'The TF2 model returned a {type(leaf).__name__} at outputs{path}; '
+        'expected a tensor.'
       )
   return outputs

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.tf1 import errors
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv.core import errors, observation
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import runner as tf1_runner
 from tf_equiv.tf1 import seeds as seeds_lib
-from tf_equiv.tf2 import built as built_lib
 from tf_equiv.tf2 import (
-  exported,
+  built_model,
   injection,
+  saved_model,
   sensitivity,
   shared_models,
   variants,
@@ -26,7 +25,7 @@ from tf_equiv.tf2 import program as program_lib
 
 # Given what is known of the TF2 variables, returns the value of each, or None
 # for those that keep their initial value.
-WeightsFor = Callable[[observation_lib.Observation], list[np.ndarray | None]]
+WeightsFor = Callable[[observation.Observation], list[np.ndarray | None]]
 
 
 def list_variables(
@@ -45,14 +44,16 @@ def list_variables(
     An `Observation` with `variables`, `untracked` and `draws` only.
   """
   start = time.time()
-  observed = observation_lib.Observation(
+  observed = observation.Observation(
     'TF2', environment=tf1_runner.environment()
   )
   with used(program, plan, models) as (built, created):
     inputs = program_lib.input_tensors(plan.inputs)
     program_lib.call_model(program, built.model, inputs, plan.training)
     observed.draws = built.draws_in(plan.seed_mode)
-    built_lib.describe_variables(observed, built.model, built.created + created)
+    built_model.describe_variables(
+      observed, built.model, built.created + created
+    )
   observed.seconds['TF2'] = time.time() - start
   return observed
 
@@ -86,7 +87,7 @@ def used(
 
 @contextlib.contextmanager
 def entered(
-  built: built_lib.Built,
+  built: built_model.Built,
   plan: plan_lib.RunPlan,
   grappler: bool = False,
   without: Sequence[str] = (),
@@ -102,7 +103,7 @@ def run(
   program: program_lib.Program,
   plan: plan_lib.RunPlan,
   weights_for: WeightsFor | None = None,
-  reference: observation_lib.Observation | None = None,
+  reference: observation.Observation | None = None,
   variant: str = variants.EAGER,
   without: Sequence[str] = (),
   kept: list[Any] | None = None,
@@ -135,7 +136,7 @@ def run(
     EnvironmentSetupError, ModelCodeError: if the code cannot run here.
   """
   start = time.time()
-  observed = observation_lib.Observation(
+  observed = observation.Observation(
     'TF2', environment=tf1_runner.environment()
   )
   if variant == variants.MIRRORED:
@@ -287,8 +288,8 @@ def aligned(
     return compiled
   observed.injected = True
   observed.notes.append(
-    'TF2 computed with the %d random draw(s) of TF1'
-    % len(reference.random_values)
+    f'TF2 computed with the {len(reference.random_values)} random draw(s) of '
+    'TF1'
   )
   if variant == variants.SAVED_MODEL:
     return _loaded(injected.concrete, function, arguments)
@@ -299,7 +300,7 @@ def aligned(
 
 def _loaded(function, forward, arguments) -> Callable:
   """Returns a function after the round trip through a SavedModel."""
-  export = variants.explained(variants.SAVED_MODEL, exported.exported)
+  export = variants.explained(variants.SAVED_MODEL, saved_model.exported)
   loaded = export(function, arguments[0], forward.watched())
   return variants.explained(variants.SAVED_MODEL, loaded)
 

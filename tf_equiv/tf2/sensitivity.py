@@ -12,14 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import nest, tensors
+from tf_equiv.core import nest
+from tf_equiv.tf1 import tensors
 from tf_equiv.tf2 import model as model_lib
 
 # Bytes of activations that are kept for a backward pass, and that may be where
 # fewer examples would mean something else.
-_MOST_RECORDED, _MOST_EVER = 1 << 30, 4 << 30
+_MAX_RECORDED, _MAX_EVER = 1 << 30, 4 << 30
 # Statistics of so few examples let no gradient through.
-_LEAST_IN_TRAINING = 4
+_MIN_IN_TRAINING = 4
 _log = logging.getLogger('tf_equiv')
 
 
@@ -144,7 +145,7 @@ def can_record(reference) -> bool:
   Args:
     reference: the observation of TF1, which knows the size, or None.
   """
-  return reference is None or reference.activations <= _MOST_RECORDED
+  return reference is None or reference.activations <= _MAX_RECORDED
 
 
 def complete(forward, reference) -> None:
@@ -196,10 +197,10 @@ def _fewer(inputs, activations: int, training: bool):
   if len(sizes) != 1 or () in sizes:
     raise ValueError('the inputs are large, and have no common batch')
   size = sizes.pop()[0]
-  least = min(size, _LEAST_IN_TRAINING) if training else 1
-  most = max(int(size * _MOST_RECORDED / activations), least)
-  if most * activations > size * _MOST_EVER:
-    raise ValueError('%d example(s) are too large' % most)
+  least = min(size, _MIN_IN_TRAINING) if training else 1
+  most = max(int(size * _MAX_RECORDED / activations), least)
+  if most * activations > size * _MAX_EVER:
+    raise ValueError(f'{most} example(s) are too large')
   return nest.map_leaves(lambda _, leaf: leaf[:most], inputs)
 
 

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from tf_equiv import compat, fingerprint
-from tf_equiv.tf1 import nest
-from tf_equiv.tf1 import plan as plan_lib
-from tf_equiv.tf2 import built as built_lib
+from tf_equiv.core import nest
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.tf2 import built_model
 from tf_equiv.tf2 import program as program_lib
 
 # Bytes of results of a first call that are kept with the model.
-_MOST_RESULTS = 1 << 28
+_MAX_RESULTS = 1 << 28
 
 
 @dataclasses.dataclass
@@ -34,7 +34,7 @@ class _Kept:
     alive: objects on whose identity the fingerprints rely.
   """
 
-  built: built_lib.Built
+  built: built_model.Built
   code: Hashable
   state: Hashable
   alive: list[Any]
@@ -61,8 +61,8 @@ class SharedModels:
     self,
     program: program_lib.Program,
     plan: plan_lib.RunPlan,
-    build: Callable[[], built_lib.Built],
-  ) -> built_lib.Built:
+    build: Callable[[], built_model.Built],
+  ) -> built_model.Built:
     """Returns a model after its first call, and forgets it until `give`.
 
     Args:
@@ -88,11 +88,11 @@ class SharedModels:
       self._lent = _described(built, program, code)
     return built
 
-  def give(self, built: built_lib.Built) -> None:
+  def give(self, built: built_model.Built) -> None:
     """Keeps a model that was taken, if it can serve again."""
     lent, self._lent = self._lent, None
     if lent is not None and lent.built is built:
-      if _bytes_of(built.found) > _MOST_RESULTS:
+      if _bytes_of(built.found) > _MAX_RESULTS:
         built.found = None
       self._kept = lent
 

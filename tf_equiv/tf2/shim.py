@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors
+from tf_equiv.core import errors
 
 
 def track_tf1_style_variables(method: Callable) -> Callable:
@@ -38,7 +38,7 @@ def track_tf1_style_variables(method: Callable) -> Callable:
   except ImportError as error:
     raise errors.EnvironmentSetupError(
       'track_tf1_style_variables needs tf_keras, which cannot be imported '
-      '(%s). Install the version of your TensorFlow: pip install '
-      '"tf-keras~=<TensorFlow version>".' % error
+      f'({error}). Install the version of your TensorFlow: pip install '
+      '"tf-keras~=<TensorFlow version>".'
     ) from error
   return shim.track_tf1_style_variables(method)

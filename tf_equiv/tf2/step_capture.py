@@ -4,18 +4,16 @@ import contextlib
 from typing import Any
 
 from tf_equiv import compat
-from tf_equiv.tf1 import capture as capture_lib
-from tf_equiv.tf1 import nest
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
-from tf_equiv.tf1 import step_capture as tf1_step_capture
+from tf_equiv.core import nest, observation
+from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import updates as updates_lib
-from tf_equiv.tf2 import built as built_lib
+from tf_equiv.tf1.capture import capture as capture_lib
+from tf_equiv.tf1.capture import step_capture as tf1_step_capture
+from tf_equiv.tf2 import built_model, training
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import optimizers as optimizers_lib
 from tf_equiv.tf2 import program as program_lib
-from tf_equiv.tf2 import training
 
 
 def capture(
@@ -23,7 +21,7 @@ def capture(
   plan: plan_lib.RunPlan,
   index: int,
   state_for: Any,
-  reference: observation_lib.Observation,
+  reference: observation.Observation,
 ) -> capture_lib.Capture:
   """Traces a training step, with its losses, gradients and assignments.
 
@@ -42,13 +40,13 @@ def capture(
   Raises:
     CannotTraceError: if the step cannot be traced.
   """
-  observed = observation_lib.Observation('TF2')
+  observed = observation.Observation('TF2')
   with contextlib.ExitStack() as stack:
     seeds, created = stack.enter_context(program_lib.environment(plan))
     recording = stack.enter_context(updates_lib.recorded())
     layer_lines = {}
     stack.enter_context(
-      compat.keras_layers_seen(lambda x: built_lib.note_layer(layer_lines, x))
+      compat.keras_layers_seen(lambda x: built_model.note_layer(layer_lines, x))
     )
     batch = program_lib.input_tensors(plan.inputs)
     trainer = training.Trainer(
@@ -56,7 +54,9 @@ def capture(
     )
     trainer.create_variables(batch)
     of_model = trainer.without_optimizers(created)
-    variables = built_lib.describe_variables(observed, trainer.model, of_model)
+    variables = built_model.describe_variables(
+      observed, trainer.model, of_model
+    )
     draws = seeds.replay(reference.draws)
     trainer.prepare(observed.variables, variables, created)
     if program.train is not None:

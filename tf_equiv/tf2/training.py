@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv import compat, compat_optimizers
-from tf_equiv.tf1 import errors, nest, source, tensors, user_code
-from tf_equiv.tf1 import observation as observation_lib
-from tf_equiv.tf1 import plan as plan_lib
+from tf_equiv import compat
+from tf_equiv.compat import optimizers as compat_optimizers
+from tf_equiv.core import errors, nest, observation
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import runner as tf1_runner
+from tf_equiv.tf1 import source_lines, tensors, user_code
 from tf_equiv.tf1 import training as tf1_training
 from tf_equiv.tf1 import updates as updates_lib
-from tf_equiv.tf2 import built as built_lib
+from tf_equiv.tf2 import built_model, runner, variants
 from tf_equiv.tf2 import forward as forward_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import optimizers as optimizers_lib
 from tf_equiv.tf2 import program as program_lib
-from tf_equiv.tf2 import runner, variants
 
 _log = logging.getLogger('tf_equiv')
 
@@ -43,14 +44,14 @@ class _Update:
   variables: list[Any]
   gradients: list[Any]
   learning_rate: Any
-  line: source.SourceLine = source.SourceLine()
+  line: SourceLine = SourceLine()
 
 
 def run(
   program: program_lib.Program,
   plan: plan_lib.RunPlan,
   weights_for: runner.WeightsFor | None = None,
-  reference: observation_lib.Observation | None = None,
+  reference: observation.Observation | None = None,
   variant: str = variants.EAGER,
   without: Sequence[str] = (),
   state_for: Callable[..., tuple[dict, dict]] | None = None,
@@ -85,7 +86,7 @@ def run(
   start = time.time()
   variants.check_for_steps(variant)
   program = variants.adapted(variant, program)
-  observed = observation_lib.Observation(
+  observed = observation.Observation(
     'TF2', environment=tf1_runner.environment()
   )
   with contextlib.ExitStack() as stack:
@@ -97,15 +98,17 @@ def run(
     trainer = Trainer(program, program_lib.build_model(program), recording)
     trainer.create_variables(batches[0])
     of_model = trainer.without_optimizers(created)
-    variables = built_lib.describe_variables(observed, trainer.model, of_model)
+    variables = built_model.describe_variables(
+      observed, trainer.model, of_model
+    )
     observed.takes_training = (
       program.train is not None or program.takes_training(trainer.model)
     )
     if plan.weights == plan_lib.FIXED:
       values = weights_for(observed)
     else:
-      values = built_lib.initial_values(variables, of_model)
-    built_lib.set_weights(variables, values, of_model)
+      values = built_model.initial_values(variables, of_model)
+    built_model.set_weights(variables, values, of_model)
     observed.weights = [model_lib.value_of(v) for v in variables]
     draws = seeds.replay(() if reference is None else reference.draws)
     observed.draws = draws
@@ -210,13 +213,13 @@ class Trainer:
     found = [leaf for _, leaf in nest.flatten(returned)]
     if self._program.train is None and len(found) != 1:
       raise errors.UsageError(
-        'build_tf2_optimizer returned %r; expected one optimizer. For a loop '
-        'with several, override train_tf1 and train_tf2.' % (returned,)
+        f'build_tf2_optimizer returned {returned!r}; expected one optimizer. '
+        'For a loop with several, override train_tf1 and train_tf2.'
       )
     if not found:
       raise errors.UsageError(
-        'build_tf2_optimizer returned %r; expected the optimizer, or a dict of '
-        'the optimizers, that train_tf2 uses.' % (returned,)
+        f'build_tf2_optimizer returned {returned!r}; expected the optimizer, '
+        'or a dict of the optimizers, that train_tf2 uses.'
       )
     for optimizer in found:
       optimizers_lib.check_optimizer(optimizer)
@@ -289,29 +292,29 @@ class Trainer:
         leaf, (bool, int, float, np.ndarray, np.generic)
       ):
         raise errors.UsageError(
-          'train_tf2 returned a %s at %s; expected tensors.'
-          % (type(leaf).__name__, path or 'the top')
+          f'train_tf2 returned a {type(leaf).__name__} at '
+          f'{path or "the top"}; expected tensors.'
         )
     self.structure = nest.describe(outputs)
     return {
       'outputs': {p: tf.convert_to_tensor(leaf) for p, leaf in outputs.items()}
     }
 
-  def observe(self, found) -> observation_lib.StepObservation:
+  def observe(self, found) -> observation.StepObservation:
     """Turns what a step returned, and what it left behind, into arrays."""
     used = [id(update.optimizer) for update in self._layout]
     for optimizer in self.optimizers:
       parts = optimizers_lib.parts_of(optimizer)
       if not any(id(part) in used for part in parts):
         raise errors.UsageError(
-          'The TF2 training step does not apply the %s that '
-          'build_tf2_optimizer returned. In train_tf2, use the very optimizers '
-          'that it returned last (keep them: self.optimizer = ...).'
-          % type(optimizer).__name__
+          'The TF2 training step does not apply the '
+          f'{type(optimizer).__name__} that build_tf2_optimizer returned. In '
+          'train_tf2, use the very optimizers that it returned last (keep '
+          'them: self.optimizer = ...).'
         )
     names = self._names()
     updates = [
-      observation_lib.UpdateObservation(
+      observation.UpdateObservation(
         optimizer=optimizers_lib.describe(update.optimizer),
         gradients={
           self._name(names, variable): _value(gradient)
@@ -331,10 +334,10 @@ class Trainer:
         self._layout, found['gradients'], found['rates'], strict=True
       )
     ]
-    return observation_lib.StepObservation(
+    return observation.StepObservation(
       outputs=[(p, _value(v)) for p, v in found['outputs'].items()],
       losses=[
-        observation_lib.RegularizationLoss((), _value(loss))
+        observation.RegularizationLoss((), _value(loss))
         for loss in found.get('losses', [])
       ],
       loss=_value(found.get('loss')),
@@ -455,7 +458,9 @@ def _recording(optimizer, original, is_keras_3, updates):
     rate = optimizers_lib.learning_rate_of(optimizer)
     rate = None if rate is None else tf.identity(tf.convert_to_tensor(rate))
     updates.append(
-      _Update(optimizer, list(variables), gradients, rate, source.user_line(3))
+      _Update(
+        optimizer, list(variables), gradients, rate, source_lines.user_line(3)
+      )
     )
 
   def apply(grads, trainable_variables=None):

@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import errors, nest
+from tf_equiv.core import errors, nest
 
 EAGER = 'eager'
 FUNCTION = 'function'
@@ -63,18 +63,14 @@ def check_variants(variants: Any) -> tuple[str, ...]:
   names = (variants,) if isinstance(variants, str) else variants
   if not isinstance(names, (list, tuple)) or not names:
     raise errors.UsageError(
-      'variants must be one or several of %s; got %r.'
-      % (', '.join(map(repr, VARIANTS)), variants)
+      f'variants must be one or several of {", ".join(map(repr, VARIANTS))}; '
+      f'got {variants!r}.'
     )
   for name in names:
     if name not in VARIANTS or list(names).count(name) > 1:
       raise errors.UsageError(
-        'variants holds %r%s; expected some of %s.'
-        % (
-          name,
-          ' twice' if name in VARIANTS else '',
-          ', '.join(map(repr, VARIANTS)),
-        )
+        f'variants holds {name!r}{" twice" if name in VARIANTS else ""}; '
+        f'expected some of {", ".join(map(repr, VARIANTS))}.'
       )
   return tuple(names)
 
@@ -83,8 +79,8 @@ def check_for_steps(variant: str) -> None:
   """Raises `UsageError` for a variant in which no training step can run."""
   if variant in (SAVED_MODEL, MIRRORED):
     raise errors.UsageError(
-      'Training steps cannot run in the variant %r; compare the gradients '
-      '(assertGradientsClose) in it.' % variant
+      f'Training steps cannot run in the variant {variant!r}; compare the '
+      'gradients (assertGradientsClose) in it.'
     )
 
 

@@ -68,7 +68,7 @@ PAIRS = (
   pair.faulty(
     'decay_of_averaged_weights',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the slots (moving average)',
+    'Training diverges at step 1 of 3 in the slots (moving average)',
     'dense/kernel',
     culprit='decay: TF1 0.9, TF2 0.99',
     **Averaged(decay=0.99).methods(),
@@ -76,14 +76,14 @@ PAIRS = (
   pair.faulty(
     'averaged_before_the_update',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the slots (moving average)',
+    'Training diverges at step 1 of 3 in the slots (moving average)',
     culprit='dense/kernel is assigned by ExponentialMovingAverage',
     **Averaged(before=True).methods(),
   ),
   pair.faulty(
     'average_starts_after_the_first_update',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the slots (moving average)',
+    'Training diverges at step 1 of 3 in the slots (moving average)',
     culprit='slots (moving average)',
     **Averaged(late=True).methods(),
   ),

@@ -168,7 +168,7 @@ PAIRS = (
   pair.faulty(
     'regularization_left_out_of_loop',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the gradients: 1 of 2',
+    'Training diverges at step 1 of 3 in the gradients: 1 of 2',
     'out/kernel',
     culprit='only TF1 gradients/out/kernel/Regularizer',
     **OwnLoop(decay=False).methods(),
@@ -176,7 +176,7 @@ PAIRS = (
   pair.faulty(
     'coupled_decay_became_decoupled',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the gradients: 1 of 2',
+    'Training diverges at step 1 of 3 in the gradients: 1 of 2',
     'The weight_decay=0.1 of the TF2 optimizer is decoupled',
     culprit='only TF1 gradients/out/kernel/Regularizer',
     **OwnLoop(decay=False, decoupled=0.1).methods(),
@@ -184,14 +184,14 @@ PAIRS = (
   pair.faulty(
     'adversaries_swapped',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in',
+    'Training diverges at step 1 of 3 in',
     culprit='order of updates: TF1 trains discriminator',
     **Adversaries(trains=_SWAPPED).methods(),
   ),
   pair.faulty(
     'generator_first',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in',
+    'Training diverges at step 1 of 3 in',
     'discriminator_loss',
     culprit='order of updates: TF1 trains discriminator',
     **Adversaries(order=('generator', 'discriminator')).methods(),

@@ -227,7 +227,7 @@ PAIRS = (
   pair.faulty(
     'beta_of_adam',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the slots (second moment)',
+    'Training diverges at step 1 of 3 in the slots (second moment)',
     'pass beta_2=0.999 to Adam',
     culprit='beta_2: AdamOptimizer 0.999, Adam 0.99',
     **_of(
@@ -239,7 +239,7 @@ PAIRS = (
   pair.faulty(
     'another_momentum',
     pair.UPDATES,
-    'Training parts at step 2 of 3 in the slots (momentum)',
+    'Training diverges at step 2 of 3 in the slots (momentum)',
     'pass momentum=0.9 to SGD',
     culprit='momentum: MomentumOptimizer 0.9, SGD 0.8',
     # FAULT: another_momentum
@@ -248,7 +248,7 @@ PAIRS = (
   pair.faulty(
     'nesterov_forgotten',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the variables',
+    'Training diverges at step 1 of 3 in the variables',
     'nesterov: MomentumOptimizer True, SGD False',
     culprit='nesterov: MomentumOptimizer True',
     # FAULT: nesterov_forgotten
@@ -257,7 +257,7 @@ PAIRS = (
   pair.faulty(
     'momentum_forgotten',
     pair.UPDATES,
-    'Training parts at step 2 of 3 in the variables',
+    'Training diverges at step 2 of 3 in the variables',
     'MomentumOptimizer momentum, SGD gradient descent',
     culprit='kind: MomentumOptimizer momentum',
     **_of(_momentum, sgd),
@@ -265,7 +265,7 @@ PAIRS = (
   pair.faulty(
     'rms_prop_from_zeros',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the slots (mean square)',
+    'Training diverges at step 1 of 3 in the slots (mean square)',
     'starts its mean square at one',
     culprit='slots (mean square)',
     # FAULT: rms_prop_from_zeros
@@ -274,7 +274,7 @@ PAIRS = (
   pair.faulty(
     'decay_of_rms_prop',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the slots (mean square)',
+    'Training diverges at step 1 of 3 in the slots (mean square)',
     'RMSPropOptimizer 0.9',
     culprit='rho: RMSPropOptimizer 0.9',
     # FAULT: decay_of_rms_prop
@@ -292,7 +292,7 @@ PAIRS = (
   pair.faulty(
     'default_learning_rate',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in learning rate of AdagradOptimizer',
+    'Training diverges at step 1 of 3 in learning rate of AdagradOptimizer',
     culprit='learning rate of AdagradOptimizer',
     # FAULT: default_learning_rate
     **_of(_adagrad, lambda: optimizers.Adagrad(initial_accumulator_value=1.0)),
@@ -313,7 +313,7 @@ PAIRS = (
   pair.faulty(
     'clipped_one_by_one',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the gradients',
+    'Training diverges at step 1 of 3 in the gradients',
     'clip',
     culprit='TF2 clip_by_norm',
     **_of(
@@ -326,7 +326,7 @@ PAIRS = (
   pair.faulty(
     'clipped_by_value_of_optimizer',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the gradients',
+    'Training diverges at step 1 of 3 in the gradients',
     culprit='TF2 clip_by_norm',
     **_of(
       descent,
@@ -338,14 +338,14 @@ PAIRS = (
   pair.faulty(
     'not_clipped',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the gradients',
+    'Training diverges at step 1 of 3 in the gradients',
     culprit='only TF1 clip_by_norm',
     **_of(descent, sgd, clip_gradients_tf1=_by_norm),
   ),
   pair.faulty(
     'multipliers_of_gradients_forgotten',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the gradients: 2 of 4',
+    'Training diverges at step 1 of 3 in the gradients: 2 of 4',
     'hidden/bias',
     culprit='op: TF1 Mul',
     **_of(descent, sgd, clip_gradients_tf1=_biases_faster),
@@ -353,7 +353,7 @@ PAIRS = (
   pair.faulty(
     'repeated_rows_overwritten',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the gradients',
+    'Training diverges at step 1 of 3 in the gradients',
     'embedding/table',
     culprit='TensorScatterUpdate',
     **_EMBEDDING,

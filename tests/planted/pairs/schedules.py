@@ -134,7 +134,7 @@ def _momentum(rate):
 
 
 def _rate_at(step):
-  return 'Training parts at step %d of 3 in learning rate' % step
+  return 'Training diverges at step %d of 3 in learning rate' % step
 
 
 PAIRS = (
@@ -240,7 +240,7 @@ PAIRS = (
   pair.faulty(
     'momentum_under_a_schedule',
     pair.UPDATES,
-    'Training parts at step 2 of 3 in the slots (momentum)',
+    'Training diverges at step 2 of 3 in the slots (momentum)',
     'Keras multiplies each gradient',
     culprit='slots (momentum)',
     **{
@@ -256,7 +256,7 @@ PAIRS = (
   pair.faulty(
     'another_momentum_under_a_schedule',
     pair.UPDATES,
-    'Training parts at step 2 of 3 in the slots (momentum)',
+    'Training diverges at step 2 of 3 in the slots (momentum)',
     'pass momentum=0.9 to SGD',
     culprit='momentum: MomentumOptimizer 0.9, SGD 0.8',
     **{
@@ -272,7 +272,7 @@ PAIRS = (
   pair.faulty(
     'steps_counted_twice',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in step counter',
+    'Training diverges at step 1 of 3 in step counter',
     'TF1 1, TF2 2',
     culprit='step counter',
     **Loop(counts=2).methods(),

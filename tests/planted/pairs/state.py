@@ -308,7 +308,7 @@ PAIRS = (
   pair.faulty(
     'updates_that_tf1_never_ran',
     pair.UPDATES,
-    'Training parts at step 1 of 3 in the variables that are not trained',
+    'Training diverges at step 1 of 3 in the variables that are not trained',
     'norm/moving_mean',
     'TF1 did not update it in this step',
     culprit='only TF2 assigns norm/moving_mean',

@@ -1,0 +1,1 @@
+"""Converts TF1 checkpoints, and judges whether they fit a model."""

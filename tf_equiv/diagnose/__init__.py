@@ -1,0 +1,1 @@
+"""Explains a failure: the first divergence, and why."""

@@ -1,0 +1,142 @@
+"""Which ops assign a variable on either side, and where only one side does."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_equiv.compare import divergence
+from tf_equiv.tf1.capture import capture
+
+_ARITHMETIC = {
+  'Sub': np.subtract,
+  'Add': np.add,
+  'AddV2': np.add,
+  'Mul': np.multiply,
+  'RealDiv': np.divide,
+}
+
+
+def one_sided(
+  captures: tuple[capture.Capture, capture.Capture],
+  label: capture.Label,
+  lines: tuple[str, str],
+) -> divergence.Divergence | None:
+  """Says that only one side assigns a variable, None if both or neither do.
+
+  Args:
+    captures: both sides.
+    label: of what is assigned, with the name of the variable in TF1.
+    lines: for each side the line that made the variable, '' if not known.
+  """
+  there = [label in captured.assigned for captured in captures]
+  if all(there) or not any(there):
+    return None
+  i, name = 0 if there[0] else 1, label[1]
+  places: list[divergence.Place | None] = [None, None]
+  places[i] = _place(captures[i], label)
+  sides = 'TF1', 'TF2'
+  found = divergence.Divergence(
+    *places,
+    differences=[
+      f'only {sides[i]} assigns {name}, by the op above',
+    ],
+    variables=(name,),
+  )
+  if lines[1 - i]:
+    found.differences.append(
+      f'{sides[1 - i]} makes the variable at {lines[1 - i]}, and leaves it '
+      'alone'
+    )
+  return found
+
+
+def places(
+  captures: tuple[capture.Capture, capture.Capture],
+  label: capture.Label,
+) -> divergence.Divergence:
+  """Returns the ops that assign a variable on both sides."""
+  return divergence.Divergence(
+    *(_place(captured, label) for captured in captures),
+    differences=[
+      'from the state in which TF1 left the step before, both assign the '
+      f'same: what {label[1]} starts from differs'
+    ],
+    variables=(label[1],),
+    group=label[0],
+  )
+
+
+def _place(captured, label) -> divergence.Place:
+  op_name, op_type = captured.assigned[label]
+  line = captured.line_of(op_name)
+  return divergence.Place(op_name, op_type, str(line) if line.filename else '')
+
+
+def describe(
+  captures: tuple[capture.Capture, capture.Capture],
+  label: capture.Label,
+) -> list[str]:
+  """Says how both sides assign a variable: by which ops, with which decay."""
+  if not all(label in captured.assigned for captured in captures):
+    return []
+  lines = []
+  if all(label in captured.targets for captured in captures):
+    factors = [_factor(captured.targets[label]) for captured in captures]
+    if None not in factors and abs(factors[0] - factors[1]) > 1e-6:
+      lines.append(
+        'decay: TF1 %.6g, TF2 %.6g' % tuple(1 - factor for factor in factors)
+      )
+  names = [captured.assigned[label][0] for captured in captures]
+  return [
+    *lines,
+    '%s is assigned by %s in TF1, by %s in TF2' % (label[1], *names),
+  ]
+
+
+def _factor(tensor) -> float | None:
+  """Returns how much of the new value goes into a moving average.
+
+  Known are the forms of TensorFlow, old - (old - new) * factor, of fused batch
+  normalization, and of Keras 3, old * (1 - factor) + new * factor.
+  """
+  op = _computing(tensor)
+  if op.type.startswith('FusedBatchNorm'):
+    return float(f'{op.get_attr("exponential_avg_factor"):.6g}')
+  if op.type in ('Sub', 'AssignSub'):
+    change = _computing(op.inputs[1])
+    if change.type == 'Mul':
+      return next(iter(_numbers(change)), None)
+  if op.type in ('Add', 'AddV2'):
+    parts = [_computing(x) for x in op.inputs]
+    if all(part.type == 'Mul' for part in parts):
+      found = [number for part in parts for number in _numbers(part)]
+      if len(found) == 2 and abs(sum(found) - 1) < 1e-5:
+        kept = next((i for i in (0, 1) if _reads_variable(parts[i])), None)
+        return None if kept is None else found[1 - kept]
+  return None
+
+
+def _computing(tensor):
+  op = tensor.op
+  while op.type in ('Identity', 'Cast', 'Squeeze') and op.inputs:
+    op = op.inputs[0].op
+  return op
+
+
+def _numbers(op) -> list[float]:
+  found = [_number(x) for x in op.inputs]
+  return [float(f'{x:.6g}') for x in found if x is not None]
+
+
+def _number(tensor) -> float | None:
+  """Returns the value of a scalar that depends on constants only."""
+  op = _computing(tensor)
+  if op.type in _ARITHMETIC and len(op.inputs) == 2:
+    parts = [_number(x) for x in op.inputs]
+    return None if None in parts else float(_ARITHMETIC[op.type](*parts))
+  value = tf.get_static_value(op.outputs[0]) if op.outputs else None
+  return float(value) if value is not None and np.ndim(value) == 0 else None
+
+
+def _reads_variable(op) -> bool:
+  types = ('ReadVariableOp', 'VariableV2', 'VarHandleOp', 'Placeholder')
+  return any(_computing(x).type in types for x in op.inputs)

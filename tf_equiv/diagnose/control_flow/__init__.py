@@ -1,0 +1,1 @@
+"""Looks into loops, branches and functions of captured graphs."""

@@ -1,0 +1,282 @@
+"""Runs a captured graph again, and returns whatever tensors are asked for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import tensorflow as tf
+
+from tf_equiv.diagnose import float64, partition
+from tf_equiv.diagnose.control_flow import v1_frames
+from tf_equiv.tf1 import runner
+from tf_equiv.tf1.capture import capture
+
+v1 = tf.compat.v1
+
+# Values are fetched, and variables are set, in parts of about so many bytes.
+_PART = 96 << 20
+_MAX_KEPT = 512 << 20
+_VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
+# Ops that fill lookup tables.
+_TABLES = (
+  'InitializeTable',
+  'InitializeTableV2',
+  'InitializeTableFromTextFile',
+  'InitializeTableFromTextFileV2',
+  'LookupTableImport',
+  'LookupTableImportV2',
+)
+
+
+class Replay:
+  """A captured graph in a session of its own; a context manager.
+
+  Attributes:
+    fixed: values that tensors have in all runs, by name.
+    fallbacks: types of ops that compute in float32 although double precision
+      was asked for.
+  """
+
+  def __init__(
+    self,
+    captured: capture.Capture,
+    double: bool,
+    results: Sequence[str] = (),
+  ):
+    """Prepares the graph.
+
+    Args:
+      captured: what to run.
+      double: whether it computes in float64.
+      results: names of the tensors that the rest serves; what they do not
+        depend on cannot be fetched. Without them everything can be.
+    """
+    graph_def = _with_variables(captured)
+    if results:
+      roots = [name.split(':')[0] for name in results]
+      roots += [node.name for node in graph_def.node if node.op in _TABLES]
+      graph_def = _pruned(graph_def, roots)
+    self._captured, self._double = captured, double
+    self._original = {node.name for node in graph_def.node}
+    unchanged = float64.unchanged_variables(graph_def)
+    self._tensors = {}
+    self.fallbacks = set()
+    if double:
+      rewritten = float64.rewrite(graph_def, unchanged)
+      graph_def = rewritten.graph_def
+      self._tensors, self.fallbacks = rewritten.tensors, rewritten.fallbacks
+    self.fixed: dict[str, np.ndarray] = {}
+    self._graph = tf.Graph()
+    with self._graph.as_default():
+      tf.import_graph_def(graph_def, name='')
+    self._setters = self._make_setters()
+    self._changed = {
+      n: s for n, s in self._setters.items() if n not in unchanged
+    }
+    # What is to be set before the next run.
+    self._waiting = dict(self._setters)
+    config = runner.session_config()
+    # A graph that runs once is not optimized in vain.
+    config.graph_options.optimizer_options.opt_level = -1
+    self._session = v1.Session(graph=self._graph, config=config)
+    self._session.run(
+      [op for op in self._graph.get_operations() if op.type in _TABLES]
+    )
+    self._nested: set[str] | None = None
+    self._feed = {}
+    for name, value in captured.feeds.items():
+      if self._has(name):
+        self._feed[name] = self._wide(value)
+
+  def __enter__(self) -> 'Replay':
+    return self
+
+  def __exit__(self, *exc_info) -> None:
+    self._session.close()
+
+  def _has(self, name: str) -> bool:
+    try:
+      self._graph.get_tensor_by_name(name)
+    except KeyError:
+      return False
+    return True
+
+  def _wide(self, value: np.ndarray) -> np.ndarray:
+    if self._double and value.dtype == np.float32:
+      return value.astype(np.float64)
+    return value
+
+  def _make_setters(self):
+    """Returns (op that sets it, placeholder, value) of each variable."""
+    setters = {}
+    with self._graph.as_default(), v1.name_scope('tf_equiv_set'):
+      for name, (_, value) in self._captured.variables.items():
+        try:
+          op = self._graph.get_operation_by_name(name)
+        except KeyError:
+          continue  # Nothing that is wanted reads it.
+        given = fed = v1.placeholder(value.dtype, value.shape)
+        dtype = tf.as_dtype(op.get_attr('dtype'))
+        if dtype != given.dtype:
+          # Inside, so that no wide copy of all variables is kept.
+          given = tf.cast(fed, dtype)
+        if op.type == 'VarHandleOp':
+          setter = tf.raw_ops.AssignVariableOp(
+            resource=op.outputs[0], value=given
+          )
+        else:
+          setter = v1.assign(op.outputs[0], given).op
+        setters[name] = setter, fed, value
+    return setters
+
+  def _set_variables(self, others: Mapping[str, np.ndarray]) -> None:
+    """Gives the variables their values, where they may have others."""
+    overridden = {n: self._setters[n] for n in others if n in self._setters}
+    waiting = [
+      (operation, fed, others.get(name, value))
+      for name, (operation, fed, value) in {
+        **self._waiting,
+        **overridden,
+      }.items()
+    ]
+    self._waiting = {**self._changed, **overridden}
+    while waiting:
+      operations, values, size = [], {}, 0
+      while waiting and size <= _PART:
+        operation, fed, value = waiting.pop()
+        operations.append(operation)
+        values[fed] = value
+        size += value.nbytes
+      self._session.run(operations, values)
+
+  def is_small(self, name: str, most: int) -> bool:
+    """Tells whether a tensor has a known shape of few elements."""
+    tensor = self._graph.get_tensor_by_name(name)
+    if tensor.dtype in (tf.resource, tf.variant):
+      return False
+    count = tensor.shape.num_elements()
+    return count is not None and count <= most
+
+  def fix(self, values: dict[str, np.ndarray]) -> None:
+    """Lets tensors have given values in all runs that follow.
+
+    Args:
+      values: by name of the tensor; random draws are in the dtype in which
+        they are drawn.
+    """
+    self.fixed.update(values)
+    self._feed.update((n, x) for n, x in values.items() if self._has(n))
+
+  def fetch(
+    self,
+    names: Sequence[str],
+    drawn: bool = False,
+    constants: Mapping[str, np.ndarray] | None = None,
+    variables: Mapping[str, np.ndarray] | None = None,
+  ):
+    """Runs the graph from its initial state.
+
+    Args:
+      names: names of tensors of the captured graph.
+      drawn: whether random draws are fetched in the dtype in which they are
+        drawn, and not as what they are cast to.
+      constants: values of tensors for this run only, by name.
+      variables: values of variables for this run only, by name of the handle.
+
+    Returns:
+      Their values.
+    """
+    if drawn:
+      if not names:
+        return []
+      self._set_variables({})
+      return self._session.run(list(names), self._feed)
+    found = dict(self.stream(names, constants or {}, variables or {}))
+    return [found[name] for name in names]
+
+  def stream(
+    self,
+    names: Sequence[str],
+    constants: Mapping[str, np.ndarray] = MappingProxyType({}),
+    variables: Mapping[str, np.ndarray] = MappingProxyType({}),
+  ) -> Iterator[tuple[str, np.ndarray]]:
+    """Runs the graph from its initial state, in parts of bounded memory.
+
+    Args:
+      names: names of tensors of the captured graph.
+      constants: values of tensors for this run only, by name.
+      variables: values of variables for this run only, by name of the handle.
+
+    Yields:
+      (name, value) of each; those of one part in no particular order.
+    """
+    asked = {}
+    for name in dict.fromkeys(names):
+      asked.setdefault(self._tensors.get(name, name), []).append(name)
+    if not asked:
+      return
+    feed = {
+      **self._feed,
+      **{self._tensors.get(n, n): value for n, value in constants.items()},
+    }
+    divided = partition.divide(
+      self._graph, list(asked), feed, self._is_nested, _PART, _MAX_KEPT
+    )
+    handed_on = {}
+    for part in divided:
+      tensors = [*part.wanted, *part.kept]
+      if tensors:
+        self._set_variables(variables)
+        values = self._session.run(tensors, {**feed, **handed_on})
+        handed_on.update(
+          zip(part.kept, values[len(part.wanted) :], strict=True)
+        )
+        del values[len(part.wanted) :]
+        for name in reversed(part.wanted):
+          value = values.pop()
+          for each in asked[name]:
+            yield each, value
+          del value
+      for name in part.done:
+        handed_on.pop(name, None)
+
+  def _is_nested(self, name: str) -> bool:
+    if self._nested is None:
+      self._nested = v1_frames.nested(self._graph.get_operations())
+    return name in self._nested
+
+
+def _with_variables(captured: capture.Capture):
+  """Returns the graph with a variable for each resource from outside."""
+  graph_def = captured.graph.as_graph_def()
+  for node in graph_def.node:
+    if node.name not in captured.variables or node.op in partition.VARIABLES:
+      continue
+    value = captured.variables[node.name][1]
+    handle = v1.NodeDef(name=node.name, op='VarHandleOp')
+    handle.attr['dtype'].type = tf.as_dtype(value.dtype).as_datatype_enum
+    handle.attr['shape'].shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
+    handle.attr['shared_name'].s = node.name.encode()
+    node.CopyFrom(handle)
+  return graph_def
+
+
+def _pruned(graph_def, roots: Sequence[str]):
+  """Returns the part of a graph that some ops depend on."""
+  nodes = {node.name: node for node in graph_def.node}
+  seen, pending = set(roots), list(roots)
+  while pending:
+    for ref in nodes[pending.pop()].input:
+      name = ref.lstrip('^').split(':')[0]
+      if name not in seen:
+        seen.add(name)
+        pending.append(name)
+  pruned = v1.GraphDef()
+  pruned.versions.CopyFrom(graph_def.versions)
+  pruned.library.CopyFrom(graph_def.library)
+  for node in graph_def.node:
+    if node.name in seen:
+      kept = pruned.node.add()
+      kept.CopyFrom(node)
+      kept.attr.pop('_class', None)  # It may name what is left out.
+  return pruned

@@ -1,0 +1,1 @@
+"""Known mistakes of a migration, recognized by records of what differs."""

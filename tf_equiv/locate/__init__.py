@@ -1,1 +1,0 @@
-"""Finds the first op in which two sides part, and why."""

@@ -1,0 +1,1 @@
+"""The TF1 side as an exported graph."""

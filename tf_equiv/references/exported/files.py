@@ -1,0 +1,411 @@
+"""Reads the files of exported graphs: SavedModels, MetaGraphs, frozen graphs.
+
+Nothing is run here. A file that is not what it should be is named as what it
+is.
+"""
+
+import dataclasses
+import difflib
+import os
+import re
+from typing import Any
+
+import tensorflow as tf
+from google.protobuf import message, text_format
+
+from tf_equiv import compat
+from tf_equiv.core import errors
+from tf_equiv.tf1 import checkpoint as checkpoint_lib
+
+v1 = tf.compat.v1
+
+# How many names a message lists.
+MOST_NAMES = 10
+_SAVED_MODEL = 'saved_model'
+_ASSETS = 'saved_model_assets'
+_FOLDER_OF_VARIABLES = 'variables'
+# What is expected where a message is read.
+_WANTED = {
+  compat.export_messages().SavedModel: 'a SavedModel',
+  v1.MetaGraphDef: 'a MetaGraph',
+  v1.GraphDef: 'a frozen graph (GraphDef)',
+}
+_OP = re.compile(r'[A-Za-z_][\w>.-]*')
+_AGAIN = 'Copy it again from its source, or export it again.'
+_TF2_ADVICE = (
+  'tf.saved_model.save wrote it, so it has no graph of TF1 whose variables '
+  'have names. It cannot be the TF1 side: export that with '
+  'tf.compat.v1.saved_model.simple_save, or give the checkpoint of the TF1 '
+  'model as tf_equiv.MetaGraph. (build_tf2 can load it with '
+  'tf.saved_model.load.)'
+)
+
+
+@dataclasses.dataclass
+class Export:
+  """An exported graph as its files hold it.
+
+  Attributes:
+    title: what it is and where, for messages.
+    meta: the graph with its collections.
+    signature: names of the tensors by key: ('inputs' or 'outputs') -> key.
+    checkpoint: the values of its variables, or None.
+    assets: path of each asset file, by name of the tensor that holds it.
+    frozen: whether variables have become constants.
+  """
+
+  title: str
+  meta: Any
+  signature: dict[str, dict[str, Any]]
+  checkpoint: checkpoint_lib.Checkpoint | None = None
+  assets: dict[str, str] = dataclasses.field(default_factory=dict)
+  frozen: bool = False
+
+
+def read_saved_model(export_dir: Any, signature: Any, tags: Any) -> Export:
+  """Reads a SavedModel of TF1.
+
+  Args:
+    export_dir: its folder.
+    signature: key of the signature whose inputs and outputs count; None for
+      none.
+    tags: tags of the graph, a string or several.
+
+  Returns:
+    The export.
+
+  Raises:
+    UsageError: if there is none, it is damaged, or has no such graph or
+      signature.
+  """
+  folder = as_path(export_dir, 'export_dir')
+  if os.path.basename(folder) in _file_names(_SAVED_MODEL):
+    folder = os.path.dirname(folder) or '.'
+  title = f'SavedModel {folder!r}'
+  data, is_text = _saved_model_data(folder)
+  path = os.path.join(folder, _file_names(_SAVED_MODEL)[is_text])
+  saved = _parse(compat.export_messages().SavedModel(), data, path, is_text)
+  if not saved.meta_graphs:
+    raise _wrong_kind(path, data, _WANTED[type(saved)])
+  meta = _tagged(title, saved, tags)
+  if meta.HasField('object_graph_def'):
+    raise errors.UsageError(f'{title} is one of TF2: {_TF2_ADVICE}')
+  found = Export(title, meta, _signature(title, meta, signature))
+  prefix = os.path.join(folder, _FOLDER_OF_VARIABLES, _FOLDER_OF_VARIABLES)
+  if tf.io.gfile.exists(os.path.dirname(prefix)):
+    found.checkpoint = checkpoint_lib.open_checkpoint(prefix)
+  for asset in _assets(meta):
+    found.assets[asset.tensor_info.name] = os.path.join(
+      folder, 'assets', os.path.basename(asset.filename)
+    )
+  return found
+
+
+def _assets(meta):
+  """Returns what a graph tells of its assets, in either of two places."""
+  found = list(meta.asset_file_def)
+  for packed in meta.collection_def[_ASSETS].any_list.value:
+    asset = v1.MetaGraphDef().asset_file_def.add()
+    if packed.Unpack(asset):
+      found.append(asset)
+  return found
+
+
+def read_meta_graph(path: Any, checkpoint: Any) -> Export:
+  """Reads a MetaGraph, as `tf.train.Saver` writes it beside a checkpoint.
+
+  Args:
+    path: the file, by custom with the ending '.meta'.
+    checkpoint: see `checkpoint.open_checkpoint`; None for none.
+
+  Returns:
+    The export.
+
+  Raises:
+    UsageError: if a file is missing, damaged or of another kind.
+  """
+  path = as_path(path, 'path')
+  if not tf.io.gfile.exists(path) and tf.io.gfile.exists(path + '.meta'):
+    path += '.meta'
+  data, is_text = _read(path, '.meta', 'MetaGraph')
+  meta = _parse(v1.MetaGraphDef(), data, path, is_text)
+  if not _is_graph(meta.graph_def):
+    raise _wrong_kind(path, data, _WANTED[v1.MetaGraphDef])
+  found = Export(f'MetaGraph {path!r}', meta, {})
+  if checkpoint is not None:
+    found.checkpoint = checkpoint_lib.open_checkpoint(checkpoint)
+  return found
+
+
+def read_frozen_graph(path: Any) -> Export:
+  """Reads a GraphDef whose variables have become constants.
+
+  Args:
+    path: the file; text where it ends in '.pbtxt'.
+
+  Returns:
+    The export.
+
+  Raises:
+    UsageError: if the file is missing, damaged or of another kind.
+  """
+  path = as_path(path, 'path')
+  data, is_text = _read(path, '.pb', 'frozen graph')
+  graph_def = _parse(v1.GraphDef(), data, path, is_text)
+  if not _is_graph(graph_def):
+    raise _wrong_kind(path, data, _WANTED[v1.GraphDef])
+  meta = v1.MetaGraphDef(graph_def=graph_def)
+  return Export(f'frozen graph {path!r}', meta, {}, frozen=True)
+
+
+def as_path(path: Any, what: str) -> str:
+  """Returns a path as a string, `UsageError` if it is none."""
+  try:
+    path = os.path.expanduser(os.fspath(path))
+  except TypeError:
+    pass
+  if not isinstance(path, str) or not path:
+    raise errors.UsageError(
+      f'{what} is {path!r}; expected a path: a string that is not empty, or a '
+      'path object.'
+    )
+  return path
+
+
+def listed(names, most: int = MOST_NAMES) -> str:
+  """Writes names one after another, sorted, the first few of many."""
+  names = sorted(set(names))
+  shown = ', '.join(repr(name) for name in names[:most])
+  return shown + (f', and {len(names) - most} more') * (len(names) > most)
+
+
+def similar(name: str, names) -> list[str]:
+  """Returns which of the names may have been meant, the likeliest first."""
+  names = sorted(set(names))
+  last = name.rpartition('/')[2]
+  same = [n for n in names if n != name and n.rpartition('/')[2] == last]
+  lower = {n.lower(): n for n in names}
+  close = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
+  return list(dict.fromkeys([*same[:3], *(lower[n] for n in close)]))[:3]
+
+
+def _file_names(stem: str) -> tuple[str, str]:
+  return stem + '.pb', stem + '.pbtxt'
+
+
+def _saved_model_data(folder: str):
+  """Returns (bytes, whether they are text) of the graph of a SavedModel."""
+  for is_text, name in enumerate(_file_names(_SAVED_MODEL)):
+    path = os.path.join(folder, name)
+    if tf.io.gfile.exists(path):
+      return _bytes(path), bool(is_text)
+  raise errors.UsageError(_why_no_saved_model(folder))
+
+
+def _why_no_saved_model(folder: str) -> str:
+  text = f'There is no SavedModel in {folder!r}: '
+  if not tf.io.gfile.exists(folder):
+    text += 'there is no such folder.'
+    beside = _listdir(os.path.dirname(folder) or '.')
+    close = similar(os.path.basename(folder), beside)
+    return text + (f' Beside it are {listed(close)}.' if close else '')
+  if not tf.io.gfile.isdir(folder):
+    return text + (
+      'it is a file. Give the folder that holds saved_model.pb; for other '
+      'exports there are tf_equiv.MetaGraph and tf_equiv.FrozenGraph.'
+    )
+  inside = [
+    os.path.join(folder, name)
+    for name in _listdir(folder)
+    if any(
+      tf.io.gfile.exists(os.path.join(folder, name, each))
+      for each in _file_names(_SAVED_MODEL)
+    )
+  ]
+  text += 'it has no file saved_model.pb.'
+  if inside:  # Estimators export into folders named by the time.
+    return text + f' Folders in it have one: give {listed(inside)}.'
+  metas = [name for name in _listdir(folder) if name.endswith('.meta')]
+  if metas:
+    text += f' It has {listed(metas)}, for which there is tf_equiv.MetaGraph.'
+  return text
+
+
+def _listdir(folder: str) -> list[str]:
+  try:
+    return [name.rstrip('/') for name in tf.io.gfile.listdir(folder)]
+  except tf.errors.OpError:
+    return []
+
+
+def _read(path: str, ending: str, kind: str):
+  """Returns (bytes, whether they are text) of a file."""
+  if tf.io.gfile.isdir(path):
+    text = f'{path!r} is a folder; expected the file of a {kind}.'
+    if tf.io.gfile.exists(os.path.join(path, 'saved_model.pb')):
+      text = f'{path!r} is a SavedModel: give it to tf_equiv.SavedModel.'
+    raise errors.UsageError(text)
+  if not tf.io.gfile.exists(path):
+    folder = os.path.dirname(path) or '.'
+    if not tf.io.gfile.isdir(folder):
+      raise errors.UsageError(
+        f'There is no {kind} {path!r}: its folder does not exist.'
+      )
+    names = [
+      n for n in _listdir(folder) if n.endswith((ending, ending + 'txt'))
+    ]
+    raise errors.UsageError(
+      'There is no %s %r. %s'
+      % (
+        kind,
+        path,
+        f'The folder has {listed(names)}.'
+        if names
+        else f'The folder has no file that ends in {ending!r}.',
+      )
+    )
+  data = _bytes(path)
+  if not data:
+    raise errors.UsageError(f'{path!r} is an empty file. {_AGAIN}')
+  return data, path.endswith('txt')
+
+
+def _bytes(path: str) -> bytes:
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    return file.read()
+
+
+def _parse(target, data: bytes, path: str, is_text: bool):
+  try:
+    if is_text:
+      return text_format.Parse(data.decode('utf-8'), target)
+    target.ParseFromString(data)
+    return target
+  except (message.DecodeError, text_format.ParseError, ValueError) as error:
+    kind = _kind(data)
+    if kind:
+      raise _wrong_kind(path, data, _WANTED[type(target)]) from error
+    raise errors.UsageError(
+      f'{path!r} is damaged or incomplete: as a {target.DESCRIPTOR.name} of '
+      f'{len(data)} bytes it cannot be read ({str(error).splitlines()[0]}). '
+      f'{_AGAIN}'
+    ) from error
+
+
+def _is_graph(graph_def) -> bool:
+  return bool(graph_def.node) and all(
+    node.name and _OP.fullmatch(node.op) for node in graph_def.node
+  )
+
+
+def _wrong_kind(path: str, data: bytes, wanted: str) -> errors.UsageError:
+  kind = _kind(data) or (
+    f'no {wanted.split(" ", 1)[-1]}: it was read, and holds no graph'
+  )
+  return errors.UsageError(
+    f'{path!r} is {kind}. Expected is {wanted}.'
+    if _kind(data)
+    else f'{path!r} is {kind}. {_AGAIN}'
+  )
+
+
+def _kind(data: bytes) -> str:
+  """Says what a file is, '' if that is not known."""
+  for magic, kind in (
+    (b'\x89HDF', 'an HDF5 file, as Keras writes it (.h5)'),
+    (b'PK\x03\x04', 'a zip archive (.keras, .npz)'),
+    (b'\x1f\x8b', 'compressed by gzip; unpack it first'),
+    (b'\x1c\x00\x00\x00TFL3', 'a TensorFlow Lite model'),
+    (b'version https://git-lfs', 'a pointer of Git LFS, not the file itself'),
+  ):
+    if data.startswith(magic):
+      return kind
+  if data[4:8] == b'TFL3':
+    return 'a TensorFlow Lite model'
+  start = data[:200].lstrip()
+  for words, kind in (
+    ((b'node {', b'node{', b'versions {', b'library {'), 'GraphDef'),
+    ((b'meta_info_def {', b'graph_def {'), 'MetaGraph'),
+    ((b'saved_model_schema_version', b'meta_graphs {'), 'SavedModel'),
+  ):
+    if start.startswith(words):
+      return (
+        f"a {kind} as text; give it the ending '.pbtxt' (a MetaGraph: "
+        "'.metatxt')"
+      )
+  return _kind_of_message(data)
+
+
+def _kind_of_message(data: bytes) -> str:
+  for cls, graph_of, kind in (
+    (
+      compat.export_messages().SavedModel,
+      lambda saved: saved.meta_graphs and saved.meta_graphs[0].graph_def,
+      'the graph of a SavedModel; give its folder to tf_equiv.SavedModel',
+    ),
+    (
+      v1.MetaGraphDef,
+      lambda meta: meta.graph_def,
+      'a MetaGraph; give it to tf_equiv.MetaGraph',
+    ),
+    (
+      v1.GraphDef,
+      lambda graph_def: graph_def,
+      'a GraphDef; if it is frozen, give it to tf_equiv.FrozenGraph',
+    ),
+  ):
+    parsed = cls()
+    try:
+      parsed.ParseFromString(data)
+    except message.DecodeError:
+      continue
+    graph_def = graph_of(parsed)
+    if graph_def and _is_graph(graph_def):
+      return kind
+  return ''
+
+
+def _tagged(title, saved, tags):
+  """Returns the graph of a SavedModel that has the tags."""
+  if isinstance(tags, str):
+    tags = (tags,)
+  try:
+    wanted = {str(tag) for tag in tags}
+  except TypeError:
+    raise errors.UsageError(
+      f"tags is {tags!r}; expected strings, as in tags=('serve',)."
+    ) from None
+  for meta in saved.meta_graphs:
+    if set(meta.meta_info_def.tags) == wanted:
+      return meta
+  there = [tuple(sorted(m.meta_info_def.tags)) for m in saved.meta_graphs]
+  raise errors.UsageError(
+    f'{title} has no graph with the tags {tuple(sorted(wanted))}; it has '
+    f'graphs with {", ".join(map(str, sorted(there)))}. Give '
+    f'tags={min(there, key=lambda t: len(set(t) ^ wanted))!r}.'
+  )
+
+
+def _signature(title, meta, key):
+  """Returns {'inputs': {key: TensorInfo}, 'outputs': ...}."""
+  if key is None:
+    return {}
+  found = meta.signature_def
+  if key not in found:
+    close = similar(str(key), found)
+    raise errors.UsageError(
+      '%s has no signature %r; it has %s.%s'
+      % (
+        title,
+        key,
+        listed(found) if found else 'none',
+        f' Did you mean {close[0]!r}?'
+        if close
+        else ' Give one of them, or signature=None with inputs and outputs by '
+        'the names of tensors.',
+      )
+    )
+  return {
+    'inputs': dict(found[key].inputs),
+    'outputs': dict(found[key].outputs),
+  }

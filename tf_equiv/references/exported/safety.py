@@ -1,0 +1,178 @@
+"""Refuses what an exported graph must not, or cannot, do in this process."""
+
+import tensorflow as tf
+
+from tf_equiv.core import errors
+from tf_equiv.references.exported import files as files_lib
+from tf_equiv.references.exported import nodes as nodes_lib
+
+# They run Python functions of the process that made the graph.
+_PYTHON = ('PyFunc', 'PyFuncStateless', 'EagerPyFunc', 'NumpyFunction')
+# They read or write files, or send and receive: names, or parts of them.
+_FILES = (
+  'ReadFile',
+  'WriteFile',
+  'MatchingFiles',
+  'Save',
+  'SaveV2',
+  'SaveSlices',
+  'Restore',
+  'RestoreV2',
+  'RestoreSlice',
+  'MergeV2Checkpoints',
+  'CheckpointHasKey',
+  'WholeFileReader',
+  'WholeFileReaderV2',
+  'TextLineReader',
+  'TextLineReaderV2',
+  'TFRecordReader',
+  'TFRecordReaderV2',
+  'FixedLengthRecordReader',
+  'FixedLengthRecordReaderV2',
+  'LMDBReader',
+  'TextLineDataset',
+  'TFRecordDataset',
+  'TFRecordDatasetV2',
+  'FixedLengthRecordDataset',
+  'FixedLengthRecordDatasetV2',
+  'SqlDataset',
+  'CacheDataset',
+  'CacheDatasetV2',
+  'SnapshotDataset',
+  'SnapshotDatasetV2',
+  'SaveDataset',
+  'SaveDatasetV2',
+  'LoadDataset',
+  'DatasetToTFRecord',
+  'CreateSummaryFileWriter',
+  'CreateSummaryDbWriter',
+  'ImportEvent',
+  'DebugIdentity',
+  'DebugIdentityV2',
+  'PrintV2',
+  'Rpc',
+  'TryRpc',
+  'InitializeTableFromTextFile',
+  'InitializeTableFromTextFileV2',
+)
+_FROM_ASSETS = ('InitializeTableFromTextFile', 'InitializeTableFromTextFileV2')
+
+
+def check(
+  title: str,
+  nodes: nodes_lib.Nodes,
+  needed,
+  assets=(),
+  allow_file_ops: bool = False,
+) -> None:
+  """Checks the ops that would run.
+
+  Args:
+    title: what the export is, for messages.
+    nodes: its nodes.
+    needed: names of those that would run.
+    assets: constants that hold the path of an asset of the export.
+    allow_file_ops: whether they may read and write files.
+
+  Raises:
+    UsageError: if one of them runs Python or handles files.
+    EnvironmentSetupError: if this TensorFlow lacks one.
+  """
+  unknown, python, files = _refused(nodes, needed, assets)
+  if unknown:
+    raise errors.EnvironmentSetupError(_unknown(title, unknown))
+  if python:
+    raise errors.UsageError(
+      f'{title} cannot run outside of the program that exported it: its '
+      'outputs depend on Python functions (tf.py_func), which a graph holds '
+      f'by number only: {files_lib.listed(python)}. Name inputs after them, '
+      'or run the code itself with tf_equiv.Tf1Interpreter.'
+    )
+  if files and not allow_file_ops:
+    raise errors.UsageError(
+      f'{title} would read or write files or a network, and was not run: '
+      f'{files_lib.listed(files)}. If you trust it, give allow_file_ops=True; '
+      'if that is its input pipeline, name inputs after it.'
+    )
+
+
+def refused(nodes: nodes_lib.Nodes, needed, assets=()) -> bool:
+  """Tells whether `check` would refuse one of the ops."""
+  return any(_refused(nodes, needed, assets))
+
+
+def _refused(nodes, needed, assets):
+  """Returns ({unknown op: names}, those of Python, those of files)."""
+  unknown, python, files = {}, [], []
+  for name in needed:
+    node = nodes[name]
+    for each in (node, *nodes.called(node)):
+      if each.op in nodes.functions:
+        continue
+      if not nodes_lib.is_known(each.op):
+        unknown.setdefault(each.op, []).append(name)
+      if each.op in _PYTHON:
+        python.append(f'{name} ({each.op})')
+      if each.op in _FILES and not _reads_asset(each, assets):
+        files.append(f'{name} ({each.op})')
+  return unknown, python, files
+
+
+def _reads_asset(node, assets) -> bool:
+  return (
+    node.op in _FROM_ASSETS
+    and len(node.input) > 1
+    and nodes_lib.node_of(node.input[1]) in assets
+  )
+
+
+def _unknown(title, unknown) -> str:
+  rows = [
+    f'  {op}, {len(names)} time(s), first {min(names)}'
+    for op, names in sorted(unknown.items())
+  ]
+  more = len(rows) - files_lib.MOST_NAMES
+  rows = rows[: files_lib.MOST_NAMES]
+  if more > 0:
+    rows.append(f'  ... and {more} more')
+  return (
+    'TensorFlow %s lacks %d type(s) of op that the outputs of %s depend on; '
+    'nothing was compared.\n%s\nIf they are custom ops, load their library '
+    'first (tf.load_op_library); those of tf.contrib and of older versions run '
+    'with tf_equiv.Tf1Interpreter only. Inputs and outputs that leave them out '
+    'help as well.' % (tf.__version__, len(unknown), title, '\n'.join(rows))
+  )
+
+
+def check_placeholders(title: str, nodes: nodes_lib.Nodes, needed) -> None:
+  """Checks that all placeholders are fed.
+
+  Args:
+    title: what the export is, for messages.
+    nodes: its nodes.
+    needed: names of those that would run; what is fed is none of them.
+
+  Raises:
+    UsageError: if one is not fed that has no default.
+  """
+  unfed = []
+  for name in sorted(needed):
+    node = nodes[name]
+    if node.op in ('Placeholder', 'PlaceholderV2'):
+      dtype = tf.as_dtype(node.attr['dtype'].type).name
+      shape = tf.TensorShape(node.attr['shape'].shape)
+      unfed.append(f'{name}  {dtype}{shape}')
+  if not unfed:
+    return
+  example = unfed[0].split()[0]
+  more = len(unfed) - files_lib.MOST_NAMES
+  rows = unfed[: files_lib.MOST_NAMES]
+  if more > 0:
+    rows.append(f'... and {more} more')
+  raise errors.UsageError(
+    '%s: %d placeholder(s) that the results depend on are not fed:\n  %s\nName '
+    'them in inputs, or give their values: feeds={%r: ...}, and '
+    'training_feeds={%r: ...} where training takes another (True for '
+    'is_training, a keep_prob below 1).'
+    % (title, len(unfed), '\n  '.join(rows), example + ':0', example + ':0')
+  )

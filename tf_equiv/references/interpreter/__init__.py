@@ -1,0 +1,1 @@
+"""The TF1 side in a different interpreter."""

@@ -1,0 +1,427 @@
+"""Another interpreter as a process: started, asked, watched, and ended.
+
+Commands and replies are lines of JSON on two pipes of their own, because the
+user's code may write to stdout and read from stdin. Arrays are in files of a
+private folder, which goes with the process. What the process prints is read by
+a thread, of which the last part is kept for messages.
+"""
+
+import collections
+import contextlib
+import json
+import logging
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tf_equiv.core import errors
+from tf_equiv.core.source_line import SourceLine
+from tf_equiv.tf1 import source_lines
+from tf_equiv.tf1.worker import shared_file
+
+_log = logging.getLogger('tf_equiv')
+
+# Started by path. Its module is not imported for the path: what it imports
+# must also suit other Pythons than this one.
+_PACKAGE = os.path.dirname(os.path.dirname(shared_file.__file__))
+_WORKER = os.path.join(_PACKAGE, 'worker', 'main.py')
+# What would lead another Python to the modules of this one.
+_NOT_INHERITED = (
+  'PYTHONPATH',
+  'PYTHONHOME',
+  'PYTHONSAFEPATH',
+  'PYTHONSTARTUP',
+  'PYTHONEXECUTABLE',
+  '__PYVENV_LAUNCHER__',
+)
+_OUTPUT_BYTES = 16 * 1024  # of what the process printed last
+_OUTPUT_LINES = 12
+# How often to see whether the process has ended, in seconds: its pipe stays
+# open where the user's code forked.
+_WATCH = 0.5
+_STACKS_SIGNAL = signal.SIGUSR1  # as in tf1/service.py
+_SECONDS_FOR_STACKS = 2.0
+_CRASHED = 'Fatal Python error: '  # begins the dump of stacks after a crash
+START = 0  # the number of the reply to no command: that it has started
+
+
+class WorkerError(errors.EnvironmentSetupError):
+  """The process ended, hangs, or cannot be started; the text says all."""
+
+
+class RemoteError(Exception):
+  """A command failed in the process.
+
+  Attributes:
+    kind: see `tf1.service.describe`.
+    message: the message, with the type where the error is not one of ours.
+    frames: the user's frames, as (file, line number, function, text).
+  """
+
+  def __init__(self, kind: str, message: str, frames: Sequence[Any] = ()):
+    super().__init__(message)
+    self.kind, self.message, self.frames = kind, message, frames
+
+
+class WorkerProcess:
+  """A process that carries out the commands of `tf1/service.py`.
+
+  Attributes:
+    python: path of the interpreter.
+    environment: versions of what is there, once it has started.
+    ended_idle: whether it ended while it had nothing to do.
+  """
+
+  def __init__(self, python: str, env: Mapping[str, str], timeout: float):
+    """Starts the process, without waiting for it.
+
+    Args:
+      python: path of the interpreter.
+      env: environment variables to set.
+      timeout: how long to wait for a reply, in seconds.
+
+    Raises:
+      WorkerError: if it cannot be started.
+    """
+    self.environment: dict[str, Any] = {}
+    self.ended_idle = False
+    self.python, self._timeout = python, timeout
+    self._busy = True
+    self._stage = 'starting Python and importing TensorFlow'
+    self._sent, self._files = START, 0
+    self._replies: dict[int, dict] = {}
+    self._abandoned: set[int] = set()
+    self._received = b''
+    self._owner = os.getpid()
+    self._status: int | None = None
+    with contextlib.ExitStack() as stack:
+      try:
+        self._folder = tempfile.mkdtemp(prefix='tf_equiv_')
+        stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        commands, self._commands = _pipe(stack)
+        self._answers, answers = _pipe(stack)
+        output, printed = _pipe(stack)
+        self._process = subprocess.Popen(
+          [python, _WORKER, str(commands), str(answers), self._folder]
+          + [str(os.getpid())],
+          stdin=subprocess.DEVNULL,
+          stdout=printed,
+          stderr=printed,
+          pass_fds=(commands, answers),
+          env=_environment(env),
+          start_new_session=True,
+        )
+      except OSError as error:
+        raise WorkerError(
+          f'The interpreter of the TF1 side, {python}, cannot be started: '
+          f'{error}.'
+        ) from error
+      stack.pop_all()
+    for descriptor in (commands, answers, printed):
+      os.close(descriptor)
+    self._output = _Output(output)
+    os.set_blocking(self._answers, False)
+
+  @property
+  def alive(self) -> bool:
+    """Whether it can be sent commands."""
+    return self._status is None and self._process.poll() is None
+
+  def send(self, do: str, **arguments) -> int:
+    """Sends a command; returns its number, for `wait`.
+
+    Args:
+      do: name of the command.
+      **arguments: plain values. What is in a `File` is written to a file.
+
+    Raises:
+      WorkerError: if the process has ended, or there is no room for a file.
+    """
+    plain = {
+      name: self._write(value.value) if isinstance(value, File) else value
+      for name, value in arguments.items()
+    }
+    self._sent += 1
+    command = {'id': self._sent, 'do': do, 'arguments': plain}
+    try:
+      _write_all(self._commands, json.dumps(command).encode() + b'\n')
+    except OSError:
+      # The pipe is broken. Whoever waits for the start learns why.
+      if self.environment or self._status is not None:
+        raise self._ended() from None
+    return self._sent
+
+  def wait(self, number: int) -> Any:
+    """Returns the result of a command.
+
+    Raises:
+      RemoteError: if the command failed.
+      WorkerError: if the process ended or did not answer in time; it is then
+        no more.
+    """
+    deadline = time.monotonic() + self._timeout
+    try:
+      while number not in self._replies:
+        self._receive(deadline)
+    except BaseException:
+      # Nothing is known of what comes next, also where the user interrupts.
+      self.close()
+      raise
+    reply = self._replies.pop(number)
+    if 'error' in reply:
+      error = reply['error']
+      raise RemoteError(
+        error['kind'], error['message'], error.get('frames', ())
+      )
+    return reply['result']
+
+  def wait_for_start(self) -> None:
+    """Waits until TensorFlow is imported.
+
+    Raises:
+      RemoteError, WorkerError: see `wait`.
+    """
+    if not self.environment:
+      self.environment = self.wait(START)
+
+  def abandon(self, number: int) -> None:
+    """Says that nobody will wait for a command."""
+    if number not in self._replies:
+      self._abandoned.add(number)
+    else:
+      self._discard(self._replies.pop(number))
+
+  def read(self, name: str) -> Any:
+    """Returns what is in a file that a result names, and removes it."""
+    return shared_file.read(os.path.join(self._folder, name))
+
+  def close(self) -> None:
+    """Ends the process with all that it started, and removes its files."""
+    if self._status is not None or os.getpid() != self._owner:
+      return
+    self._kill()
+    self._status = self._process.wait()
+    for descriptor in (self._commands, self._answers):
+      os.close(descriptor)
+    self._output.close()
+    shutil.rmtree(self._folder, ignore_errors=True)
+
+  def _kill(self) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+      # It leads a session, and the number is free only after `wait`.
+      os.killpg(self._process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+      self._process.kill()
+
+  def _write(self, value: Any) -> str:
+    self._files += 1
+    name = f'command{self._files}'
+    try:
+      shared_file.write(os.path.join(self._folder, name), value)
+    except OSError as error:
+      raise WorkerError(
+        'The inputs and weights for the TF1 side cannot be written to '
+        f'{self._folder}: {error.strerror or error}. {ROOM_ADVICE}'
+      ) from error
+    return name
+
+  def _receive(self, deadline: float) -> None:
+    """Waits for something to come, and takes it."""
+    with selectors.DefaultSelector() as selector:
+      selector.register(self._answers, selectors.EVENT_READ)
+      left = deadline - time.monotonic()
+      ready = selector.select(max(0.0, min(_WATCH, left)))
+    data = b''
+    if ready:
+      data = os.read(self._answers, 1 << 20)
+      if not data:
+        raise self._ended()
+    elif self._process.poll() is not None:
+      raise self._ended()
+    elif left <= 0:
+      raise self._hangs()
+    *lines, self._received = (self._received + data).split(b'\n')
+    for line in lines:
+      self._take(line)
+
+  def _take(self, line: bytes) -> None:
+    reply = json.loads(line)
+    if 'begin' in reply:
+      self._busy = True
+      return
+    if 'stage' in reply:
+      _log.info('%s', reply['stage'])
+      self._stage = reply['stage'].replace('TF1: ', '', 1)
+      return
+    self._busy, self._stage = False, 'waiting for a command'
+    if reply['id'] in self._abandoned:
+      self._abandoned.discard(reply['id'])
+      self._discard(reply)
+    else:
+      self._replies[reply['id']] = reply
+
+  def _discard(self, reply) -> None:
+    if isinstance(reply.get('result'), str):
+      with contextlib.suppress(OSError):
+        os.unlink(os.path.join(self._folder, reply['result']))
+
+  def _ended(self) -> WorkerError:
+    """Ends what is left, and describes how it came to its end."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+      # A pipe that was closed does not mean that the process has ended.
+      self._process.wait(_SECONDS_FOR_STACKS)
+    closed = self._process.poll() is None
+    self.ended_idle = not self._busy
+    self.close()
+    if closed:
+      what = 'closed its connection to the test'
+    elif self._status < 0:
+      what = f'was killed by {_signal_name(-self._status)}'
+    else:
+      what = f'ended with exit status {self._status}'
+    printed, _, stacks = self._output.text().partition(_CRASHED)
+    return WorkerError(
+      'The interpreter of the TF1 side %s; nothing was compared.\n'
+      '  stage: %s\n  interpreter: %s\n%s%s%s'
+      % (
+        what,
+        self._stage,
+        self.python,
+        _place(stacks),
+        _tail(printed),
+        _advice_for(-self._status if not closed else 0),
+      )
+    )
+
+  def _hangs(self) -> WorkerError:
+    """Asks where it hangs, and ends it."""
+    before = self._output.text()
+    with contextlib.suppress(ProcessLookupError):
+      self._process.send_signal(_STACKS_SIGNAL)
+    until = time.monotonic() + _SECONDS_FOR_STACKS
+    while time.monotonic() < until and self._process.poll() is None:
+      time.sleep(0.05)
+      if 'most recent call first' in self._output.text()[len(before) :]:
+        time.sleep(0.2)
+        break
+    place = _place(self._output.text()[len(before) :])
+    self.close()
+    return WorkerError(
+      'The interpreter of the TF1 side did not answer within '
+      f'{self._timeout:g} s; it was ended, and nothing was compared.\n'
+      f'  stage: {self._stage}\n'
+      f'  interpreter: {self.python}\n'
+      f'{place}{"" if place else _tail(before)}If the code needs longer than '
+      'that, pass timeout= to Tf1Interpreter.'
+    )
+
+
+ROOM_ADVICE = (
+  'Make room there, or name another folder by the environment variable TMPDIR.'
+)
+
+
+class File:
+  """A value that travels in a file."""
+
+  def __init__(self, value: Any):
+    self.value = value
+
+
+class _Output:
+  """Keeps the last part of what comes out of a pipe."""
+
+  def __init__(self, descriptor: int):
+    self._descriptor = descriptor
+    self._parts: collections.deque[bytes] = collections.deque()
+    self._lock = threading.Lock()
+    self._thread = threading.Thread(
+      target=self._read, name='tf_equiv output', daemon=True
+    )
+    self._thread.start()
+
+  def _read(self) -> None:
+    size = 0
+    with os.fdopen(self._descriptor, 'rb', buffering=0) as stream:
+      while data := stream.read(4096):
+        with self._lock:
+          self._parts.append(data)
+          size += len(data)
+          while size - len(self._parts[0]) > _OUTPUT_BYTES:
+            size -= len(self._parts.popleft())
+
+  def close(self) -> None:
+    # A process that left the session may keep the pipe open.
+    self._thread.join(1.0)
+
+  def text(self) -> str:
+    with self._lock:
+      return b''.join(self._parts).decode('utf-8', 'replace')
+
+
+def _pipe(stack):
+  ends = os.pipe()
+  for descriptor in ends:
+    stack.callback(os.close, descriptor)
+  return ends
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+  found = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
+  return {**found, 'PYTHONUNBUFFERED': '1', **env}
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+  while data:
+    data = data[os.write(descriptor, data) :]
+
+
+def _signal_name(number: int) -> str:
+  try:
+    return signal.Signals(number).name
+  except ValueError:
+    return f'signal {number}'
+
+
+def _advice_for(number: int) -> str:
+  if number == signal.SIGKILL:
+    return (
+      'The kernel kills a process in this way when memory runs out (`dmesg` '
+      'tells): use smaller inputs, or run fewer tests at once.'
+    )
+  if number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL):
+    return (
+      'The crash is in native code: TensorFlow, a custom op, or a package that '
+      'does not fit this TensorFlow (NumPy, protobuf).'
+    )
+  return 'The next assertion starts the interpreter anew.'
+
+
+def _tail(printed: str) -> str:
+  """Returns the last lines of what was printed, for a message."""
+  lines = [line for line in printed.splitlines() if line.strip()]
+  if not lines:
+    return '  it printed nothing\n'
+  shown = [line[:200] for line in lines[-_OUTPUT_LINES:]]
+  return '  it printed last:\n' + ''.join(f'    {s}\n' for s in shown)
+
+
+def _place(stacks: str) -> str:
+  """Names the innermost line of the user's code in a dump of stacks."""
+  for text in stacks.splitlines():
+    parts = text.strip().split('"')
+    if len(parts) != 3 or parts[0] != 'File ':
+      continue
+    if source_lines.is_library_file(parts[1]) or 'site-packages' in parts[1]:
+      continue
+    number = parts[2].split()[2]
+    if number.isdigit():
+      return f'  at {SourceLine(parts[1], int(number))}\n'
+  return ''

@@ -1,0 +1,1 @@
+"""What the TF1 side computes, as graphs that can be run op by op."""

@@ -1,0 +1,1 @@
+"""The program that runs the TF1 side in a different interpreter."""

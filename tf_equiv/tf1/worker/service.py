@@ -1,0 +1,249 @@
+"""Carries out the commands that another process sends: the TF1 side's part.
+
+A command is a dict with `id`, `do` (a method of `Service`) and `arguments`.
+Each is answered by `begin` with that number, any number of times by `stage`,
+which says what is being done, and in the end by `id` with either `result` or
+`error`. Arrays are in files of a folder that both sides know.
+"""
+
+import errno
+import faulthandler
+import json
+import logging
+import os
+import signal
+import traceback
+import unittest
+from typing import Any, Callable, Dict
+
+from tf_equiv.core import errors, nest
+from tf_equiv.core import plan as plan_lib
+from tf_equiv.tf1 import runner, shared_graphs, source_lines, training
+from tf_equiv.tf1.capture import (
+  capture,
+  initializers,
+  step_capture,
+  stored_capture,
+)
+from tf_equiv.tf1.worker import shared_file, user_model
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Where this signal arrives, all threads write where they are.
+STACKS_SIGNAL = signal.SIGUSR1
+
+
+def serve(
+  next_command: Callable[[], Dict[str, Any]],
+  reply: Callable[..., None],
+  folder: str,
+) -> None:
+  """Carries out commands, one after another, for as long as the process lives.
+
+  Args:
+    next_command: waits for the next command.
+    reply: sends an answer.
+    folder: where files with arrays are.
+  """
+  # A file of its own, because user code may close or redirect stderr.
+  trace = os.fdopen(os.dup(2), 'w')
+  faulthandler.enable(trace)
+  faulthandler.register(STACKS_SIGNAL, trace, all_threads=True)
+  log = logging.getLogger('tf_equiv')
+  log.setLevel(logging.INFO)
+  log.propagate = False
+  log.addHandler(_Stages(reply))
+  service = Service(folder)
+  while True:
+    command = next_command()
+    reply(begin=command['id'])
+    try:
+      result = getattr(service, command['do'])(**command['arguments'])
+    # SystemExit and KeyboardInterrupt as well, for user code may raise them.
+    except BaseException as error:
+      reply(id=command['id'], error=describe(error))
+    else:
+      reply(id=command['id'], result=result)
+
+
+class _Stages(logging.Handler):
+  """Reports what is logged as the stage that has been reached."""
+
+  def __init__(self, reply):
+    super(_Stages, self).__init__()
+    self._reply = reply
+
+  def emit(self, record):
+    self._reply(stage=record.getMessage())
+
+
+class Service(object):
+  """The commands; what they take and return is plain JSON and file names."""
+
+  def __init__(self, folder: str):
+    self._folder = folder
+    self._files = 0
+    self._model = None  # type: Any
+    self._load_error = None  # type: Any
+    self._graphs = shared_graphs.SharedGraphs()
+    # Signature and graph of the training step that was used last.
+    self._step = ('', None)
+    self._captured = None  # type: Any
+
+  def load(self, model, sys_path):
+    """Imports the user's model; returns which template methods it has."""
+    logging.getLogger('tf_equiv').info('TF1: importing %s', model)
+    try:
+      self._model = user_model.load(model, sys_path)
+    except BaseException as error:
+      self._load_error = error
+      raise
+    return {'defined': self._model.defined()}
+
+  def describe(self, plan, program):
+    """Builds the graph of a plan; returns the file of its description."""
+    plan = self._take(plan)
+    program = self._program(program)
+    built = self._built(program, plan)
+    if not plan.batches:
+      return self._give(runner.list_variables(program, plan, built))
+    return self._give(training.describe(built))
+
+  def run(self, plan, program, weights):
+    """Runs a plan with given or seeded weights; returns the observation."""
+    plan = self._take(plan)
+    values = self._take(weights) if weights else {}
+    program = self._program(program, values)
+    built = self._built(program, plan)
+    if plan.batches:
+      observed = training.run(program, plan, built)
+    else:
+      observed = runner.run(program, plan, built)
+      observed.seconds['TF1 build'] = built.seconds
+    if weights:
+      observed.weights = []  # The other side has them.
+    return self._give(observed)
+
+  def capture(self, plan, program, weights):
+    """Captures the graph of a forward pass; returns the stored capture."""
+    plan, values = self._take(plan), self._take(weights)
+    program = self._program(program, values)
+    logging.getLogger('tf_equiv').info('TF1: capturing the graph')
+    return self._give_capture(
+      capture.capture(program, plan, values, self._built(program, plan))
+    )
+
+  def capture_step(self, plan, program, weights, state):
+    """Captures the graph of a training step; returns the stored capture."""
+    plan = self._take(plan)
+    values, state = self._take(weights), self._take(state)
+    logging.getLogger('tf_equiv').info('TF1: capturing the training step')
+    return self._give_capture(
+      step_capture.capture(self._program(program), plan, values, state)
+    )
+
+  def capture_initializers(self, plan, program):
+    """Returns the file of what makes the initial values, by variable."""
+    plan, program = self._take(plan), self._program(program)
+    built = self._built(program, plan)
+    return self._give(initializers.capture(program, plan, built))
+
+  def _give_capture(self, captured):
+    self._captured = captured
+    return self._give(stored_capture.dump(captured, with_lines=False))
+
+  def line(self, op):
+    """Returns the line that made an op of the graph that was captured last."""
+    line = stored_capture.with_text(self._captured.line_that_made(op))
+    return [line.filename, line.lineno, line.function, line.text]
+
+  def _program(self, arguments, values=None):
+    if self._load_error is not None:
+      raise self._load_error
+    return self._model.program(
+      arguments, lambda name, shape, dtype: values[name]
+    )
+
+  def _built(self, program, plan):
+    if not plan.batches:
+      # The code that was imported does not change.
+      key = shared_graphs.key_of(plan), repr(program.behavior)
+      return self._graphs.get(program, plan, key)
+    signature = _signature(program, plan)
+    if self._step[0] != signature:
+      self._step = ('', None)  # Before the next takes as much memory.
+      self._step = signature, training.build(program, plan)
+    return self._step[1]
+
+  def _take(self, name: str) -> Any:
+    return shared_file.read(os.path.join(self._folder, name))
+
+  def _give(self, value: Any) -> str:
+    _keep_standard_descriptors()
+    self._files += 1
+    name = f'reply{self._files}'
+    logging.getLogger('tf_equiv').info('TF1: handing over the results')
+    shared_file.write(os.path.join(self._folder, name), value)
+    return name
+
+
+def _keep_standard_descriptors() -> None:
+  """Opens 0 to 2 where user code closed them, lest a file gets their number.
+
+  TensorFlow would write its log into it.
+  """
+  for descriptor in range(3):
+    try:
+      os.fstat(descriptor)
+    except OSError:
+      os.open(os.devnull, os.O_RDWR)
+
+
+def _signature(program, plan: plan_lib.RunPlan) -> str:
+  """What the graph of a step depends on: all of a plan but for values."""
+  inputs = [
+    (path, array.dtype.str, array.shape)
+    for path, array in nest.flatten(plan.inputs)
+  ]
+  return json.dumps(
+    [
+      inputs,
+      repr(nest.describe(plan.inputs)),
+      plan.training,
+      plan.seed_mode.value,
+      plan.seed,
+      repr(program.behavior),
+      program.update_ops,
+    ]
+  )
+
+
+def describe(error: BaseException) -> Dict[str, Any]:
+  """Describes an error for another process.
+
+  Returns:
+    Its `kind` (a class of `errors`, 'assertion', 'SkipTest', 'cannot capture',
+    'disk', or 'other'), its `message`, and the `frames` of the user's code,
+    outermost first, as (file, line number, function, text).
+  """
+  stack = traceback.extract_tb(error.__traceback__)
+  frames = [
+    [frame.filename, frame.lineno, frame.name, frame.line]
+    for frame in stack
+    if not source_lines.is_library_file(frame.filename)
+  ]
+  message, kind = f'{type(error).__name__}: {error}', 'other'
+  if isinstance(error, SyntaxError):  # It is said where, too.
+    lines = traceback.format_exception_only(type(error), error)
+    message = ''.join(lines).strip()
+  elif isinstance(error, errors.EquivalenceError):
+    kind, message = type(error).__name__, str(error)
+  elif isinstance(error, (AssertionError, unittest.SkipTest)):
+    kind = 'SkipTest' if isinstance(error, unittest.SkipTest) else 'assertion'
+    message = str(error)
+  elif isinstance(error, step_capture.CannotCaptureError):
+    kind, message = 'cannot capture', str(error)
+  elif isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+    kind = 'disk' if not frames else 'other'
+  if kind == 'other' and not frames:
+    frames = [[f.filename, f.lineno, f.name, f.line] for f in stack[-3:]]
+  return {'kind': kind, 'message': message, 'frames': frames}
