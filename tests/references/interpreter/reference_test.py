@@ -126,7 +126,7 @@ class Tests:
       (tf1,) = (s for s in message.splitlines() if s.startswith('    TF1 net'))
       self.assertRegex(tf1, r'legacy_nets\.py:\d+  x = v1\.layers\.batch_norm')
       (tf2,) = (s for s in message.splitlines() if s.startswith('    TF2 '))
-      self.assertRegex(tf2, r'interpreter_test\.py:\d+  end = tf\.nn\.relu')
+      self.assertRegex(tf2, r'reference_test\.py:\d+  end = tf\.nn\.relu')
 
   def test_a_wrong_epsilon_in_a_training_step(self):
     self.epsilon = 1e-5
