@@ -23,6 +23,15 @@ TF115_INSTALLED := .tf115/.installed
 # What tests are told, unless the caller names another interpreter.
 TF_EQUIV_TF1_PYTHON ?= $(addprefix $(CURDIR)/,$(patsubst \
 	%/.installed,%/bin/python,$(wildcard $(TF115_INSTALLED))))
+# What needs no large network, and no other process.
+QUICK_TESTS := tests/compare tests/core tests/diagnose/rules \
+	tests/tf1 --ignore=tests/tf1/estimators_test.py \
+	$(addprefix tests/,checkpoints/contents_test.py diagnose/replay_test.py \
+	doctest_test.py golden/plans_test.py golden/recorders_test.py \
+	layering_test.py module_bazel_test.py public_api_test.py \
+	report/document_test.py report/json_file_test.py report/text_test.py \
+	testcase_test.py tf2/checkpoint_test.py tf2/creation_test.py \
+	tf2/optimizers_test.py)
 PYTEST = $(VENV_PYTHON) -m pytest -n $(JOBS) --dist loadscope $(PYTEST_ARGS)
 
 export BAZEL BUILDIFIER PYTHON TF1_PYTHON_BASE TF_EQUIV_TF1_PYTHON
