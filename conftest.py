@@ -1,13 +1,6 @@
 """Configures pytest for the tests of this repository."""
 
-import tf_equiv  # noqa: F401  # isort: skip (before tensorflow)
-import tensorflow as tf
-
-# For the variant 'mirrored', and before any test module starts TensorFlow.
-tf.config.set_logical_device_configuration(
-  tf.config.list_physical_devices('CPU')[0],
-  [tf.config.LogicalDeviceConfiguration()] * 2,
-)
+import tf_equiv  # noqa: F401 (before any test module imports tensorflow)
 
 
 def pytest_collection_modifyitems(items):
