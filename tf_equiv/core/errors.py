@@ -53,7 +53,7 @@ class EquivalenceError(Exception):
     UsageError
   """
 
-  def __init__(self, *args):
+  def __init__(self, *args: object):
     super().__init__(
       *[printable(cut(a)) if isinstance(a, str) else a for a in args]
     )

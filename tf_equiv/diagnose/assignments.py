@@ -4,9 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv.compare import difference, divergence
+from tf_equiv.compare.difference import Difference, Kind
 from tf_equiv.tf1.capture import capture
-
-Difference, Kind = difference.Difference, difference.Kind
 
 _ARITHMETIC = {
   'Sub': np.subtract,

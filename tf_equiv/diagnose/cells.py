@@ -8,10 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tf_equiv.compare import difference, divergence
+from tf_equiv.compare import divergence
+from tf_equiv.compare.difference import Difference, Kind
 from tf_equiv.tf1.capture import capture
-
-Difference, Kind = difference.Difference, difference.Kind
 
 EVIDENCE = (Kind.SAME_NUMBERS, Kind.SAME_ORDER, Kind.TWO_ROWS)
 _LOOPS = ('While', 'StatelessWhile')

@@ -199,7 +199,7 @@ class _Reader:
   ):
     self._captured, self._names = captured, variable_names
     self._depends: dict[str, bool] = {}
-    self._functions = None
+    self._functions: dict[str, Any] | None = None
     self._nested: set[str] = set()
 
   def read(

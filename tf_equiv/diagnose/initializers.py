@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.compare import difference, divergence
+from tf_equiv.compare import divergence
+from tf_equiv.compare.difference import Difference, Kind
 from tf_equiv.diagnose.rules import table
-
-Difference, Kind = difference.Difference, difference.Kind
 
 _RTOL = 1e-4
 

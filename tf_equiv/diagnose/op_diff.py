@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tf_equiv.compare import difference
+from tf_equiv.compare.difference import Difference, Kind
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier, graph
 
@@ -50,7 +51,6 @@ _AXES = {
   'GatherV2',
 }
 
-Difference, Kind = difference.Difference, difference.Kind
 # Value of a constant by the name of its tensor, None if it is large.
 ValueOf = Callable[[str], np.ndarray | None]
 Values = tuple[ValueOf, ValueOf]

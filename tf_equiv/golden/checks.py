@@ -343,7 +343,7 @@ def _encoded_mode(value, unused_count, where, unused_depth) -> None:
 
 
 # In the order in which they are decoded.
-_ENCODED = {
+_ENCODED: dict[str, Callable[[Any, int, str, int], None]] = {
   'array': _encoded_array,
   'dataclass': _encoded_dataclass,
   'SeedMode': _encoded_mode,

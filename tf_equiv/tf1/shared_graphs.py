@@ -6,7 +6,7 @@ graph of the forward pass: there is one for inference and one for training.
 
 import collections
 import dataclasses
-from typing import Dict, Hashable
+from typing import Hashable
 
 from tf_equiv.core import nest
 from tf_equiv.core import plan as plan_lib
@@ -25,7 +25,9 @@ class SharedGraphs:
   """
 
   def __init__(self, most: int = _MAX_GRAPHS):
-    self._forward: Dict[Hashable, _Forward] = collections.OrderedDict()
+    self._forward: 'collections.OrderedDict[Hashable, _Forward]' = (
+      collections.OrderedDict()
+    )
     self._most = most
 
   def __len__(self) -> int:

@@ -316,8 +316,8 @@ class Trainer:
         model_lib.assign(variable, variables[spec.name])
     names = self._names()
     for seen, update in zip(self._layout, step.updates, strict=True):
-      rate = update.learning_rate
-      rate = None if rate is None else float(rate)
+      used = update.learning_rate
+      rate = None if used is None else float(used)
       velocity = optimizers_lib.keeps_velocity(seen.optimizer)
       for variable in seen.variables:
         name = self._name(names, variable)

@@ -6,7 +6,17 @@ a traced TF2 function, so that all that follows need not know which it was.
 
 import dataclasses
 import re
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
+from typing import (
+  Any,
+  Callable,
+  Dict,
+  Iterable,
+  List,
+  Mapping,
+  Optional,
+  Set,
+  Tuple,
+)
 
 import numpy as np
 import tensorflow as tf
@@ -153,7 +163,7 @@ def layer_line(lines: Dict[str, SourceLine], op_name: str) -> SourceLine:
 def capture(
   program: program_lib.Program,
   plan: plan_lib.RunPlan,
-  weights: Dict[str, np.ndarray],
+  weights: Mapping[str, np.ndarray],
   built: Optional[graph_lib.Built] = None,
 ) -> Capture:
   """Captures the graph of the TF1 side.

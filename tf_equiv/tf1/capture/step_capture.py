@@ -1,6 +1,6 @@
 """The training step of TF1 as a graph that can be run again, op by op."""
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -22,8 +22,8 @@ COUNTER = 'global_step'
 def capture(
   program: program_lib.Program,
   plan: plan_lib.RunPlan,
-  weights: Dict[str, np.ndarray],
-  state: Dict[str, np.ndarray],
+  weights: Mapping[str, np.ndarray],
+  state: Mapping[str, np.ndarray],
 ) -> capture_lib.Capture:
   """Captures the graph of a training step.
 

@@ -8,7 +8,7 @@ index in 16 digits, the index as JSON, and the arrays one after another.
 import json
 import mmap
 import os
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import numpy as np
 
@@ -32,10 +32,11 @@ def write(path: str, value: Any) -> None:
   """
   arrays: List[np.ndarray] = []
   encoded = serialization.encode(value, arrays)
-  places, end = [], 0
+  places: List[Tuple[str, List[int], int]] = []
+  end = 0
   for array in arrays:
     start = -(-end // _ALIGNMENT) * _ALIGNMENT
-    places.append([array.dtype.str, list(array.shape), start])
+    places.append((array.dtype.str, list(array.shape), start))
     end = start + array.nbytes
   index = json.dumps({'value': encoded, 'places': places})
   header = _padded(index.encode('utf-8'))
