@@ -82,7 +82,7 @@ bazel: venv  ## Runs all tests with Bazel.
 bench: venv  ## Runs all benchmarks, which takes about an hour.
 	$(VENV_PYTHON) -m benchmarks
 
-lock: venv  ## Writes the versions in .venv down for Bazel 8 and later.
+lock: venv  ## Writes the versions in .venv down for Bazel 7 and later.
 	$(VENV_PYTHON) tools/lock_requirements.py
 
 dist: venv  ## Builds the wheel and the source distribution into dist/.

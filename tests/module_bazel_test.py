@@ -55,18 +55,18 @@ def read(path):
 
 
 class Evaluation:
-  """A Bazel file that was evaluated.
+  """Bazel code that was evaluated.
 
   Attributes:
     calls: (name, keyword arguments) of all calls of functions that Bazel
       defines.
   """
 
-  def __init__(self, path, functions=(), files=()):
-    """Evaluates a file.
+  def __init__(self, code, functions=(), files=()):
+    """Evaluates code.
 
     Args:
-      path: the file, relative to the repository.
+      code: the text of a file.
       functions: the names of the functions that it calls, besides those that
         it defines or loads.
       files: what `native.glob` finds.
@@ -81,14 +81,14 @@ class Evaluation:
       self.run(
         f'def {name}(*args, **kwargs): _record("{name}", args=args, **kwargs)'
       )
-    self.run(read(path), path)
+    self.run(code)
 
   def _record(self, function, **kwargs):
     self.calls.append((function, kwargs))
 
-  def run(self, code, path='stubs'):
+  def run(self, code):
     """Evaluates further code."""
-    tree = starlark.parse(path, code, starlark.Dialect.extended())
+    tree = starlark.parse('', code, starlark.Dialect.extended())
     loader = starlark.FileLoader(self._load)
     return starlark.eval(self._module, tree, _GLOBALS, loader)
 
@@ -108,11 +108,11 @@ class Evaluation:
 
 
 def module_file():
-  return Evaluation('MODULE.bazel', ['bazel_dep', 'module'])
+  return Evaluation(read('MODULE.bazel'), ['bazel_dep', 'module'])
 
 
 def workspace():
-  return Evaluation('WORKSPACE', ['register_toolchains', 'workspace'])
+  return Evaluation(read('WORKSPACE'), ['register_toolchains', 'workspace'])
 
 
 def workspace_packages():
@@ -197,6 +197,26 @@ class ModuleTest(absltest.TestCase):
     self.assertNotEqual(own['hub_name'], 'pypi')
 
 
+class DocumentTest(absltest.TestCase):
+  def test_module_of_users(self):
+    (code,) = [
+      block
+      for block in re.findall(
+        r'```python\n(.*?)```', read('docs/bazel.md'), re.S
+      )
+      if 'bazel_dep' in block
+    ]
+    users = Evaluation(code, ['bazel_dep', 'local_path_override'])
+    library, rules_python = users.of('bazel_dep')
+    own = module_file()
+    self.assertEqual(library['name'], own.of('module')[0]['name'])
+    self.assertEqual(rules_python, own.of('bazel_dep')[0])
+    self.assertEqual(users.of('use_repo'), own.of('use_repo'))
+    (packages,) = users.of('pip.parse')
+    (default,) = users.of('pip.default')
+    self.assertEqual(default['default_hub'], packages['hub_name'])
+
+
 class LockTest(absltest.TestCase):
   def test_has_all_packages_of_the_workspace(self):
     locked = {normalized(name) for name in locked_versions()}
@@ -221,7 +241,7 @@ class LockTest(absltest.TestCase):
 class WorkspaceTest(absltest.TestCase):
   def test_labels_are_those_of_rules_python(self):
     """`@pypi//tf_slim` must be the same, whoever makes it."""
-    evaluation = Evaluation('third_party/py/python_configure.bzl')
+    evaluation = Evaluation(read('third_party/py/python_configure.bzl'))
     evaluation.run("""
 written = []
 def execute(command):
@@ -248,7 +268,7 @@ class MigrationTestTest(parameterized.TestCase):
   """`migration_test`, with the py_test of whatever version."""
 
   def call(self, code):
-    evaluation = Evaluation('tf_equiv/build_defs.bzl')
+    evaluation = Evaluation(read('tf_equiv/build_defs.bzl'))
     evaluation.run(code)
     return evaluation
 
@@ -296,7 +316,7 @@ class PyTestsTest(parameterized.TestCase):
 
   def call(self, arguments):
     evaluation = Evaluation(
-      'tests/test_defs.bzl', files=['a_test.py', 'b_test.py']
+      read('tests/test_defs.bzl'), files=['a_test.py', 'b_test.py']
     )
     evaluation.run(f'py_tests(name = "tests", {arguments})')
     return evaluation

@@ -41,6 +41,9 @@ def seed_modes_from_environment() -> tuple[tuple[str, SeedMode], ...]:
 
 
 SEED_MODES = seed_modes_from_environment()
+"""(name, `SeedMode`) of each mode that is to be tested, for
+`@parameterized.named_parameters(*tf_equiv.SEED_MODES)`: all modes, or those
+that the environment variable TF_EQUIV_SEED_MODES names."""
 
 
 class GuideSteps:

@@ -102,10 +102,10 @@ class TemplateMethods:
       tf1_name: the name on the TF1 side, without ':0'.
 
     Returns:
-      The name (for Keras 3: the path) on the TF2 side without ':0', a tuple
-      of names where one variable became several, None where it was dropped on
-      purpose. Several variables may become one if `convert_variable` puts each
-      into its place. The default is the same name.
+      The name on the TF2 side (for Keras 3 the path), a tuple of names where
+      one variable became several, None where it was dropped on purpose. Names
+      are without ':0'. Several variables may become one if `convert_variable`
+      puts each into its place. The default is the same name.
     """
     return tf1_name
 
@@ -142,7 +142,7 @@ class TemplateMethods:
       inputs: input tensors of that side.
 
     Returns:
-      A floating-point scalar, or a dict of several: each is compared, and
+      A floating-point scalar, or a dict of several. Each is compared, and
       their sum is differentiated. The default is the mean over all
       floating-point outputs of the mean of their squares.
     """

@@ -4,7 +4,7 @@
 
 It starts from the packages that WORKSPACE lists, adds what these need in turn,
 and writes the versions that are installed to third_party/py, where MODULE.bazel
-reads them. So Bazel 8 and later get what the tests have passed with.
+reads them. So Bazel 7 and later get what the tests have passed with.
 """
 
 import pathlib

@@ -9,9 +9,6 @@ from tf_equiv.core import errors
 class SeedMode(str, enum.Enum):
   """How the operation seed of a random op is chosen.
 
-  CONSTANT gives every op the same seed. NUM_RANDOM_OPS gives each op the
-  number of random ops before it, so that the numbers depend on program order.
-
   Example:
     >>> for mode in SeedMode:
     ...   with deterministic_seeds(mode):
@@ -19,6 +16,11 @@ class SeedMode(str, enum.Enum):
     ...   print(mode, np.array_equal(a, b))
     constant True
     num_random_ops False
+
+  Attributes:
+    CONSTANT: every op gets the same seed.
+    NUM_RANDOM_OPS: each op gets the number of random ops before it, so that
+      the numbers depend on program order.
   """
 
   CONSTANT = 'constant'

@@ -35,6 +35,7 @@ VARIANTS = (
   MIRRORED,
   GRAPPLER,
 )
+"""The ways in which the TF2 side may run, for the argument `variants`."""
 COMPILED = (FUNCTION, JIT, GRAPPLER)
 
 # Passes of Grappler that may change numbers, by their option of

@@ -231,7 +231,7 @@ class Tf1Interpreter(base.Reference):
     """Returns the result of a command.
 
     Raises:
-      the errors of `Reference.run`.
+      UsageError, EnvironmentSetupError, ModelCodeError: see `run`.
     """
     try:
       process.wait_for_start()
