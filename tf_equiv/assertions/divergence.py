@@ -12,7 +12,7 @@ from tf_equiv.compare import judge_variables, run_info
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import capture_errors, errors
-from tf_equiv.diagnose import diagnoser, search
+from tf_equiv.diagnose import diagnoser, result
 from tf_equiv.report import headlines, telling, text
 
 __unittest = True
@@ -100,7 +100,7 @@ class DivergenceMethods(base.AssertionBase):
     return self._report(verdict)[0]
 
 
-def _summary(outcome: outcome_lib.Outcome, found: search.Found) -> str:
+def _summary(outcome: outcome_lib.Outcome, found: result.Result) -> str:
   line = f'{_NAME} ({outcome.conditions}):'
   if found.divergence is not None:
     return f'{line}\n{text.divergence(found.divergence)}'
