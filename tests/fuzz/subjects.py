@@ -277,7 +277,7 @@ class Exports:
       training=kind == 'training',
       gradients=kind == 'gradients',
     )
-    self._reference.run(program_lib.Program(build=None), plan)
+    self._reference.submit(program_lib.Program(build=None), plan).result()
 
 
 SUBJECTS = {

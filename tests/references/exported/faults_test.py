@@ -41,9 +41,8 @@ class FaultsTestCase(parameterized.TestCase):
       self.path, inputs='x', outputs='y', **options
     )
     plan = plan_lib.RunPlan(inputs=_INPUTS)
-    return reference.run(
-      program_lib.Program(build=None), plan
-    ).observation.outputs[0][1]
+    run = reference.submit(program_lib.Program(build=None), plan)
+    return run.result().outputs[0][1]
 
   def fails(self, error, **options):
     with self.assertRaises(error) as caught:
@@ -134,7 +133,7 @@ class ConstantsTest(FaultsTestCase):
         'frozen graph .* is damaged, or holds what this version of tf_equiv '
         'does not know',
       ):
-        tf_equiv.FrozenGraph(path, inputs='x', outputs='y').run(
+        tf_equiv.FrozenGraph(path, inputs='x', outputs='y').submit(
           program_lib.Program(build=None), plan_lib.RunPlan(_INPUTS[None])
         )
 
@@ -256,7 +255,7 @@ class FilesTest(FaultsTestCase):
           self.folder if cls is tf_equiv.SavedModel else path,
           inputs='x',
           outputs='y',
-        ).run(program_lib.Program(build=None), plan_lib.RunPlan(_INPUTS))
+        ).submit(program_lib.Program(build=None), plan_lib.RunPlan(_INPUTS))
       self.assertIn(self.folder, str(caught.exception))
       if kind in ('pipe', 'device'):
         self.assertIn(

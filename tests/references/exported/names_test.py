@@ -321,7 +321,7 @@ class OpsTest(_ErrorsTest):
       inputs=np.ones(3, np.float32),
     )
     reference.trust_ops = ('ReadFile', 'WriteFile')
-    found = run(reference, np.ones(3, np.float32)).observation
+    found = run(reference, np.ones(3, np.float32)).result()
     np.testing.assert_array_equal(found.outputs[0][1], [4.0] * 3)
     reference.trust_ops = 'ReadFile'
     self.fails(
@@ -354,7 +354,7 @@ class OpsTest(_ErrorsTest):
       return tf.multiply(x, number[0], name='y')
 
     reference = self.meta(self.export(build), inputs='x')
-    found = run(reference, np.ones(3, np.float32)).observation
+    found = run(reference, np.ones(3, np.float32)).result()
     np.testing.assert_array_equal(found.outputs[0][1], [3.0] * 3)
 
   def test_files_that_are_not_needed(self):
