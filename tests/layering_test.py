@@ -29,7 +29,7 @@ _LAYERS = (
   ('template',),
   ('user_methods',),
   ('session',),
-  ('assertions', 'suggestions'),
+  ('assertions', 'conversion', 'suggestions'),
   ('testcase',),
   ('cli', 'guide_steps'),
   ('__init__',),
