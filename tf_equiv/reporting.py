@@ -151,7 +151,7 @@ def _mode() -> str:
     raise BadModeError(
       f'{_MODE.upper()}={mode!r}; expected {", ".join(_MODES)}'
     )
-  return mode
+  return str(mode)
 
 
 def _directory() -> str:

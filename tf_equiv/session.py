@@ -24,7 +24,14 @@ from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import advice, diagnoser, draft, first_look, structure
+from tf_equiv.diagnose import (
+  advice,
+  capturing,
+  diagnoser,
+  draft,
+  first_look,
+  structure,
+)
 from tf_equiv.references import base as references
 from tf_equiv.report import telling
 from tf_equiv.tf1 import environment as environment_lib
@@ -284,7 +291,7 @@ class Session:
     if len(failed) == len(trials):
       self.models.clear()  # The model is about to be looked into.
       if chosen.ran is not None:
-        subject = diagnoser.Subject(
+        subject = capturing.Subject(
           program, plan, run, chosen.ran.pairing, forward
         )
         floor = reporting.reports_failures()
@@ -342,13 +349,13 @@ class Session:
         return ' + '.join(without)
     return ''
 
-  def open_subject(self, plan: plan_lib.RunPlan) -> diagnoser.Subject:
+  def open_subject(self, plan: plan_lib.RunPlan) -> capturing.Subject:
     """Runs the TF1 side of a forward pass, and prepares TF2 to look into."""
     run, program = self.submit(plan), self.methods.tf2_program()
     fixed = dataclasses.replace(plan, weights=plan_lib.FIXED)
     forward = tf2_capture.prepare(program, fixed, run.result())
     pairing = self.methods.mapping().pair(run.result(), forward.observed)
-    return diagnoser.Subject(program, plan, run, pairing, forward)
+    return capturing.Subject(program, plan, run, pairing, forward)
 
   def explain_shapes(
     self,
