@@ -27,7 +27,7 @@ _LAYERS = (
   ('references',),
   ('diagnose',),
   ('template',),
-  ('user_methods',),
+  ('trials', 'user_methods'),
   ('session',),
   ('assertions', 'conversion', 'suggestions'),
   ('testcase',),

@@ -1,4 +1,4 @@
-"""Tells whether code would build the same graph again.
+"""Returns whether code would build the same graph again.
 
 A graph may be used again only if the code that built it, and all that this code
 reads, are what they were: the test case's attributes, module constants, flags,
@@ -227,7 +227,7 @@ def _names_of(code) -> tuple[str, ...]:
 
 
 def _is_library(value) -> bool:
-  """Tells whether a module or class belongs to a library, or is built in."""
+  """Returns whether a module or class belongs to a library, or is built in."""
   if isinstance(value, types.ModuleType):
     return source_lines.is_library_file(getattr(value, '__file__', None) or '')
   module = sys.modules.get(value.__module__)

@@ -48,7 +48,7 @@ class RunPlan:
   batches: Tuple[Any, ...] = ()
 
   def describe(self) -> str:
-    """Says in a few words what is run."""
+    """Returns in a few words what is run."""
     parts = [
       'training' if self.training else 'inference',
       'fixed weights' if self.weights == FIXED else 'initial weights',

@@ -77,20 +77,17 @@ def find(
   Returns:
     The result.
   """
-  start, outermost = time.time(), []
+  start = time.time()
   request = _Request(labels, tf1_name_of, same_draws, converted, floor)
 
   def search(first: capture.Capture, second: capture.Capture) -> Result:
-    result, sides = _search((first, second), request)
-    outermost.append(sides)
-    del outermost[1:]
-    return result
+    return _search((first, second), request)[0]
 
-  result = descent.descend(search(tf1, tf2), (tf1, tf2), search)
+  whole, sides = _search((tf1, tf2), request)
+  result = descent.descend(whole, (tf1, tf2), search)
   if result.divergence is not None:
     result.divergence.seconds = time.time() - start
     return result
-  (sides,) = outermost
   sketcher = sketches_lib.Sketcher()
   roundings = [rounding.measure(side, labels, sketcher) for side in sides]
   result.single = tuple(each.results for each in roundings)

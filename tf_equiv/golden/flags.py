@@ -22,7 +22,7 @@ _YES, _NO = ('1', 'true', 'yes'), ('', '0', 'false', 'no')
 
 
 def wanted() -> bool:
-  """Tells whether this process is to record goldens.
+  """Returns whether this process is to record goldens.
 
   Raises:
     UsageError: if the environment variable is neither yes nor no.

@@ -102,7 +102,7 @@ def digest_of(description: Any) -> str:
 
 
 def title(description: Mapping[str, Any]) -> str:
-  """Says in a few words what a description asks for."""
+  """Returns in a few words what a description asks for."""
   if description['kind'] == VARIABLES:
     words = 'training' if description.get('training') else 'inference'
     return 'list of variables, ' + words
@@ -143,14 +143,14 @@ def _fields(description: Mapping[str, Any]) -> dict[str, Any]:
 def same_conditions(
   first: Mapping[str, Any], second: Mapping[str, Any]
 ) -> bool:
-  """Tells whether two descriptions differ in nothing but the inputs."""
+  """Returns whether two descriptions differ in nothing but the inputs."""
   return title(first) == title(second)
 
 
 def inputs_differences(
   recorded: Mapping[str, Any], given: Mapping[str, Any]
 ) -> list[str]:
-  """Says which inputs are others than those recorded.
+  """Returns which inputs differ from those recorded.
 
   Args:
     recorded: description of the recorded plan.

@@ -131,7 +131,7 @@ def target(path: str, owner: Owner) -> str:
 
 
 def how_to_record(path: str, owner: Owner) -> str:
-  """Says how to record a golden anew."""
+  """Returns how to record a golden anew."""
   command = 'python -m tf_equiv record %s' % (
     owner.target or 'path/to/test.py:TestClass'
   )

@@ -241,7 +241,7 @@ def _stored(plan, observed, graph, keep):
 
 
 def _why_not_drawn_again(observed, graph) -> str:
-  """Says why the initial weights cannot be drawn from the stored graph."""
+  """Returns why the initial weights cannot be drawn from the stored graph."""
   if graph is None:
     return 'there is no graph to draw them from'
   specs = observed.variables

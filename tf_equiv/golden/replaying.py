@@ -128,7 +128,7 @@ def find(
 
 
 def has_own_step(path: str, owner: recorders.Owner) -> bool | None:
-  """Tells whether the recorded training steps are those of a `train_tf1`.
+  """Returns whether the recorded training steps are those of a `train_tf1`.
 
   Args:
     path: the path that was given to `Golden`.
@@ -173,7 +173,7 @@ def _has_variables(entry, description) -> bool:
 
 
 def _not_recorded(shown, entries, description, owner) -> str:
-  """Says what was recorded in place of what is asked for."""
+  """Returns what was recorded in place of what is asked for."""
   title = plans.title(description)
   own = [e for e in entries if e['owner'] == owner.name]
   lines = []

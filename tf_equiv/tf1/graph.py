@@ -325,7 +325,7 @@ def variables_behind(tensor) -> Tuple[str, ...]:
 
 
 def is_stochastic_or_updates(outputs) -> bool:
-  """Tells whether a training graph draws numbers or updates statistics."""
+  """Returns whether a training graph draws numbers or updates statistics."""
   if v1.get_collection(v1.GraphKeys.UPDATE_OPS):
     return True
   ops = [

@@ -100,7 +100,7 @@ class OptimizerSpec:
 
 
 def is_v1_optimizer(optimizer: Any) -> bool:
-  """Tells whether it is an optimizer of `tf.compat.v1.train`."""
+  """Returns whether it is an optimizer of `tf.compat.v1.train`."""
   return optimizers.is_v1(optimizer)
 
 

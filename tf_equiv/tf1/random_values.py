@@ -54,7 +54,7 @@ _ASSIGNS = ('Assign', 'Scatter', 'ResourceScatter')
 def is_repeatable(
   targets: Sequence[Any], held: Sequence[Any], assigns: bool = False
 ) -> bool:
-  """Tells whether targets give the same in a second run of a session.
+  """Returns whether targets give the same in a second run of a session.
 
   Args:
     targets: operations of one graph.
@@ -77,7 +77,7 @@ def is_repeatable(
 
 
 def _may_change(op) -> bool:
-  """Tells whether an op may depend on, or change, more than its inputs say."""
+  """Returns whether an op may depend on, or change, more than its inputs."""
   definition = op.op_def
   return (
     definition is None

@@ -185,7 +185,7 @@ def assign(session, variables, values) -> None:
 
 
 def _can_update_in_place(built) -> bool:
-  """Tells whether the session of the forward pass can run the updates, too."""
+  """Returns whether the session of the forward pass can run the updates."""
   updates = [
     op if isinstance(op, tf.Operation) else op.op for op in built.updates
   ]

@@ -94,7 +94,7 @@ class DeterministicSeeds:
     stack.__exit__(*exc_info)
 
   def attribute(self, variable: str, shape: Sequence[int]) -> None:
-    """Says that an earlier draw became the initial value of a variable.
+    """Notes that an earlier draw became the initial value of a variable.
 
     The stack tells the variable of a draw only where an initializer draws for
     it; `tf.Variable(tf.random.normal(...))` draws before.

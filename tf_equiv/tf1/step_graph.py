@@ -283,7 +283,7 @@ def _without_operations(part: Any) -> Dict[str, Any]:
 
 
 def _share_out(updates, phases) -> None:
-  """Tells for each update in which phase it happens."""
+  """Assigns each update to the phase in which it happens."""
   for update in updates:
     for phase in phases:
       targets = phase.operations + [

@@ -32,7 +32,7 @@ def _expand(unused_path: str, leaf: Any) -> Any:
 
 
 def is_tensor(leaf: Any) -> bool:
-  """Tells whether a leaf is a tensor or a variable of any kind."""
+  """Returns whether a leaf is a tensor or a variable of any kind."""
   return compat.is_tensor(leaf) or isinstance(leaf, tf.Variable)
 
 

@@ -123,7 +123,7 @@ def _run_phase(step, phase, feed, values):
 
 
 def _jitter(step, phase, feed, values, results) -> Dict[str, float]:
-  """Tells how far inputs that are one unit away move outputs and loss."""
+  """Measures how far inputs one unit away move outputs and loss."""
   fetches, known = dict(phase.fetches['outputs']), dict(results['outputs'])
   if phase.fetches.get('loss') is not None:
     fetches[observation.LOSS] = phase.fetches['loss']

@@ -1,1 +1,4 @@
-"""The TF2 side: calls the migrated model and observes it."""
+"""The TF2 side: calls the migrated model and observes it.
+
+Not meant to be imported by users.
+"""

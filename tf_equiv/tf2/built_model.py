@@ -86,7 +86,7 @@ class Built:
     ]
 
   def suits(self, plan: plan_lib.RunPlan, values: list[Any]) -> bool:
-    """Tells whether nothing of a seed mode is left once values are set.
+    """Returns whether nothing of a seed mode is left once values are set.
 
     Args:
       plan: what is to run.

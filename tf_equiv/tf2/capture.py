@@ -104,7 +104,7 @@ _ERROR = re.compile(r'^\s*(\w+(?:Error|Exception): .*)$', re.MULTILINE)
 
 
 def _reason(error: Exception) -> str:
-  """Says in a line what went wrong, and where in the user's code."""
+  """Returns in a line what went wrong, and where in the user's code."""
   text = str(error)
   line = source_lines.user_line_of_traceback(error.__traceback__)
   places = _IN_USER_CODE.findall(text)

@@ -17,7 +17,7 @@ from tf_equiv.tf2 import model as model_lib
 
 
 def why_not_trackable(model: Any) -> str:
-  """Says why a model cannot be saved at all; '' if it can."""
+  """Returns why a model cannot be saved at all; '' if it can."""
   try:
     tf.train.Checkpoint(model=model_lib.owner(model))
   except (TypeError, ValueError):
@@ -50,7 +50,7 @@ def unreachable(root: Any, variables: list[Any]) -> list[str]:
 
 
 def advise_unreachable(model: Any) -> str:
-  """Says how to let `tf.train.Checkpoint` reach a variable."""
+  """Returns how to let `tf.train.Checkpoint` reach a variable."""
   if compat.is_keras_3_object(model_lib.owner(model)):
     return (
       'tf.train.Checkpoint does not look into lists and dicts of layers of '
@@ -119,7 +119,7 @@ def scramble(variable: Any) -> None:
 
 
 def same_bits(first: np.ndarray, second: np.ndarray) -> bool:
-  """Tells whether two arrays are the same, NaN and signs of zero included."""
+  """Returns whether two arrays are the same, NaN and signs of zero included."""
   if first.dtype != second.dtype or first.shape != second.shape:
     return False
   if first.dtype == object:

@@ -248,7 +248,7 @@ def _as_array(tensor: tf.Tensor) -> np.ndarray:
 
 
 def _is_random(initial_value) -> bool:
-  """Tells whether an initial value may have been drawn: it is no constant."""
+  """Returns whether an initial value may have been drawn: it is no constant."""
   if initial_value is None or initial_value.dtype.kind != 'f':
     return False
   return initial_value.size > 0 and bool(np.ptp(initial_value) > 0)

@@ -38,7 +38,7 @@ def check_model(model: Any) -> Any:
 
 
 def takes_training(model: Any) -> bool:
-  """Tells whether a model can be called with `training=...`."""
+  """Returns whether a model can be called with `training=...`."""
   target = model.call if compat.is_keras_object(model) else model
   try:
     parameters = inspect.signature(target).parameters.values()
@@ -211,7 +211,7 @@ def regularization_losses(model: Any) -> list[tf.Tensor]:
 def variables_behind_losses(
   model: Any, variables: list[Any]
 ) -> list[tuple[str, ...]]:
-  """Tells for each regularization loss which variables it depends on.
+  """Returns the variables that each regularization loss depends on.
 
   The losses are traced once into a graph, because they come as anonymous
   callables and their names do not say what they are computed from.

@@ -287,7 +287,7 @@ def variables_of(optimizer: Any) -> list[Any]:
 
 
 def keeps_velocity(optimizer: Any) -> bool:
-  """Tells whether its `momentum` slot is minus the learning rate times TF1's.
+  """Returns whether its `momentum` slot is minus the learning rate times TF1's.
 
   So it is for SGD of all Keras; TF1's is the sum of the gradients.
   """

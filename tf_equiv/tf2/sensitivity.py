@@ -109,7 +109,7 @@ def _norm(value) -> float:
 
 
 def moves(call, variables) -> bool:
-  """Tells whether outputs without any gradient respond to variables at all.
+  """Returns whether outputs without any gradient respond to variables at all.
 
   Rounding, `argmax` and the like have no gradient.
 
@@ -141,7 +141,7 @@ def moves(call, variables) -> bool:
 
 
 def can_record(reference) -> bool:
-  """Tells whether a run can be recorded for a backward pass.
+  """Returns whether a run can be recorded for a backward pass.
 
   Args:
     reference: the observation of TF1, which knows the size, or None.

@@ -113,7 +113,7 @@ def _described(built, program, code) -> _Kept | None:
 
 
 def _serves(kept: _Kept, plan: plan_lib.RunPlan, code: Hashable) -> bool:
-  """Tells whether a model is as a first call by the plan would leave it."""
+  """Returns whether a model is as a first call by the plan would leave it."""
   first = kept.built.plan
   if code != kept.code or not _equal_inputs(first, plan):
     return False

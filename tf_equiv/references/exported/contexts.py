@@ -44,7 +44,7 @@ def inside(meta: Any) -> set[str]:
 
 
 def hides(meta: Any, graph: Any) -> bool:
-  """Tells whether an imported graph has loops or branches without contexts."""
+  """Returns whether an imported graph has control flow without contexts."""
   told = any(True for _ in all_of(meta, LOOP, BRANCH))
   for op in graph.get_operations():
     enters = op.type in _ENTERING and not compat.is_in_control_flow(op)

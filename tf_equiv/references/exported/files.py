@@ -309,7 +309,7 @@ def _wrong_kind(path: str, data: bytes, wanted: str) -> errors.UsageError:
 
 
 def _kind(data: bytes) -> str:
-  """Says what a file is, '' if that is not known."""
+  """Returns what a file is, '' if that is not known."""
   for magic, kind in (
     (b'\x89HDF', 'an HDF5 file, as Keras writes it (.h5)'),
     (b'PK\x03\x04', 'a zip archive (.keras, .npz)'),

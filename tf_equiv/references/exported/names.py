@@ -139,7 +139,7 @@ class Finder:
     return f' Its placeholders are {files.listed(names) or "none"}.'
 
   def bind(self, tensors: Any, inputs: Any) -> dict[str, str]:
-    """Tells which tensor each input is fed to.
+    """Returns which tensor each input is fed to.
 
     Args:
       tensors: what `nest_of` returned for the inputs.

@@ -154,7 +154,7 @@ class Nodes:
     return found
 
   def is_in_order(self) -> bool:
-    """Tells whether the nodes come after those they read, as TF1 made them."""
+    """Returns whether nodes come after those they read, as TF1 made them."""
     seen = set()
     for node in self:
       seen.add(node.name)
@@ -202,5 +202,5 @@ def constant(node: Any) -> Any:
 
 
 def is_known(op_type: str) -> bool:
-  """Tells whether this TensorFlow has a type of op."""
+  """Returns whether this TensorFlow has a type of op."""
   return compat.op_definition(op_type) is not None

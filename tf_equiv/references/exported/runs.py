@@ -197,7 +197,7 @@ class _Adapter:
     return self.imported.outputs
 
   def _step(self, recording):
-    """Says what the train op of the graph does; see `Program.step`."""
+    """Describes what the train op of the graph does; see `Program.step`."""
     owned = self.loaded.variables.owned
     recording.owned.update(owned)
     self._unknown_updates = training_lib.updates(

@@ -98,7 +98,7 @@ def check(
 
 
 def refused(nodes: nodes_lib.Nodes, needed, assets=()) -> bool:
-  """Tells whether `check` would refuse one of the ops."""
+  """Returns whether `check` would refuse one of the ops."""
   return any(_refused(nodes, needed, assets))
 
 

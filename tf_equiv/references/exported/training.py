@@ -212,7 +212,7 @@ def updates(train_op, owned, recording) -> list[str]:
 
 
 def unknown_note(names: list[str]) -> str:
-  """Says what is not compared where updates are not known."""
+  """Returns what is not compared where updates are not known."""
   return (
     'not compared: gradients, slots, learning rate and hyperparameters of '
     f'{len(names)} variable(s) that the train op updates by ops of its own, '

@@ -194,7 +194,7 @@ def _spec(nodes, node, trainable) -> observation.VariableSpec:
 
 
 def applies(op_type: str) -> bool:
-  """Tells whether an op applies gradients to a variable."""
+  """Returns whether an op applies gradients to a variable."""
   return bool(re.fullmatch(r'(Resource)?(Sparse)?Apply\w+', op_type))
 
 
@@ -380,7 +380,7 @@ class Values:
     return self._variables.specs[name].shape
 
   def has(self, name: str) -> bool:
-    """Tells whether the export has a value for a variable."""
+    """Returns whether the export has a value for a variable."""
     if name in self._variables.constants:
       return True
     checkpoint = self._export.checkpoint

@@ -55,7 +55,7 @@ class Client:
   """
 
   def __init__(self, settings: Settings, title: str, beside: str):
-    """Says what to run; nothing is started yet.
+    """Takes what to run; nothing is started yet.
 
     Args:
       settings: what runs where.

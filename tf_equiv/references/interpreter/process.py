@@ -198,7 +198,7 @@ class WorkerProcess:
       self.environment = self.wait(START)
 
   def abandon(self, number: int) -> None:
-    """Says that nobody will wait for a command."""
+    """Drops the reply to a command, which nobody will wait for."""
     if number not in self._replies:
       self._abandoned.add(number)
     else:

@@ -59,7 +59,7 @@ class Tf1Interpreter(base.Reference):
     timeout: float = 600,
     env: Mapping[str, str] | None = None,
   ):
-    """Says what to run where; nothing is started yet.
+    """Takes what to run where; nothing is started yet.
 
     Args:
       model: 'module:Class', instantiated without arguments, or 'module' for

@@ -1,1 +1,4 @@
-"""What the TF1 side computes, as graphs that can be run op by op."""
+"""What the TF1 side computes, as graphs that can be run op by op.
+
+Not meant to be imported by users.
+"""
