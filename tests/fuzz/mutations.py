@@ -161,3 +161,52 @@ def _scalar(random, field, value):
   unsigned = field.type in (4, 6, 7, 13)
   numbers = [n for n in _NUMBERS if -(1 << bits) <= n < 1 << bits]
   return random.choice([n for n in numbers if n >= 0 or not unsigned])
+
+
+_POLYNOMIAL = 0x82F63B78
+
+
+def _table():
+  found = []
+  for i in range(256):
+    for _ in range(8):
+      i = (i >> 1) ^ _POLYNOMIAL if i & 1 else i >> 1
+    found.append(i)
+  return found
+
+
+_CRC = _table()
+
+
+def _masked(crc: int) -> bytes:
+  crc ^= 0xFFFFFFFF
+  rotated = (crc >> 15 | crc << 17) & 0xFFFFFFFF
+  return ((rotated + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, 'little')
+
+
+def checksum(data: bytes) -> bytes:
+  """Returns the checksum of a block of a checkpoint (CRC-32C, masked)."""
+  crc = 0xFFFFFFFF
+  for byte in data:
+    crc = _CRC[(crc ^ byte) & 255] ^ (crc >> 8)
+  return _masked(crc)
+
+
+def first_block(data: bytes) -> int:
+  """Returns how long the first block of a table is, with its kind."""
+  crc = 0xFFFFFFFF
+  for i, byte in enumerate(data):
+    crc = _CRC[(crc ^ byte) & 255] ^ (crc >> 8)
+    if i > 8 and data[i + 1 : i + 5] == _masked(crc):
+      return i + 1
+  raise ValueError('no block with a checksum')
+
+
+def change_block(random, data: bytes) -> bytes:
+  """Changes bytes of the first block of a table; its checksum is right."""
+  end = first_block(data)
+  block = bytearray(data[:end])
+  for _ in range(random.choice((1, 1, 2, 4))):
+    place = random.randrange(end - 1)
+    block[place] = random.choice((0, 1, 127, 255, random.randrange(256)))
+  return bytes(block) + checksum(block) + data[end + 4 :]

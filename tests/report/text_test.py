@@ -410,5 +410,12 @@ class NumberUpTest(parameterized.TestCase):
       self.assertLessEqual(shown, value * 1.0101)
 
 
+class ControlCharactersTest(absltest.TestCase):
+  def test_names_of_files_do_not_command_a_terminal(self):
+    found = _message(_compare('w\x1b[2J\u202e', [1.0], [2.0]))
+    self.assertIn(r'w\x1b[2J\u202e', found)
+    self.assertTrue(found.replace('\n', '').isprintable())
+
+
 if __name__ == '__main__':
   absltest.main()

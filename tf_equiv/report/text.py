@@ -14,6 +14,7 @@ from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws, renames, values, variables
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.quantity import Key, Quantity
+from tf_equiv.core import errors
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import capped
@@ -67,7 +68,8 @@ def failure(
   lines += ['  ' + note for note in verdict.notes]
   lines += ['Next: ' + verdict.advice[0]] if verdict.advice else []
   lines += ['      ' + advice for advice in verdict.advice[1:]]
-  return '\n'.join(lines)
+  # Names come from files, too, and files may hold anything.
+  return errors.printable('\n'.join(lines))
 
 
 def summary(verdict: verdict_lib.Verdict) -> str:

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tf_equiv.core import errors, observation
 from tf_equiv.core.text import listed
+from tf_equiv.tf1 import checkpoint_index
 
 v1 = tf.compat.v1
 
@@ -22,6 +23,7 @@ OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
 
 _PART = re.compile(r'\.(index|meta|data-\d{5}-of-\d{5})$')
 _V1_SHARD = re.compile(r'-(\d{5}|\?{5})-of-(\d{5})$')
+_MAX_INDEX = 1 << 28  # bytes
 _MAX_STATE = 10 << 20  # bytes of the file that names the latest
 # First bytes of files that are often given in place of a checkpoint.
 _MAGIC = (
@@ -152,6 +154,7 @@ def open_checkpoint(path: Any) -> Checkpoint:
   prefix = find_prefix(path)
   if tf.io.gfile.exists(prefix + '.index'):
     check_regular(prefix + '.index')
+    _check_shapes(prefix)
     return Checkpoint(prefix, 'V2', _count_v2_shards(prefix))
   shard = _V1_SHARD.search(prefix)
   if shard is None:
@@ -160,6 +163,22 @@ def open_checkpoint(path: Any) -> Checkpoint:
   return Checkpoint(
     prefix, 'V1', _count_v1_shards(prefix[: shard.start()], shard.group(2))
   )
+
+
+def _check_shapes(prefix: str) -> None:
+  """Raises if the index names a shape that would end the process."""
+  path = prefix + '.index'
+  if tf.io.gfile.stat(path).length > _MAX_INDEX:
+    raise errors.UsageError(
+      f'{path!r} is larger than any index of a checkpoint; {_AGAIN}'
+    )
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    found = checkpoint_index.impossible_shapes(file.read())
+  for name, shape in found:
+    raise errors.UsageError(
+      f'Checkpoint {prefix!r} is damaged: its index gives {name!r} the shape '
+      f'{list(shape)}, which nothing has; {_AGAIN}'
+    )
 
 
 def find_prefix(path: Any) -> str:

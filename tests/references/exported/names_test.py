@@ -500,7 +500,7 @@ class ControlFlowTest(_ErrorsTest):
     plan = plan_lib.RunPlan(np.ones(3, np.float32), gradients=True)
     reference = self.meta(name, inputs='x')
     program = program_lib.Program(build=None, behavior=_V1_FLOW)
-    found = reference.run(program, plan)
+    found = reference.submit(program, plan)
     w = found.result().weights[0]
     np.testing.assert_allclose(
       found.result().outputs[0][1], ((w + 1) * w + 1) * w + 1, rtol=1e-5
