@@ -7,7 +7,7 @@ business.
 """
 
 import struct
-from typing import Iterator, Tuple
+from typing import Iterator, Tuple, Union
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
@@ -84,18 +84,21 @@ def _shape_of(entry: bytes) -> Tuple[int, ...]:
     if number == _SHAPE and isinstance(content, bytes):
       for inner, dim in _fields(content):
         if inner == _DIM and isinstance(dim, bytes):
-          sizes = [v for n, v in _fields(dim) if n == _SIZE]
+          sizes = [
+            v for n, v in _fields(dim) if n == _SIZE and isinstance(v, int)
+          ]
           size = sizes[-1] if sizes else 0
           shape.append(size - (1 << 64) if size >> 63 else size)
   return tuple(shape)
 
 
-def _fields(message: bytes):
+def _fields(message: bytes) -> Iterator[Tuple[int, Union[int, bytes]]]:
   """Yields (number, content) of the fields of a protocol buffer."""
   position = 0
   while position < len(message):
     tag, position = _varint(message, position)
     kind = tag & 7
+    content: Union[int, bytes]
     if kind == 0:
       content, position = _varint(message, position)
     elif kind == 2:
