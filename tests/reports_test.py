@@ -16,7 +16,7 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import absltest, flagsaver, parameterized
 
-from tf_equiv.assertions import reporting
+from tf_equiv import reporting
 from tf_equiv.report import files, html
 
 v1 = tf.compat.v1
@@ -326,7 +326,7 @@ class WhenTest(ReportTestCase):
   def test_flags_are_defined_once(self):
     code = (
       'import importlib, sys\n'
-      'from tf_equiv.assertions import reporting\n'
+      'from tf_equiv import reporting\n'
       'importlib.reload(reporting)\n'
       'from absl import flags\n'
       'flags.FLAGS(["x", "--tf_equiv_report=always"])\n'

@@ -6,9 +6,9 @@ TensorFlow 2.16 and later.
 """
 
 from tf_equiv import compat, converters  # noqa: F401  (compat sets up)
-from tf_equiv.checkpoints.convert import ConvertedCheckpoint, convert_checkpoint
 from tf_equiv.compare.renames import RenameSuggestion
 from tf_equiv.compare.verdict import Verdict
+from tf_equiv.conversion import ConvertedCheckpoint, convert_checkpoint
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.errors import (
   EnvironmentSetupError,

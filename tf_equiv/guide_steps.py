@@ -5,6 +5,7 @@ class MyTest(tf_equiv.GuideSteps, tf_equiv.MigrationTestCase):
 """
 
 import os
+from typing import TYPE_CHECKING
 
 from tf_equiv.core import errors
 from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
@@ -43,7 +44,13 @@ def seed_modes_from_environment() -> tuple[tuple[str, SeedMode], ...]:
 SEED_MODES = seed_modes_from_environment()
 
 
-class GuideSteps:
+if TYPE_CHECKING:
+  from tf_equiv.testcase import MigrationTestCase as _Mixed
+else:
+  _Mixed = object
+
+
+class GuideSteps(_Mixed):
   """Mixin with one test per step of the guide and seed mode.
 
   Put it before `MigrationTestCase` among the bases. Steps 1 to 3 do not depend
@@ -62,27 +69,27 @@ class GuideSteps:
     >>> ScaleTest('test_step3_forward_with_fixed_weights').debug()
   """
 
-  def test_step1_no_new_variables(self):
+  def test_step1_no_new_variables(self) -> None:
     """Variables are created once."""
     self.assertNoNewVariables()
 
-  def test_step2_variables_match(self):
+  def test_step2_variables_match(self) -> None:
     """Number, names, shapes, dtypes of the variables match."""
     self.assertVariablesMatch()
 
-  def test_step3_forward_with_fixed_weights(self):
+  def test_step3_forward_with_fixed_weights(self) -> None:
     """Outputs and regularization losses match with fixed weights."""
     self.assertForwardEquivalent()
 
 
 def _add_tests_of(name: str, mode: SeedMode) -> None:
-  def inference(self):
+  def inference(self: GuideSteps) -> None:
     self.assertForwardEquivalent(seed_mode=mode)
 
-  def training(self):
+  def training(self: GuideSteps) -> None:
     self.assertTrainingEquivalent(seed_mode=mode)
 
-  def gradients(self):
+  def gradients(self: GuideSteps) -> None:
     self.assertGradientsClose(seed_mode=mode)
 
   for title, test in (

@@ -151,11 +151,11 @@ def _mode() -> str:
     raise BadModeError(
       f'{_MODE.upper()}={mode!r}; expected {", ".join(_MODES)}'
     )
-  return mode
+  return str(mode)
 
 
 def _directory() -> str:
-  return (
+  return str(
     os.environ.get(_BAZEL_DIRECTORY)
     or _flag(_DIRECTORY)
     or os.environ.get(_DIRECTORY.upper())

@@ -15,19 +15,23 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
-from tf_equiv import reporting, template, user_methods
+from tf_equiv import reporting, template, trials, user_methods
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import diagnosis as diagnosis_lib
-from tf_equiv.compare import judge_forward, judge_steps, run_info
+from tf_equiv.compare import judge_forward, run_info
 from tf_equiv.compare import outcome as outcome_lib
-from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import advice, diagnoser, draft, first_look, structure
+from tf_equiv.diagnose import (
+  capturing,
+  diagnoser,
+  draft,
+  first_look,
+  structure,
+)
 from tf_equiv.references import base as references
 from tf_equiv.report import telling
-from tf_equiv.tf1 import environment as environment_lib
 from tf_equiv.tf2 import candidate as candidate_lib
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import program as tf2_program
@@ -95,98 +99,6 @@ def end(owner: type) -> None:
   """Releases what the tests of a class share."""
   if _SHARED in vars(owner):
     shared_of(owner).close()
-
-
-Candidate = candidate_lib.Candidate | tf2_training.Candidate
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-  """What an assertion compares.
-
-  Attributes:
-    assertion: its name.
-    plan: what is run.
-    criteria: what may differ, and what counts as a pass.
-    run: the run of the TF1 side.
-  """
-
-  assertion: str
-  plan: plan_lib.RunPlan
-  criteria: criteria_lib.Criteria
-  run: references.Run
-
-
-@dataclasses.dataclass(frozen=True)
-class Judged:
-  """The outcome of the TF2 side in one variant.
-
-  Attributes:
-    outcome: the outcome.
-    info: under what it was found.
-    ran: what was run; None where the variables do not correspond.
-  """
-
-  outcome: outcome_lib.Outcome
-  info: run_info.RunInfo
-  ran: first_look.Run | None = None
-
-
-def try_candidate(
-  comparison: Comparison,
-  candidate: Candidate,
-  pairing: pairing_lib.Pairing,
-  variant: str = variants.EAGER,
-) -> Judged:
-  """Gives the TF2 side its values, runs it, and judges.
-
-  Args:
-    comparison: what is compared; TF1 is waited for.
-    candidate: the TF2 side, prepared.
-    pairing: its variables with those of TF1.
-    variant: how it was prepared to run.
-
-  Returns:
-    The outcome. Nothing is run where the variables do not correspond.
-
-  Raises:
-    UsageError, EnvironmentSetupError, ModelCodeError: if the TF2 side cannot
-      run, or takes no training flag although it needs one.
-  """
-  assertion, plan = comparison.assertion, comparison.plan
-  criteria, tf1 = comparison.criteria, comparison.run.result()
-  if pairing.blocks_values:
-    outcome = judge_forward.judge_comparable(
-      assertion, plan, tf1, candidate.variables, pairing, criteria
-    )
-    return Judged(
-      dataclasses.replace(outcome, notes=tuple(tf1.notes)),
-      run_info.describe_run(
-        plan, tf1, candidate.variables, table=pairing.table
-      ),
-    )
-  values = None
-  if plan.weights == plan_lib.FIXED:
-    values = pairing.carry(tf1.weight_of())
-  if isinstance(candidate, tf2_training.Candidate):
-    states = [pairing.carry_state(step) for step in tf1.steps]
-    tf2 = candidate.run(values, tf1, states)
-  else:
-    tf2 = candidate.run(values, tf1)
-  problem = advice.explain_missing_training(plan, tf1, tf2)
-  if problem:
-    raise errors.UsageError(problem)
-  criteria = criteria.with_slack(variants.SLACK.get(variant, 1.0))
-  judge = (
-    judge_steps.judge_training if plan.batches else judge_forward.judge_forward
-  )
-  return Judged(
-    judge(assertion, plan, tf1, tf2, pairing, criteria),
-    run_info.describe_run(
-      plan, tf1, tf2, table=pairing.table, tolerance=criteria.tolerance
-    ),
-    first_look.Run(plan, tf1, tf2, pairing),
-  )
 
 
 class Session:
@@ -262,29 +174,29 @@ class Session:
     """
     start = time.time()
     run, program = self.submit(plan), self.methods.tf2_program()
-    comparison = Comparison(assertion, plan, criteria, run)
-    trials: dict[str, Judged] = {}
+    comparison = trials.Comparison(assertion, plan, criteria, run)
+    tried: dict[str, trials.Judged] = {}
     forward = None
     for variant in criteria.variants:
       # TF1 may still be running; it is waited for when the model is built.
       candidate = self._prepare(program, plan, variant)
-      trials[variant] = self._try(comparison, candidate, variant)
+      tried[variant] = self._try(comparison, candidate, variant)
       forward = forward or candidate.forward
     outcome = judge_forward.judge_variants(
-      {variant: trial.outcome for variant, trial in trials.items()}
+      {variant: trial.outcome for variant, trial in tried.items()}
     )
-    failed = [n for n, trial in trials.items() if not trial.outcome.passed]
+    failed = [n for n, trial in tried.items() if not trial.outcome.passed]
     culprit = ''
     if failed == [variants.GRAPPLER]:
       culprit = self._culprit(comparison, program)
-    chosen = trials[failed[0] if failed else next(iter(trials))]
+    chosen = tried[failed[0] if failed else next(iter(tried))]
     diagnosis = first_look.with_variants(
       first_look.diagnose(outcome, chosen.ran), outcome, culprit
     )
-    if len(failed) == len(trials):
+    if len(failed) == len(tried):
       self.models.clear()  # The model is about to be looked into.
       if chosen.ran is not None:
-        subject = diagnoser.Subject(
+        subject = capturing.Subject(
           program, plan, run, chosen.ran.pairing, forward
         )
         floor = reporting.reports_failures()
@@ -306,7 +218,7 @@ class Session:
     plan: plan_lib.RunPlan,
     variant: str,
     without: Sequence[str] = (),
-  ) -> Candidate:
+  ) -> trials.Candidate:
     """Prepares the TF2 side."""
     if plan.batches:
       self.models.clear()  # Steps need its memory, and not the model.
@@ -315,18 +227,18 @@ class Session:
 
   def _try(
     self,
-    comparison: Comparison,
-    candidate: Candidate,
+    comparison: trials.Comparison,
+    candidate: trials.Candidate,
     variant: str,
-  ) -> Judged:
+  ) -> trials.Judged:
     """Runs a candidate beside TF1, and judges."""
     pairing = self.methods.mapping().pair(
       comparison.run.result(), candidate.variables
     )
-    return try_candidate(comparison, candidate, pairing, variant)
+    return trials.try_candidate(comparison, candidate, pairing, variant)
 
   def _culprit(
-    self, comparison: Comparison, program: tf2_program.Program
+    self, comparison: trials.Comparison, program: tf2_program.Program
   ) -> str:
     """Returns the pass of Grappler without which the sides agree, else ''.
 
@@ -342,13 +254,13 @@ class Session:
         return ' + '.join(without)
     return ''
 
-  def open_subject(self, plan: plan_lib.RunPlan) -> diagnoser.Subject:
+  def open_subject(self, plan: plan_lib.RunPlan) -> capturing.Subject:
     """Runs the TF1 side of a forward pass, and prepares TF2 to look into."""
     run, program = self.submit(plan), self.methods.tf2_program()
     fixed = dataclasses.replace(plan, weights=plan_lib.FIXED)
     forward = tf2_capture.prepare(program, fixed, run.result())
     pairing = self.methods.mapping().pair(run.result(), forward.observed)
-    return diagnoser.Subject(program, plan, run, pairing, forward)
+    return capturing.Subject(program, plan, run, pairing, forward)
 
   def explain_shapes(
     self,
@@ -388,8 +300,3 @@ class Session:
     """
     verdict = reporting.with_test(verdict, test, self.ran)
     return verdict, reporting.write(verdict)
-
-
-def here(side: str) -> observation.Observation:
-  """Returns an observation that holds nothing but this environment."""
-  return observation.Observation(side, environment=environment_lib.describe())

@@ -45,7 +45,7 @@ class MigrationTestCase(
   gradients.GradientAssertions,
   checkpoints.CheckpointAssertions,
   divergence.DivergenceMethods,
-  tf.test.TestCase,
+  tf.test.TestCase,  # type: ignore[misc]
 ):
   """Base class for tests that a TF2 model computes what its TF1 code did.
 

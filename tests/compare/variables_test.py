@@ -89,7 +89,6 @@ class MatchVariablesTest(parameterized.TestCase):
       lambda n: None if n == 'counter' else n,
     )
     self.assertTrue(table.passed)
-    self.assertEqual([s.name for s in table.dropped], ['counter'])
 
   @parameterized.parameters(5, [()], [('a', 1)], [[None]], [{'a': 'b'}])
   def test_other_results_of_rename(self, result):
@@ -186,7 +185,6 @@ class IgnoredTest(parameterized.TestCase):
       ignored=[r'/step$', '^tf'],
     )
     self.assertTrue(table.passed)
-    self.assertEqual([s.name for s in table.ignored], ['tf1/step', 'tf2/step'])
 
   def test_rename_is_not_asked_for_ignored_ones(self):
     asked = []

@@ -38,7 +38,7 @@ COUNT = 3
 
 _MAX_LINES = 50
 _VERDICT = re.compile(
-  r'^\w.* (differs?|parts|created|changed|creates|proves)\b'
+  r'^\w.* (differs?|diverges|created|changed|creates|proves)\b'
 )
 
 

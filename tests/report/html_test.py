@@ -76,11 +76,11 @@ class PageTest(parameterized.TestCase):
         'layer-table',
         self.document.layers,
         lambda row: [
-          str(row.position),
+          row.tf1.rpartition('_')[2],
           '%s TF2 %s' % (row.tf1, row.tf2),
           'Relu',
           'differs' if row.differs else 'agrees',
-          '%.3g' % row.relative,
+          '%.3g' % (row.difference / row.scale),
         ],
       ),
     ):

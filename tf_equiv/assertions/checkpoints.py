@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv import session as session_lib
+from tf_equiv import trials
 from tf_equiv.assertions import base
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.checkpoints import judge
@@ -115,7 +115,7 @@ class CheckpointAssertions(base.AssertionBase):
     plan: plan_lib.RunPlan,
     moving_averages: bool,
     criteria: criteria_lib.Criteria,
-  ) -> tuple[session_lib.Judged, str]:
+  ) -> tuple[trials.Judged, str]:
     """Takes the steps one after another, up to the first that fails.
 
     Args:
@@ -139,14 +139,14 @@ class CheckpointAssertions(base.AssertionBase):
     )
     outcome = judge.judge_fit(_NAME, checkpoint.prefix, fit)
     if not outcome.passed:
-      info = run_info.describe_run(plan, tf1, session_lib.here('TF2'))
-      return session_lib.Judged(outcome, info), ''
+      info = run_info.describe_run(plan, tf1, trials.here('TF2'))
+      return trials.Judged(outcome, info), ''
     session.models.clear()  # The model is going to be saved.
     first = candidate.prepare(methods.tf2_program(), plan)
     others = [n for n in checkpoint.entries if n not in tf1.weight_of()]
     pairing = methods.mapping().pair(tf1, first.variables, others)
-    judged = session_lib.try_candidate(
-      session_lib.Comparison(_NAME, plan, criteria, run), first, pairing
+    judged = trials.try_candidate(
+      trials.Comparison(_NAME, plan, criteria, run), first, pairing
     )
     outcome, advice, ran = judged.outcome, '', judged.ran
     if outcome.passed and ran is not None:

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from typing import Any
 
-from tf_equiv import session
+from tf_equiv import trials
 from tf_equiv.assertions import base
 from tf_equiv.compare import diagnosis as diagnosis_lib
 from tf_equiv.compare import divergence as divergence_lib
@@ -91,7 +91,7 @@ class DivergenceMethods(base.AssertionBase):
         divergences=(found.divergence,),
       )
     info = dataclasses.replace(
-      run_info.describe_run(plan, subject.run.result(), session.here('TF2')),
+      run_info.describe_run(plan, subject.run.result(), trials.here('TF2')),
       seconds=time.time() - start,
     )
     verdict = telling.with_summary(

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 
-from tf_equiv import session as session_lib
+from tf_equiv import trials
 from tf_equiv.assertions import base
 from tf_equiv.compare import judge_variables, run_info, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
@@ -54,7 +54,7 @@ class VariableAssertions(base.AssertionBase):
       allow_empty,
     )
     info = dataclasses.replace(
-      run_info.describe_run(plan, session_lib.here('TF2')),
+      run_info.describe_run(plan, trials.here('TF2')),
       seconds=time.time() - start,
     )
     verdict = telling.tell(outcome, first_look.diagnose(outcome), info)

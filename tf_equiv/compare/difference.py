@@ -205,7 +205,7 @@ def _keys(keys: Iterable[Any]) -> str:
   return shown + (', ...' if len(keys) > _MAX_KEYS else '')
 
 
-def _shape(shape: tuple | None) -> str:
+def _shape(shape: tuple[Any, ...] | None) -> str:
   return 'unknown' if shape is None else str(list(shape))
 
 

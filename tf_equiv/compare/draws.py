@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tf_equiv.core.draw import Draw
 
@@ -76,13 +77,15 @@ def relevant_draws(
       )
       for d in tf2
     ]
-  return tuple(
-    [
-      dataclasses.replace(draw, index=i)
-      for i, draw in enumerate(d for d in draws if not d.variable)
-    ]
-    for draws in (tf1, tf2)
-  )
+  return _without_initial(tf1), _without_initial(tf2)
+
+
+def _without_initial(draws: Sequence[Draw]) -> list[Draw]:
+  """Leaves out the draws of initializers, and counts the others anew."""
+  return [
+    dataclasses.replace(draw, index=i)
+    for i, draw in enumerate(d for d in draws if not d.variable)
+  ]
 
 
 def compare_ledgers(
@@ -118,7 +121,9 @@ def compare_ledgers(
   )
 
 
-def _take_pairs(gone, come, key):
+def _take_pairs(
+  gone: list[Draw], come: list[Draw], key: Callable[[Draw], Any]
+) -> list[tuple[Draw, Draw]]:
   """Removes and returns pairs of draws with equal keys that are not None."""
   pairs = []
   for draw in list(gone):
@@ -131,12 +136,15 @@ def _take_pairs(gone, come, key):
   return pairs
 
 
-def _unmatched(tf1, tf2):
+def _unmatched(
+  tf1: Sequence[Draw], tf2: Sequence[Draw]
+) -> tuple[list[Draw], list[Draw]]:
   """Returns the draws that a longest common subsequence leaves over."""
   matcher = difflib.SequenceMatcher(
     None, [d.key for d in tf1], [d.key for d in tf2], autojunk=False
   )
-  gone, come = [], []
+  gone: list[Draw] = []
+  come: list[Draw] = []
   for tag, i1, i2, j1, j2 in matcher.get_opcodes():
     if tag != 'equal':
       gone.extend(tf1[i1:i2])
@@ -144,7 +152,9 @@ def _unmatched(tf1, tf2):
   return gone, come
 
 
-def _rearranged(tf1, tf2):
+def _rearranged(
+  tf1: Sequence[Draw], tf2: Sequence[Draw]
+) -> tuple[list[Draw], list[Draw]] | None:
   """Returns the draws of the forward pass that only changed their place.
 
   If both the initializers and the other draws are the same sequences, what
@@ -156,7 +166,8 @@ def _rearranged(tf1, tf2):
   same_others = [d.key for d in others1] == [d.key for d in others2]
   if initial1 != initial2 or not same_others:
     return None
-  gone, come = [], []
+  gone: list[Draw] = []
+  come: list[Draw] = []
   for a, b in zip(others1, others2, strict=True):
     if a.index != b.index:
       gone.append(a)
@@ -164,8 +175,8 @@ def _rearranged(tf1, tf2):
   return gone, come
 
 
-def _initializers_first(tf1, tf2) -> bool:
-  def sorted_by_purpose(draws):
+def _initializers_first(tf1: Sequence[Draw], tf2: Sequence[Draw]) -> bool:
+  def sorted_by_purpose(draws: Sequence[Draw]) -> bool:
     kinds = [bool(d.variable) for d in draws]
     return kinds == sorted(kinds, reverse=True)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import (
@@ -199,7 +200,7 @@ def with_ledger(
   )
 
 
-def forward_draws(side: observation.Observation) -> list[tuple]:
+def forward_draws(side: observation.Observation) -> list[tuple[Any, Any]]:
   """Returns the draws that matter with fixed weights, and their seeds."""
   return [(draw.key, draw.seed) for draw in side.draws if not draw.variable]
 

@@ -129,7 +129,7 @@ def compare_specs(tf1: Any, tf2: Any) -> list[HyperparameterDifference]:
 def _kind(spec: Any) -> str:
   if spec.kind == 'momentum' and not spec.hyperparameters.get('momentum', 1):
     return 'gradient descent'
-  return spec.kind
+  return str(spec.kind)
 
 
 def _matters_for_adagrad(
@@ -144,10 +144,10 @@ def _matters_for_adagrad(
   accumulator = second.get('initial_accumulator_value')
   if epsilon is None or accumulator is None or 'epsilon' in first:
     return False
-  return epsilon > 2 * _RTOL * accumulator > 0
+  return bool(epsilon > 2 * _RTOL * accumulator > 0)
 
 
 def _equal(first: Any, second: Any) -> bool:
   if isinstance(first, float) and isinstance(second, float):
     return math.isclose(first, second, rel_tol=_RTOL)
-  return first == second
+  return bool(first == second)

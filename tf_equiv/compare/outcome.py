@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from tf_equiv.compare import (
   difference,
@@ -16,6 +16,7 @@ from tf_equiv.compare import (
 from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import quantity as quantity_lib
 from tf_equiv.compare import vacuity as vacuity_lib
+from tf_equiv.core import observation
 
 _Record = TypeVar('_Record')
 Comparisons = Mapping[quantity_lib.Key, Sequence[values.ValueComparison]]
@@ -106,8 +107,8 @@ class Variants:
 
 
 # What differs besides compared values. A text is what TensorFlow says.
-Evidence = (
-  variables.VariableSpec
+Evidence: TypeAlias = (
+  observation.VariableSpec
   | difference.Difference
   | structures.EqualOutputs
   | optimizers.OptimizerDifference
@@ -120,7 +121,7 @@ Evidence = (
   | str
 )
 # What an agreement proves.
-Power = (
+Power: TypeAlias = (
   vacuity_lib.Response | vacuity_lib.GradientPower | step_vacuity.StepPower
 )
 

@@ -7,6 +7,7 @@ other.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -92,7 +93,7 @@ class Pairing:
         parts = [
           self.convert(source, by_name[source], name) for source in sources
         ]
-        found[name] = parts[0] if len(parts) == 1 else sum(parts)
+        found[name] = functools.reduce(np.add, parts)
     return found
 
   def carry_linear(self, by_name: Values) -> dict[str, np.ndarray]:
@@ -135,7 +136,8 @@ class Pairing:
       if any(source in present for source in sources):
         for source in sources:
           if source not in present:
-            present[source] = np.zeros(specs[source].shape, specs[source].dtype)
+            spec = specs[source]
+            present[source] = variables_lib.zeros_of(spec, spec.dtype)
       elif any(source in by_name for source in sources):
         found[name] = None
     return {**found, **self.carry_linear(present)}

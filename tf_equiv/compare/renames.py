@@ -84,7 +84,7 @@ def suggest(tf1: Any, tf2: Any) -> RenameSuggestion:
 @dataclasses.dataclass(frozen=True)
 class _Entry:
   name: str
-  shape: tuple
+  shape: tuple[int | None, ...]
   dtype: str
 
 
@@ -101,10 +101,17 @@ def _entries(variables: Any) -> list[_Entry]:
   ]
 
 
+# Variables that are not paired yet, by their position.
+_Free = list[tuple[int, Any]]
+
+
 def propose(tf1: Sequence[Any], tf2: Sequence[Any]) -> RenameSuggestion:
   """Pairs variables that have `name`, `shape` and `dtype`."""
   free1, free2 = list(enumerate(tf1)), list(enumerate(tf2))
-  found, layers, unsure, similarities = {}, {}, set(), {}
+  found: dict[int, str] = {}
+  layers: dict[str, str] = {}
+  unsure: set[str] = set()
+  similarities: dict[tuple[str, str], float] = {}
   while True:
     scored = _scores(free1, free2, layers, similarities)
     if not scored:
@@ -132,9 +139,14 @@ def propose(tf1: Sequence[Any], tf2: Sequence[Any]) -> RenameSuggestion:
   )
 
 
-def _scores(free1, free2, layers, similarities):
+def _scores(
+  free1: _Free,
+  free2: _Free,
+  layers: dict[str, str],
+  similarities: dict[tuple[str, str], float],
+) -> list[tuple[float, int, int, int, bool]]:
   """Scores the best pair of each: (score, minus distance, i, j, is sure)."""
-  groups = {}
+  groups: dict[Any, tuple[list[tuple[int, str]], list[tuple[int, str]]]] = {}
   for side, free in enumerate((free1, free2)):
     for i, variable in free:
       key = tuple(variable.shape), variable.dtype
@@ -189,7 +201,7 @@ def _layer(name: str) -> str:
   return name.rpartition('/')[0]
 
 
-def _hints(tf1, tf2) -> list[str]:
+def _hints(tf1: Sequence[Any], tf2: Sequence[Any]) -> list[str]:
   hints = []
   shapes = [tuple(v.shape) for v in tf2]
   for variable in tf1:

@@ -62,7 +62,8 @@ def find_vacuity(
     return vacuity.Vacuity(vacuity.Reason.ZERO_GRADIENTS, count=len(tf1.steps))
   losses = [step.loss for step in tf1.steps]
   if len(losses) > 1 and losses[0] is not None:
-    if all(np.array_equal(loss, losses[0]) for loss in losses):
+    known = [np.asarray(loss) for loss in losses if loss is not None]
+    if all(np.array_equal(loss, losses[0]) for loss in known):
       return vacuity.Vacuity(
         vacuity.Reason.EQUAL_LOSSES, value=losses[0], count=len(losses)
       )

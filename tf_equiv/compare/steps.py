@@ -6,7 +6,7 @@ so that rounding, which training amplifies beyond all bounds, does not add up;
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -197,7 +197,10 @@ class StepComparer:
     )
 
   def _compare_variables(
-    self, after: Mapping[str, np.ndarray], second: Step, wanted
+    self,
+    after: Mapping[str, np.ndarray],
+    second: Step,
+    wanted: Callable[[str], bool],
   ) -> list[values.ValueComparison]:
     pairs = [
       self._update(name, new, second.variables[name])
@@ -322,7 +325,9 @@ def _compare_counters(
   return pairs_lib.compare(
     (
       Pair(
-        name_of(Quantity.STEP_COUNTER, a), np.int64(a.step), np.int64(b.step)
+        name_of(Quantity.STEP_COUNTER, a),
+        np.asarray(a.step, np.int64),
+        np.asarray(b.step, np.int64),
       )
       for a, b in updates
       if a.step is not None and b.step is not None

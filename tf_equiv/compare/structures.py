@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_equiv.compare import difference, tolerances, values
+from tf_equiv.compare.difference import Difference, Kind
 from tf_equiv.core import nest
-
-Difference, Kind = difference.Difference, difference.Kind
 
 # Each of these is compared with each other one.
 _MAX_EXCHANGED = 30

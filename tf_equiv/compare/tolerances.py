@@ -48,7 +48,7 @@ class Tolerance:
   equal_nan: bool = False
   slack: float = 1.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name in ('rtol', 'atol'):
       value = getattr(self, name)
       if value is None:
@@ -64,7 +64,9 @@ class Tolerance:
           f'{name} is {value!r}; with it everything would pass.'
         )
 
-  def resolve(self, dtype: str, scale: float, group_scale: float = 0.0):
+  def resolve(
+    self, dtype: str, scale: float, group_scale: float = 0.0
+  ) -> tuple[float, float]:
     """Returns (rtol, atol) as plain numbers for an array.
 
     Args:

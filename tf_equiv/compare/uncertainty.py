@@ -70,9 +70,9 @@ class Uncertainty:
     for side in gradients:
       for name, found in side.items():
         for gradient in found:
-          if gradient is not None and gradient.shape == np.shape(
-            before.get(name)
-          ):
+          if gradient is None or name not in before:
+            continue
+          if gradient.shape == np.shape(before[name]):
             touched = self._touched.get(name, False)
             self._touched[name] = touched | (gradient != 0)
     change = {

@@ -238,7 +238,7 @@ def _size_of_batch(inputs: list[np.ndarray]) -> int:
     return 0
   if all((array == array[:1]).all() for array in inputs):
     return 0
-  return sizes.pop()[0]
+  return int(sizes.pop()[0])
 
 
 def noisy(tf1: observation.Observation) -> dict[str, float]:

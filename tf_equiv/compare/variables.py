@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,6 @@ class VariableTable:
       that went into it.
     missing: (TF1 variable, TF2 name that it should have).
     extra: TF2 variables that no TF1 variable became.
-    dropped: TF1 variables for which rename_variable returned None.
-    ignored: variables that `ignored_variables` leaves out.
     duplicates: names that several TF2 variables have.
     shapes: (TF1 variable, its shape after convert_variable, TF2 variable).
     dtypes: pairs with another dtype.
@@ -40,10 +39,8 @@ class VariableTable:
   pairs: list[tuple[VariableSpec, VariableSpec]]
   missing: list[tuple[VariableSpec, str]]
   extra: list[VariableSpec]
-  dropped: list[VariableSpec]
-  ignored: list[VariableSpec]
   duplicates: list[str]
-  shapes: list[tuple[VariableSpec, tuple, VariableSpec]]
+  shapes: list[tuple[VariableSpec, tuple[int | None, ...], VariableSpec]]
   dtypes: list[tuple[VariableSpec, VariableSpec]]
   trainable: list[tuple[VariableSpec, VariableSpec]]
   untracked: list[VariableSpec]
@@ -67,13 +64,13 @@ class VariableTable:
 
   def agreeing(self) -> int:
     """Number of pairs that agree in shape, dtype and trainable flag."""
-    rows = (*self.shapes, *self.dtypes, *self.trainable)
-    odd = {row[-1].name for row in rows}
+    rows: list[tuple[Any, ...]] = [*self.shapes, *self.dtypes, *self.trainable]
+    odd = {second.name for *_, second in rows}
     return sum(second.name not in odd for _, second in self.pairs)
 
   def tf1_names_of(self) -> dict[str, tuple[str, ...]]:
     """TF1 names for each TF2 name."""
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for first, second in self.pairs:
       found[second.name] = (*found.get(second.name, ()), first.name)
     return found
@@ -110,27 +107,24 @@ def match_variables(
       `rename` returns something else, or gives two TF1 variables one name
       without `convert` giving each a part of its own.
   """
-  left_out, tf1, tf2 = _leave_out(ignored, tf1, tf2, others)
-  by_name = {}
+  tf1, tf2 = _leave_out(ignored, tf1, tf2, others)
+  by_name: dict[str, list[VariableSpec]] = {}
   for spec in tf2:
     by_name.setdefault(spec.name, []).append(spec)
   table = VariableTable(
     pairs=[],
     missing=[],
     extra=[],
-    dropped=[],
-    ignored=left_out,
     duplicates=sorted(n for n, specs in by_name.items() if len(specs) > 1),
     shapes=[],
     dtypes=[],
     trainable=[],
     untracked=list(untracked),
   )
-  claimed = {}
+  claimed: dict[str, list[VariableSpec]] = {}
   for first in tf1:
     names = _renamed(rename, first.name)
     if names is None:
-      table.dropped.append(first)
       continue
     for name in names:
       claimed.setdefault(name, []).append(first)
@@ -148,13 +142,18 @@ def match_variables(
   return table
 
 
-def _check_parts(name, sources, targets, convert) -> None:
+def _check_parts(
+  name: str,
+  sources: Sequence[VariableSpec],
+  targets: Sequence[VariableSpec] | None,
+  convert: Convert | None,
+) -> None:
   """Raises unless the TF1 variables fill different parts of the TF2 one."""
-  taken = np.zeros(targets[0].shape, bool) if targets else None
+  taken = zeros_of(targets[0], bool) if targets else np.zeros((), bool)
   for source in sources:
     part = None
     if convert is not None and targets:
-      ones = np.ones(source.shape, np.float32)
+      ones = zeros_of(source, np.float32) + 1
       part = convert(source.name, ones, name) - convert(
         source.name, 0 * ones, name
       )
@@ -170,10 +169,10 @@ def _check_parts(name, sources, targets, convert) -> None:
           f' {list(targets[0].shape)}' if targets else '',
         )
       )
-    taken |= part != 0
+    taken = taken | (part != 0)
 
 
-def compile_ignored(patterns: Sequence[str]) -> list[re.Pattern]:
+def compile_ignored(patterns: Sequence[str]) -> list[re.Pattern[str]]:
   """Returns the patterns of `ignored_variables` as regular expressions.
 
   Raises:
@@ -196,9 +195,14 @@ def compile_ignored(patterns: Sequence[str]) -> list[re.Pattern]:
   return expressions
 
 
-def _leave_out(patterns, tf1, tf2, others):
-  """Returns (left out, rest of tf1, rest of tf2)."""
-  left_out = []
+def _leave_out(
+  patterns: Sequence[str],
+  tf1: Sequence[VariableSpec],
+  tf2: Sequence[VariableSpec],
+  others: Sequence[str],
+) -> tuple[list[VariableSpec], list[VariableSpec]]:
+  """Returns the variables that no pattern matches, of TF1 and of TF2."""
+  gone: set[int] = set()
   for expression in compile_ignored(patterns):
     hits = [s for s in (*tf1, *tf2) if expression.search(s.name)]
     if not hits and not any(expression.search(name) for name in others):
@@ -213,17 +217,15 @@ def _leave_out(patterns, tf1, tf2, others):
           f' Similar names: {", ".join(close)}.' if close else '',
         )
       )
-    left_out.extend(hits)
-  gone = {id(spec) for spec in left_out}
+    gone.update(map(id, hits))
   return (
-    list({id(s): s for s in left_out}.values()),
     [spec for spec in tf1 if id(spec) not in gone],
     [spec for spec in tf2 if id(spec) not in gone],
   )
 
 
-def _renamed(rename, name: str):
-  new = rename(name)
+def _renamed(rename: Rename, name: str) -> list[str] | None:
+  new: Any = rename(name)
   if new is None:
     return None
   if isinstance(new, str):
@@ -237,12 +239,17 @@ def _renamed(rename, name: str):
   )
 
 
-def _pair(table, first, second, convert) -> None:
+def _pair(
+  table: VariableTable,
+  first: VariableSpec,
+  second: VariableSpec,
+  convert: Convert | None,
+) -> None:
   table.pairs.append((first, second))
-  shape = tuple(first.shape)
+  shape: tuple[int | None, ...] = tuple(first.shape)
   if convert is not None:
     # Zeros stand in for the value: only the shape is asked for.
-    zeros = np.zeros(shape, _array_dtype(first.dtype))
+    zeros = zeros_of(first, _array_dtype(first.dtype))
     shape = tuple(np.shape(convert(first.name, zeros, second.name)))
   if shape != tuple(second.shape):
     table.shapes.append((first, shape, second))
@@ -252,7 +259,12 @@ def _pair(table, first, second, convert) -> None:
     table.trainable.append((first, second))
 
 
-def _array_dtype(name: str) -> np.dtype:
+def zeros_of(spec: VariableSpec, dtype: Any) -> np.ndarray:
+  """Returns zeros in the shape of a variable."""
+  return np.zeros(tuple(size or 0 for size in spec.shape), dtype)
+
+
+def _array_dtype(name: str) -> Any:
   """Returns the dtype of arrays that hold values of a TensorFlow dtype."""
   try:
     return np.dtype(name)

@@ -37,7 +37,7 @@ def for_outcome(outcome: Outcome) -> list[str]:
   if kind is Kind.CREATIONS:
     return _for_creations(outcome)
   if kind is Kind.RECREATED:
-    specs = outcome.evidence_of(variables.VariableSpec)
+    specs = outcome.evidence_of(observation.VariableSpec)
     if any(spec.undecorated for spec in specs):
       return [text.UNDECORATED_ADVICE]
     return ['assertNoNewVariables tells the cause of each.']

@@ -15,6 +15,7 @@ from tf_equiv.core import random_value
 from tf_equiv.diagnose import alignment, graph, replay, sketches
 from tf_equiv.diagnose import search as search_lib
 from tf_equiv.diagnose.control_flow import descent
+from tf_equiv.diagnose.result import Result
 from tf_equiv.diagnose.side import Side
 from tf_equiv.tf1.capture import capture
 from tf_equiv.tf2 import eager_capture
@@ -32,7 +33,7 @@ def find(
   tf1_name_of: dict[str, str],
   sketcher: sketches.Sketcher,
   reason: str,
-) -> search_lib.Result:
+) -> Result:
   """Finds the first op that differs from what TF1 computes.
 
   Args:
@@ -47,9 +48,7 @@ def find(
     The result, in float32.
   """
 
-  def search(
-    first: capture.Capture, second: eager_capture.Recording
-  ) -> search_lib.Result:
+  def search(first: capture.Capture, second: eager_capture.Recording) -> Result:
     return _search(first, second, labels, tf1_name_of, sketcher)
 
   result = descent.descend(search(tf1, recording), (tf1, recording), search)
@@ -70,7 +69,7 @@ def _search(
   labels: list[capture.Label],
   tf1_name_of: dict[str, str],
   sketcher: sketches.Sketcher,
-) -> search_lib.Result:
+) -> Result:
   reader = _Reader(recording, tf1_name_of, sketcher)
   graphs = graph.read(tf1, labels, {}), reader.read(labels)
   run = _Run(recording, reader)
@@ -90,7 +89,7 @@ def _search(
       noise = max(noise, own)
     tolerance = max(search_lib.SINGLE, _SLACK * noise)
     failing = [label for label in labels if not distances[label] <= tolerance]
-    result = search_lib.Result(
+    result = Result(
       None,
       max(distances.values(), default=0.0),
       (results, {}),

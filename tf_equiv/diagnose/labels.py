@@ -1,5 +1,8 @@
 """How results of the comparison are called in the captured graphs."""
 
+from collections.abc import Mapping, Sequence
+
+from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import observation
 from tf_equiv.tf1.capture import capture as tf1_capture
@@ -41,17 +44,21 @@ def group_of(key: Key) -> str | None:
   return _OF_QUANTITY.get(key.quantity)
 
 
-def lines_of(table, name: str) -> tuple[str, str]:
+def lines_of(table: variables_lib.VariableTable, name: str) -> tuple[str, str]:
   """Lines that made a variable on both sides, '' where not known."""
   for first, second in table.pairs:
     if first.name == name:
-      return tuple(
-        str(spec.line) if spec.line.filename else '' for spec in (first, second)
-      )
+      return _line_of(first), _line_of(second)
   return '', ''
 
 
-def relabeled(label, names):
+def _line_of(spec: observation.VariableSpec) -> str:
+  return str(spec.line) if spec.line.filename else ''
+
+
+def relabeled(
+  label: tf1_capture.Label, names: Mapping[str, str]
+) -> tf1_capture.Label:
   """Returns a label of TF2 with the names of TF1."""
   group, name = label
   if group in BY_VARIABLE:
@@ -61,8 +68,12 @@ def relabeled(label, names):
   return label
 
 
-def is_wanted(label, labels, groups) -> bool:
-  """Tells whether a result is to be looked at."""
+def is_wanted(
+  label: tf1_capture.Label,
+  labels: Sequence[tf1_capture.Label],
+  groups: Sequence[str],
+) -> bool:
+  """Returns whether a result is to be looked at."""
   if label in labels or label[0] in groups:
     return True
   # Losses and their sum go by other names in the comparison.

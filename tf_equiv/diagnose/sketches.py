@@ -56,7 +56,7 @@ class Sketch:
 class Sketcher:
   """Makes sketches that can be compared with each other."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     generator = np.random.default_rng(20260101)
     self._signs = generator.choice([-1.0, 1.0], (_PROJECTIONS, _BLOCK))
     self._of_blocks = generator.choice(np.array([-1, 1], np.int8), 1 << 20)

@@ -2,16 +2,15 @@
 
 That is the shape or dtype of an output, a loss that one side alone has, an
 initializer, or the shape of a variable. Each function adds to a draft, and
-takes the `Diagnoser` that captures both sides.
+takes the `Subject` that captures both sides.
 """
 
 import dataclasses
-from typing import Any
 
 from tf_equiv.compare import difference, divergence
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import description, initializers, shapes
+from tf_equiv.diagnose import capturing, description, initializers, shapes
 from tf_equiv.diagnose import draft as draft_lib
 from tf_equiv.references import base as references
 from tf_equiv.tf1.capture import capture as tf1_capture
@@ -20,58 +19,65 @@ from tf_equiv.tf2 import initializers as tf2_initializers
 from tf_equiv.tf2 import program as tf2_program
 
 
-def explain_structure(diagnoser: Any, draft: draft_lib.Draft) -> None:
+def explain_structure(
+  subject: capturing.Subject, draft: draft_lib.Draft
+) -> None:
   """Says which ops make an output that has another shape or dtype."""
   for each in draft.outcome.evidence_of(difference.Difference):
     if each.kind is difference.Kind.OUTPUT:
       label = (tf1_capture.OUTPUT, each.subject)
-      captures = diagnoser.captured([label])
+      captures = subject.capture([label])
       draft.divergence = description.of_results(captures, label)
       return
 
 
-def explain_loss(diagnoser: Any, draft: draft_lib.Draft, name: str) -> None:
+def explain_loss(
+  subject: capturing.Subject, draft: draft_lib.Draft, name: str
+) -> None:
   """Says which op makes a regularization loss that one side alone has.
 
   Args:
-    diagnoser: captures both sides.
+    subject: both sides.
     draft: gets the place.
     name: names of the TF1 variables behind the loss.
   """
   label = (tf1_capture.LOSS, name)
-  first, second = diagnoser.captured([label])
-  names = diagnoser.subject.pairing.tf1_names()
-  found = []
-  for captured in (first, second):
+  names = subject.pairing.tf1_names()
+  found: list[divergence.Place | None] = []
+  for captured in subject.capture([label]):
     targets = {
       ', '.join(sorted(names.get(n, (n,))[0] for n in behind.split(', '))): t
       for (group, behind), t in captured.targets.items()
       if group == tf1_capture.LOSS
     }
     op = targets[name].op if name in targets else None
-    found.append(op and description.place_of(captured, op.name, op.type))
-  if any(found):
-    i = 0 if found[0] else 1
+    found.append(
+      None if op is None else description.place_of(captured, op.name, op.type)
+    )
+  first, second = found
+  place = first or second
+  if place is not None:
+    there = 0 if first is not None else 1
     draft.kind = divergence.REAL
     draft.divergence = divergence.Divergence(
-      *found,
+      first,
+      second,
       differences=[
         difference.one_sided(
-          difference.Kind.REGULARIZES, i, found[i].name, subject=name
+          difference.Kind.REGULARIZES, there, place.name, subject=name
         )
       ],
       variables=tuple(name.split(', ')),
     )
 
 
-def explain_weights(diagnoser: Any, draft: draft_lib.Draft) -> None:
+def explain_weights(subject: capturing.Subject, draft: draft_lib.Draft) -> None:
   """Says which initializer of TF2 differs from that of TF1."""
-  subject = diagnoser.subject
   plan = dataclasses.replace(subject.plan, gradients=False, batches=())
   first = subject.run.capture_initializers(plan)
   second, tf2 = tf2_initializers.capture(subject.program, plan)
   sources = subject.pairing.tf1_names()
-  values = diagnoser.tf1.weight_of(), tf2.weight_of()
+  values = subject.tf1.weight_of(), tf2.weight_of()
   for failed in draft.outcome.failed(Key(Quantity.WEIGHTS)):
     names = sources.get(failed.name, ())
     if len(names) != 1 or names[0] not in first or failed.name not in second:
@@ -101,7 +107,8 @@ def explain_shapes(
   first = run.capture(plan, {})
   forward = tf2_capture.prepare(program, plan, run.result())
   second = tf2_capture.capture(forward, plan, {})
-  for mine, _, theirs in draft.outcome.table.shapes:
+  table = draft.outcome.table
+  for mine, _, theirs in () if table is None else table.shapes:
     draft.divergence = shapes.locate((first, second), (mine.name, theirs.name))
     if draft.divergence is not None:
       return

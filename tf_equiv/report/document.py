@@ -3,12 +3,13 @@
 import dataclasses
 import datetime
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import outcome as outcome_lib
-from tf_equiv.compare import run_info
+from tf_equiv.compare import run_info, values
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.draw import Draw
@@ -17,81 +18,6 @@ from tf_equiv.report import tables, text
 FORMAT = 'tf_equiv report 1'
 # Quantities of a training step of which scalars are plotted, in this order.
 _SCALARS = (Quantity.LOSS, Quantity.OUTPUTS, Quantity.LEARNING_RATE)
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-  """How far a pair of corresponding ops is apart; see `divergence.LayerError`.
-
-  Attributes:
-    position: place in the order of TF1's program, from 0.
-    tf1: name of the op in TF1.
-    tf2: name of the op in TF2.
-    op_type: its type in TF1.
-    shape: shape of its output.
-    differs: whether it is further apart than allowed.
-    difference: difference of the values.
-    allowed: what is allowed at this scale.
-    scale: largest magnitude in TF1.
-    noise: rounding error of float32 in TF1; None where not known.
-    relative: difference over scale.
-  """
-
-  position: int
-  tf1: str
-  tf2: str
-  op_type: str
-  shape: tuple[int, ...]
-  differs: bool
-  difference: float
-  allowed: float
-  scale: float
-  noise: float | None
-  relative: float
-
-  def share(self, what: str) -> float | None:
-    """Returns 'allowed' or 'noise' over scale."""
-    value = getattr(self, what)
-    return None if value is None else value / (self.scale or 1.0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-  """An op: its name, its type, and the line of user code that made it."""
-
-  name: str
-  op_type: str
-  line: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Parting:
-  """A place where the sides part; see `divergence.Divergence`."""
-
-  tf1: Place | None
-  tf2: Place | None
-  values: tables.Pair | None
-  differences: list[str]
-  only_tf1: list[Place]
-  only_tf2: list[Place]
-  variables: list[str]
-  mistake: str
-  note: str
-  seconds: float
-  others: list['Parting']
-
-
-@dataclasses.dataclass(frozen=True)
-class Noise:
-  """Where rounding grows; see `divergence.Noise`."""
-
-  side: str
-  result: str
-  error: float
-  scale: float
-  place: Place | None
-  factor: float
-  tolerance: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +74,7 @@ class Document:
     comparisons: all compared pairs by group, those that differ most first.
     variables: variables of both sides, those that differ most first.
     layers: corresponding ops in the order of TF1's program.
-    parting: the first place where the sides part.
+    parting: the first place where the sides diverge.
     noise: where rounding grows, if that is the difference.
     training: the training steps.
     draws: the aligned ledgers of random draws.
@@ -175,11 +101,11 @@ class Document:
   environments: dict[str, dict[str, str]]
   compared: dict[str, int]
   groups: list[tables.Group]
-  comparisons: dict[Key, list[tables.Pair]]
+  comparisons: dict[Key, list[values.ValueComparison]]
   variables: list[tables.Variable]
-  parting: Parting | None
-  noise: Noise | None
-  layers: list[Layer]
+  parting: divergence_lib.Divergence | None
+  noise: divergence_lib.Noise | None
+  layers: list[divergence_lib.LayerError]
   training: list[TrainingStep]
   draws: list[DrawRow]
 
@@ -226,9 +152,9 @@ def build(verdict: verdict_lib.Verdict) -> Document:
       for key, pairs in verdict.outcome.comparisons.items()
     },
     variables=tables.variables(verdict),
-    parting=None if found is None else _parting(found),
-    noise=None if verdict.noise is None else _noise(verdict.noise),
-    layers=_layers(found or verdict.noise),
+    parting=found,
+    noise=verdict.noise,
+    layers=_layers(verdict),
     training=[
       _training_step(i + 1, groups)
       for i, groups in enumerate(verdict.outcome.steps)
@@ -237,61 +163,9 @@ def build(verdict: verdict_lib.Verdict) -> Document:
   )
 
 
-def _layers(
-  found: divergence_lib.Divergence | divergence_lib.Noise | None,
-) -> list[Layer]:
-  if found is None:
-    return []
-  return [
-    Layer(
-      i,
-      layer.tf1,
-      layer.tf2,
-      layer.op_type,
-      tuple(layer.shape),
-      layer.differs,
-      layer.difference,
-      layer.allowed,
-      layer.scale,
-      layer.noise,
-      layer.difference / (layer.scale or 1.0),
-    )
-    for i, layer in enumerate(found.layers)
-  ]
-
-
-def _parting(found: divergence_lib.Divergence) -> Parting:
-  return Parting(
-    _place(found.tf1),
-    _place(found.tf2),
-    None if found.comparison is None else tables.pair(found.comparison),
-    [str(each) for each in found.differences],
-    [_place(place) for place in found.only_tf1],
-    [_place(place) for place in found.only_tf2],
-    list(found.variables),
-    found.mistake,
-    found.note,
-    found.seconds,
-    [_parting(other) for other in found.others],
-  )
-
-
-def _noise(found: divergence_lib.Noise) -> Noise:
-  return Noise(
-    found.side,
-    found.result,
-    found.error,
-    found.scale,
-    _place(found.place),
-    found.factor,
-    found.tolerance,
-  )
-
-
-def _place(place: divergence_lib.Place | None) -> Place | None:
-  if place is None:
-    return None
-  return Place(place.name, place.op_type, place.line)
+def _layers(verdict: verdict_lib.Verdict) -> list[divergence_lib.LayerError]:
+  found = verdict.divergence or verdict.noise
+  return [] if found is None else list(found.layers)
 
 
 def _training_step(
@@ -325,33 +199,47 @@ def align_draws(tf1: list[Draw], tf2: list[Draw]) -> list[DrawRow]:
     the next ones that do.
   """
   marks = _marks(ledgers.compare_ledgers(tf1, tf2))
-  rows, odd = [], ([], [])
-
-  def flush():
-    for pair in itertools.zip_longest(*odd):
-      rows.append(DrawRow(*pair, same=False))
-    for cells in odd:
-      cells.clear()
-
-  # Draws without a mark are the same sequence on both sides.
-  sides = (iter(tf1), iter(tf2))
+  rows: list[DrawRow] = []
+  sides = iter(tf1), iter(tf2)
   while True:
-    common = []
-    for draws, marked, cells in zip(sides, marks, odd, strict=True):
-      for draw in draws:
-        if draw.index not in marked:
-          common.append(_cell(draw, ''))
-          break
-        cells.append(_cell(draw, marked[draw.index]))
-    flush()
-    if not common:
+    odd, common = _up_to_common(sides, marks)
+    rows += [
+      DrawRow(first, second, same=False)
+      for first, second in itertools.zip_longest(*odd)
+    ]
+    if None in common:
       return rows
     rows.append(DrawRow(*common, same=True))
 
 
-def _marks(found: ledgers.LedgerDifference | None):
+def _up_to_common(
+  sides: tuple[Iterator[Draw], Iterator[Draw]],
+  marks: tuple[dict[int, str], dict[int, str]],
+) -> tuple[
+  tuple[list[DrawCell], list[DrawCell]],
+  tuple[DrawCell | None, DrawCell | None],
+]:
+  """Reads both ledgers up to the next draw that they have in common.
+
+  Draws without a mark are the same sequence on both sides.
+  """
+  odd: tuple[list[DrawCell], list[DrawCell]] = ([], [])
+  common: list[DrawCell | None] = [None, None]
+  for i, draws in enumerate(sides):
+    for draw in draws:
+      if draw.index not in marks[i]:
+        common[i] = _cell(draw, '')
+        break
+      odd[i].append(_cell(draw, marks[i][draw.index]))
+  return odd, (common[0], common[1])
+
+
+def _marks(
+  found: ledgers.LedgerDifference | None,
+) -> tuple[dict[int, str], dict[int, str]]:
   """Returns {index of a draw: what is different about it} for each side."""
-  tf1, tf2 = {}, {}
+  tf1: dict[int, str] = {}
+  tf2: dict[int, str] = {}
   if found is not None:
     for a, b in found.moved:
       tf1[a.index] = f'TF2 makes it as draw {b.index}'

@@ -7,6 +7,7 @@ from tf_equiv.compare import values, variables
 from tf_equiv.compare.optimizers import OptimizerDifference
 from tf_equiv.compare.outcome import Creation, Kind, Outcome
 from tf_equiv.compare.quantity import Key, Quantity
+from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import listed
 from tf_equiv.report import misfit, wording
 
@@ -98,7 +99,7 @@ def _of_creations(outcome: Outcome, unused_sides: wording.Sides) -> str:
 
 
 def _of_recreated(outcome: Outcome, sides: wording.Sides) -> str:
-  specs = outcome.evidence_of(variables.VariableSpec)
+  specs = outcome.evidence_of(VariableSpec)
   return (
     f'The {sides[1]} model creates {len(specs)} variable(s) anew in each call, '
     f'first {specs[0].name}{_STOPPED}'

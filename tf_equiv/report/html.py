@@ -13,9 +13,10 @@ from importlib import resources
 from typing import Any
 
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import values
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.report import document as document_lib
-from tf_equiv.report import tables, text
+from tf_equiv.report import tables, text, wording
 
 _log = logging.getLogger('tf_equiv')
 
@@ -71,6 +72,10 @@ def render(document: document_lib.Document) -> bytes:
     shape=shape,
     ratio=ratio,
     most=_most,
+    excess=tables.ratio,
+    problem=wording.problem,
+    note=wording.note,
+    relative=_relative,
   )
   # Only these two are known not to be text of the user.
   style, script = (_markup(_read(name)) for name in ('page.css', 'page.js'))
@@ -109,6 +114,7 @@ def ratio(found: float | None) -> str:
 
 def value(found: Any) -> str:
   """Returns a value of an array, shortened."""
+  found = tables.plain(found)
   if isinstance(found, float):
     return f'{found:.9g}'
   shown = str(found)
@@ -120,13 +126,18 @@ def shape(sizes: Any) -> str:
   return '[%s]' % ', '.join('?' if n is None else str(n) for n in sizes)
 
 
-def _most(rows):
+def _most(rows: list[Any]) -> list[Any]:
   return rows[:_MAX_ROWS]
+
+
+def _relative(layer: divergence_lib.LayerError) -> float:
+  """Returns an error over the largest value."""
+  return layer.difference / (layer.scale or 1.0)
 
 
 def _rows(
   document: document_lib.Document, wanted: Callable[[Quantity], bool]
-) -> list[tuple[Key, tables.Pair]]:
+) -> list[tuple[Key, values.ValueComparison]]:
   """Returns (group, pair) of some groups, those that differ most first."""
   rows = [
     (key, pair)
@@ -134,10 +145,10 @@ def _rows(
     if wanted(key.quantity)
     for pair in pairs
   ]
-  return sorted(rows, key=lambda row: (row[1].passed, -row[1].ratio))
+  return sorted(rows, key=lambda row: (row[1].passed, -tables.ratio(row[1])))
 
 
-def _plots(document) -> dict[str, Any]:
+def _plots(document: document_lib.Document) -> dict[str, Any]:
   """Returns the plots by name, and as 'problem' why there are none."""
   from tf_equiv.report import plots
 
@@ -155,7 +166,7 @@ def _plots(document) -> dict[str, Any]:
   return {'layers': '', 'training': '', 'problem': problem}
 
 
-def _markup(source: str):
+def _markup(source: str) -> Any:
   import markupsafe
 
   return markupsafe.Markup(source)

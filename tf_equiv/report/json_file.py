@@ -1,15 +1,19 @@
 """A report as JSON.
 
-It holds the fields of `document.Document`. JSON has no numbers that are not
-finite: they are the strings 'NaN', 'Infinity' and '-Infinity'.
+It holds the fields of `document.Document`, and those of the records in it. JSON
+has no numbers that are not finite: they are the strings 'NaN', 'Infinity' and
+'-Infinity'.
 """
 
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
+from tf_equiv.compare import divergence, values
 from tf_equiv.report import document as document_lib
+from tf_equiv.report import tables, wording
 
 
 def render(document: document_lib.Document) -> bytes:
@@ -19,6 +23,9 @@ def render(document: document_lib.Document) -> bytes:
 
 def as_json(value: Any) -> Any:
   """Returns a report, or a part of it, as what JSON knows."""
+  encode = _ENCODERS.get(type(value))
+  if encode is not None:
+    return as_json(encode(value))
   if dataclasses.is_dataclass(value):
     return {
       field.name: as_json(getattr(value, field.name))
@@ -34,6 +41,91 @@ def as_json(value: Any) -> Any:
     # What UTF-8 cannot hold: lone surrogates of undecodable file names.
     return value.encode('utf-8', 'backslashreplace').decode('utf-8')
   return value
+
+
+def _document(report: document_lib.Document) -> dict[str, Any]:
+  found = {
+    field.name: getattr(report, field.name)
+    for field in dataclasses.fields(report)
+  }
+  found['layers'] = [
+    {'position': i, **_layer(layer)} for i, layer in enumerate(report.layers)
+  ]
+  return found
+
+
+def _comparison(c: values.ValueComparison) -> dict[str, Any]:
+  return {
+    'name': c.name,
+    'passed': c.passed,
+    'dtype': c.dtype,
+    'shape': [int(size) for size in c.shape],
+    'count': int(c.count),
+    'differing': int(c.differing),
+    'worst_index': [int(i) for i in c.worst_index],
+    'tf1_value': tables.plain(c.tf1_value),
+    'tf2_value': tables.plain(c.tf2_value),
+    'difference': float(c.difference),
+    'allowed': float(c.allowed),
+    'ratio': tables.ratio(c),
+    'needed_atol': float(c.needed_atol),
+    'rtol': float(c.rtol),
+    'atol': float(c.atol),
+    'problem': wording.problem(c.problem),
+    'note': wording.note(c.note),
+  }
+
+
+def _layer(layer: divergence.LayerError) -> dict[str, Any]:
+  return {
+    'tf1': layer.tf1,
+    'tf2': layer.tf2,
+    'op_type': layer.op_type,
+    'shape': layer.shape,
+    'differs': layer.differs,
+    'difference': layer.difference,
+    'allowed': layer.allowed,
+    'scale': layer.scale,
+    'noise': layer.noise,
+    'relative': layer.difference / (layer.scale or 1.0),
+  }
+
+
+def _divergence(found: divergence.Divergence) -> dict[str, Any]:
+  return {
+    'tf1': found.tf1,
+    'tf2': found.tf2,
+    'values': found.comparison,
+    'differences': [str(each) for each in found.differences],
+    'only_tf1': found.only_tf1,
+    'only_tf2': found.only_tf2,
+    'variables': found.variables,
+    'mistake': found.mistake,
+    'note': found.note,
+    'seconds': found.seconds,
+    'others': found.others,
+  }
+
+
+def _noise(found: divergence.Noise) -> dict[str, Any]:
+  return {
+    'side': found.side,
+    'result': found.result,
+    'error': found.error,
+    'scale': found.scale,
+    'place': found.place,
+    'factor': found.factor,
+    'tolerance': found.tolerance,
+  }
+
+
+# What is written in other words than those of its fields.
+_ENCODERS: dict[type, Callable[[Any], dict[str, Any]]] = {
+  document_lib.Document: _document,
+  values.ValueComparison: _comparison,
+  divergence.Divergence: _divergence,
+  divergence.Noise: _noise,
+}
 
 
 def _dump(value: Any, depth: int = 0) -> str:

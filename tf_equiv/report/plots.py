@@ -8,7 +8,9 @@ import io
 import math
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from tf_equiv.compare import divergence
 from tf_equiv.report import document as document_lib
 
 # Stand-ins for colours, and what the page has in their place.
@@ -43,26 +45,22 @@ def layers(document: document_lib.Document) -> str:
     return ''
   found = document.layers
 
-  def draw(axes):
+  def draw(axes: Any) -> None:
     at = range(len(found))
-    noise = [x.share('noise') for x in found]
+    errors = [_share(x, x.difference) for x in found]
+    noise = [_share(x, x.noise) for x in found]
     if any(x is not None for x in noise):
       _steps(axes, at, noise, _NOISE, 'noise floor')
-    _steps(axes, at, [x.relative for x in found], _FIRST, 'error')
-    _steps(
-      axes,
-      at,
-      [x.relative if x.differs else None for x in found],
-      _BAD,
-      'too large',
-    )
-    limits = [x.share('allowed') for x in found]
+    _steps(axes, at, errors, _FIRST, 'error')
+    bad = [errors[i] if found[i].differs else None for i in at]
+    _steps(axes, at, bad, _BAD, 'too large')
+    limits = [_share(x, x.allowed) for x in found]
     axes.plot(at, limits, color=_LIMIT, linestyle='--', label='tolerance')
-    first = next((x for x in found if x.differs), None)
+    first = next((i for i in at if found[i].differs), None)
     if first is not None:
       axes.plot(
-        [first.position],
-        [max(first.relative, _FLOOR)],
+        [first],
+        [max(errors[first] or 0.0, _FLOOR)],
         marker='o',
         color=_BAD,
         linestyle='none',
@@ -76,6 +74,11 @@ def layers(document: document_lib.Document) -> str:
   return _both_sizes('layers', draw)
 
 
+def _share(layer: divergence.LayerError, value: float | None) -> float | None:
+  """Returns a value over the largest one of the layer."""
+  return None if value is None else value / (layer.scale or 1.0)
+
+
 def training(document: document_lib.Document) -> str:
   """Plots the loss of both sides, and errors, per training step."""
   if not document.training:
@@ -85,7 +88,7 @@ def training(document: document_lib.Document) -> str:
   names = list(document.training[0].scalars)[:1]
   groups = ['loss', 'gradients', 'variables']
 
-  def draw(upper, lower):
+  def draw(upper: Any, lower: Any) -> None:
     for name in names:
       pairs = [
         step.scalars.get(name, (None, None)) for step in document.training
@@ -134,7 +137,13 @@ def _both_sizes(name: str, draw: Callable[..., None], axes: int = 1) -> str:
   return ''.join(parts)
 
 
-def _render(name, size, draw, count, width) -> str:
+def _render(
+  name: str,
+  size: tuple[float, float],
+  draw: Callable[..., None],
+  count: int,
+  width: str,
+) -> str:
   """Draws a figure and returns it as an SVG element.
 
   Settings of the user (`matplotlibrc`) play no part, and none are changed.
@@ -164,7 +173,7 @@ def _render(name, size, draw, count, width) -> str:
   return _adapt(buffer.getvalue(), name)
 
 
-def _settings(name: str) -> dict:
+def _settings(name: str) -> Any:
   return {
     'axes.edgecolor': _INK,
     'axes.labelcolor': _INK,
@@ -182,7 +191,7 @@ def _settings(name: str) -> dict:
   }
 
 
-def _log_scale(axes) -> None:
+def _log_scale(axes: Any) -> None:
   """Makes the axis of values logarithmic, with labels as in the tables.
 
   They are also a lot faster to lay out than powers of ten.
@@ -192,7 +201,7 @@ def _log_scale(axes) -> None:
   axes.yaxis.set_minor_formatter(lambda value, position: '')
 
 
-def _finish(axes) -> None:
+def _finish(axes: Any) -> None:
   axes.grid(True, axis='y')
   axes.set_axisbelow(True)
   if axes.get_legend_handles_labels()[0]:
@@ -215,7 +224,13 @@ def _adapt(svg: str, name: str) -> str:
   return svg.replace('<svg ', '<svg role="presentation" ', 1).strip()
 
 
-def _steps(axes, at, heights: Sequence[float | None], color, label) -> None:
+def _steps(
+  axes: Any,
+  at: Sequence[int],
+  heights: Sequence[float | None],
+  color: str,
+  label: str,
+) -> None:
   few = len(heights) < _FEW
   axes.plot(
     at,
@@ -235,7 +250,7 @@ def _clipped(value: float | None, floor: float = _FLOOR) -> float:
   return max(value, floor)
 
 
-def _finite(value) -> float:
+def _finite(value: Any) -> float:
   return (
     value if isinstance(value, float) and math.isfinite(value) else math.nan
   )

@@ -25,7 +25,7 @@ def commands(
     Command lines by name of the runner; none where the test has no name by
     which it could be called, being made inside of a function.
   """
-  found = {}
+  found: dict[str, str] = {}
   if not method or '<' in class_name:
     return found
   kept = ' '.join(

@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tf_equiv.compare import values
+from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import observation
@@ -21,34 +22,6 @@ _STAGES = {
   Quantity.RESTORED: 'as restored',
   Quantity.INFERENCE_CHANGES: 'after an inference call',
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-  """A compared pair; see `values.ValueComparison`.
-
-  Attributes:
-    ratio: difference over what is allowed, at the worst element; above one, or
-      infinite, where the pair differs.
-  """
-
-  name: str
-  passed: bool
-  dtype: str
-  shape: list[int]
-  count: int
-  differing: int
-  worst_index: list[int]
-  tf1_value: Any
-  tf2_value: Any
-  difference: float
-  allowed: float
-  ratio: float
-  needed_atol: float
-  rtol: float
-  atol: float
-  problem: str
-  note: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +52,7 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class StageError:
-  """Error of a variable's value at one stage; see `Pair`."""
+  """Error of a variable's value at one stage; see `values.ValueComparison`."""
 
   stage: str
   passed: bool
@@ -101,7 +74,7 @@ class Variable:
     dtype: its dtype in TF1, else in TF2; '' where not known.
     trainable: its flag in TF1, else in TF2; None where not known.
     problem: what does not correspond, '' if all does.
-    ratio: largest `Pair.ratio` of its values; infinite where there is a
+    ratio: largest `ratio` of its values; infinite where there is a
       problem; None where no value was compared.
     errors: its errors, stage by stage.
     effect: how far the outputs move if it changes by its own size, over the
@@ -122,31 +95,11 @@ class Variable:
   line: str
 
 
-def pair(c: values.ValueComparison) -> Pair:
-  """Returns the row of a comparison."""
-  return Pair(
-    c.name,
-    c.passed,
-    c.dtype,
-    [int(size) for size in c.shape],
-    int(c.count),
-    int(c.differing),
-    [int(i) for i in c.worst_index],
-    plain(c.tf1_value),
-    plain(c.tf2_value),
-    float(c.difference),
-    float(c.allowed),
-    ratio(c),
-    float(c.needed_atol),
-    float(c.rtol),
-    float(c.atol),
-    wording.problem(c.problem),
-    wording.note(c.note),
-  )
-
-
 def ratio(c: values.ValueComparison) -> float:
-  """Returns how far a pair is from agreement; above one if it differs."""
+  """Returns the difference over what is allowed, at the worst element.
+
+  It is above one, or infinite, where the pair differs.
+  """
   if c.problem or math.isnan(c.difference):
     return math.inf if not c.passed else 0.0
   if c.allowed:
@@ -154,9 +107,11 @@ def ratio(c: values.ValueComparison) -> float:
   return 0.0 if c.passed else math.inf
 
 
-def sorted_pairs(pairs: Sequence[values.ValueComparison]) -> list[Pair]:
-  """Returns rows, those that differ most first, else in the given order."""
-  return sorted(map(pair, pairs), key=lambda row: (row.passed, -row.ratio))
+def sorted_pairs(
+  pairs: Iterable[values.ValueComparison],
+) -> list[values.ValueComparison]:
+  """Returns pairs, those that differ most first, else in the given order."""
+  return sorted(pairs, key=lambda c: (c.passed, -ratio(c)))
 
 
 def summarize(key: Key, pairs: Sequence[values.ValueComparison]) -> Group:
@@ -230,7 +185,7 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _errors(verdict) -> dict[str, list[StageError]]:
+def _errors(verdict: verdict_lib.Verdict) -> dict[str, list[StageError]]:
   """Returns the errors of the values of variables, by TF2 name."""
   found: dict[str, list[StageError]] = {}
   groups = dict(verdict.outcome.comparisons)
@@ -254,10 +209,10 @@ def _errors(verdict) -> dict[str, list[StageError]]:
   return found
 
 
-def _problems(table) -> dict[str, str]:
-  found = {}
+def _problems(table: variables_lib.VariableTable) -> dict[str, str]:
+  found: dict[str, str] = {}
 
-  def add(name, problem):
+  def add(name: str, problem: str) -> None:
     found[name] = found[name] + '; ' + problem if name in found else problem
 
   for _, shape, second in table.shapes:
@@ -283,6 +238,7 @@ def _row(
   effect: float | None = None,
 ) -> Variable:
   spec = first or second
+  assert spec is not None
   if wanted and wanted != spec.name:
     problem += f' (expected as {wanted})'
   ratios = [error.ratio for error in errors] + [math.inf] * bool(problem)
@@ -309,5 +265,5 @@ def _without_spec(name: str, errors: list[StageError]) -> Variable:
   )
 
 
-def _order(row: Variable):
+def _order(row: Variable) -> tuple[bool, float]:
   return not row.problem, -1.0 if row.ratio is None else -row.ratio

@@ -6,15 +6,17 @@ item, capped), and ends with what to do next.
 
 import decimal
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import draws, values, variables
+from tf_equiv.compare import draws, renames, values, variables
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import VariableSpec
+from tf_equiv.core.text import capped
 from tf_equiv.report import wording
 
 _MAX_ITEMS = 10
@@ -50,8 +52,7 @@ def failure(
   if table is not None and not table.passed and not verdict.comparisons:
     lines += _table(table, sides)
   most = _MAX_BESIDE_OTHERS if verdict.comparisons else _MAX_ITEMS
-  lines += ['  ' + line for line in verdict.evidence[:most]]
-  lines += _more(verdict.evidence, most, indent='  ')
+  lines += ['  ' + line for line in capped(verdict.evidence, most)]
   if verdict.noise is not None:
     lines += _noise(verdict.noise)
   most = _MAX_BESIDE_OTHERS if verdict.divergence else _MAX_ITEMS
@@ -217,10 +218,10 @@ def _comparison(c: values.ValueComparison, sides: wording.Sides) -> list[str]:
 
 def _table(table: variables.VariableTable, sides: wording.Sides) -> list[str]:
   first_side, second_side = sides
-  sections = []
+  sections: list[tuple[str, Sequence[str]]] = []
   likely = table.suggestion.names
 
-  def section(title, rows):
+  def section(title: str, rows: Sequence[str]) -> None:
     if rows:
       sections.append((title, rows))
 
@@ -272,7 +273,7 @@ def _table(table: variables.VariableTable, sides: wording.Sides) -> list[str]:
   return lines + _sections(sections, most) + renames
 
 
-def _renames(suggestion) -> list[str]:
+def _renames(suggestion: renames.RenameSuggestion) -> list[str]:
   if not suggestion.names:
     lines = []
   else:
@@ -281,23 +282,24 @@ def _renames(suggestion) -> list[str]:
   return lines + ['  hint: ' + h for h in suggestion.hints[:_MAX_HINTS]]
 
 
-def _sections(sections, most: int) -> list[str]:
-  lines = []
+def _sections(
+  sections: Sequence[tuple[str, Sequence[str]]], most: int
+) -> list[str]:
+  lines: list[str] = []
   for title, rows in sections:
     lines.append(f'  {title}:')
-    lines += ['    ' + row for row in rows[:most]]
-    lines += _more(rows, most)
+    lines += ['    ' + row for row in capped(rows, most)]
   return lines
 
 
-def _missing_row(spec, wanted, likely) -> str:
+def _missing_row(spec: VariableSpec, wanted: str, likely: str | None) -> str:
   row = f'{spec.name}  {spec}'
   if wanted != spec.name:
     row += f'  (expected as {wanted})'
   return row + (f'  -> {likely}?' if likely else '') + _at(spec)
 
 
-def _transposed(shape, second) -> str:
+def _transposed(shape: tuple[int | None, ...], second: VariableSpec) -> str:
   turned = tuple(reversed(shape)) == tuple(second.shape)
   return '  (transposed)' if turned and len(shape) > 1 else ''
 
@@ -326,7 +328,7 @@ def _ledger(ledger: draws.LedgerDifference, sides: wording.Sides) -> list[str]:
     f'  random draws: {first_side} makes {ledger.tf1_count}, {second_side} '
     f'makes {ledger.tf2_count}; the first difference is draw {ledger.first()}'
   ]
-  sections = (
+  sections = [
     (
       'same draw at another place',
       [_pair(*pair, sides) for pair in ledger.moved],
@@ -343,7 +345,7 @@ def _ledger(ledger: draws.LedgerDifference, sides: wording.Sides) -> list[str]:
       f'only in {second_side}',
       [f'draw {d.index}: {d}\n      {d.line}' for d in ledger.only_tf2],
     ),
-  )
+  ]
   sections = [(title, rows) for title, rows in sections if rows]
   most = max(2, _LEDGER_ROWS // max(len(sections), 1))
   return lines + _sections(sections, most)
@@ -358,9 +360,8 @@ def _pair(a: Draw, b: Draw, sides: wording.Sides) -> str:
   return head + f'\n      {first} {a.line}\n      {second} {b.line}'
 
 
-def _more(rows, most: int, indent: str = '    ') -> list[str]:
-  hidden = len(rows) - most
-  return [f'{indent}... and {hidden} more'] if hidden > 0 else []
+def _more(rows: Sequence[Any], most: int) -> list[str]:
+  return ['    ' + row for row in capped(rows, most)[most:]]
 
 
 def _number(value: float) -> str:
@@ -372,7 +373,7 @@ def number_up(value: float) -> str:
   return '%.3g' % _ROUND_UP.create_decimal_from_float(float(value))
 
 
-def _value(value) -> str:
+def _value(value: Any) -> str:
   if isinstance(value, (str, bytes)):
     # Not the np.str_(...) of NumPy 2.
     shown = repr(value.item() if isinstance(value, np.generic) else value)

@@ -13,7 +13,7 @@ _log = logging.getLogger('tf_equiv')
 
 
 def write_report(
-  verdict: verdict_lib.Verdict, directory: str | os.PathLike
+  verdict: verdict_lib.Verdict, directory: str | os.PathLike[str]
 ) -> str:
   """Writes a report of a verdict: an HTML page, and JSON beside it.
 

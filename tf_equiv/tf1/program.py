@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from typing import Any, Callable, FrozenSet, List, Optional
+from typing import Any, Callable, FrozenSet, Optional, Sequence
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class Program:
   compute_loss: Callable[..., Any] = tensors.default_loss
   behavior: TF1Behavior = TF1Behavior()
   build_optimizer: Optional[Callable[[], Any]] = None
-  clip_gradients: Callable[[List[Any]], List[Any]] = list
+  clip_gradients: Callable[[Sequence[Any]], Sequence[Any]] = list
   update_ops: bool = True
   train: Optional[Callable[[Any], Any]] = None
   defined: FrozenSet[str] = frozenset()

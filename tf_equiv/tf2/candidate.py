@@ -11,7 +11,7 @@ of the user that names and converts variables runs there, and so may TF1.
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -124,13 +124,13 @@ class Candidate:
       forward = forward_lib.Forward(self._program, self._plan, observed, built)
       self.forward = forward
       if self._is_first:
-        observed.weights = weights
+        observed.weights = [w for w in weights if w is not None]
         built.reset(frozen_only=True)
         observed.structure = built.first.structure
         observed.draws = list(built.draws)
         forward.measures = sensitivity.can_record(reference)
         forward.restart = lambda: seeds.repeat(observed.draws)
-        forward.observe(built.found, built.updated)
+        forward.observe(cast(dict[str, Any], built.found), built.updated)
       else:
         forward.prepare(weights)
         draws = built.draws_in(self._plan.seed_mode)

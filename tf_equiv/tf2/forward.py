@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,24 @@ class Forward:
     measures: whether the next eager call measures the effect of the variables.
   """
 
-  def __init__(self, program, plan, observed, built):
+  def __init__(
+    self,
+    program: program_lib.Program,
+    plan: plan_lib.RunPlan,
+    observed: observation.Observation,
+    built: built_model.Built,
+  ):
+    """Takes a model.
+
+    Args:
+      program: the user's TF2 code.
+      plan: what to run.
+      observed: the observation that is to be made.
+      built: the model.
+    """
     self.built = built
     self.inputs = program_lib.input_tensors(plan.inputs)
-    self.restart = lambda: None
+    self.restart: Callable[[], None] = lambda: None
     self.autograph = True
     self.measures = False
     self._program, self._plan = program, plan
@@ -66,11 +80,11 @@ class Forward:
     """The observation that is being made."""
     return self._observed
 
-  def set(self, values) -> None:
+  def set(self, values: Sequence[np.ndarray | None]) -> None:
     """Sets the variables; what has no value goes back to its initial one."""
     built_model.set_weights(self.variables, values, self.built.created)
 
-  def prepare(self, values) -> None:
+  def prepare(self, values: Sequence[np.ndarray | None]) -> None:
     """Sets the variables, and notes their values."""
     self.set(values)
     self._observed.weights = [model_lib.value_of(v) for v in self.variables]
@@ -185,7 +199,12 @@ class Forward:
 class MirroredForward(Forward):
   """The forward pass on two replicas, each with its part of the batch."""
 
-  def __init__(self, program, plan, observed):
+  def __init__(
+    self,
+    program: program_lib.Program,
+    plan: plan_lib.RunPlan,
+    observed: observation.Observation,
+  ):
     """Builds the model, and creates its variables on all replicas."""
     self._strategy = mirrored.make_strategy()
     with self._strategy.scope():

@@ -40,7 +40,7 @@ class Program:
   compute_loss: Callable[..., Any] = tensors.default_loss
   takes_training: Callable[[Any], bool] = model_lib.takes_training
   build_optimizer: Callable[[], Any] | None = None
-  clip_gradients: Callable[[list[Any]], list[Any]] = list
+  clip_gradients: Callable[[Sequence[Any]], Sequence[Any]] = list
   train: Callable[[Any, Any], Any] | None = None
 
 

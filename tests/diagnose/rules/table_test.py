@@ -1,5 +1,9 @@
 """Tests of the table of known mistakes as a whole."""
 
+import ast
+import inspect
+import sys
+
 from absl.testing import absltest
 
 from tests.diagnose.rules import (
@@ -13,7 +17,7 @@ from tests.diagnose.rules import (
   variances_test,
 )
 from tf_equiv.compare import divergence
-from tf_equiv.diagnose.rules import table
+from tf_equiv.diagnose.rules import evidence, table
 
 _TESTS = (
   initializers_test,
@@ -27,7 +31,30 @@ _TESTS = (
 )
 
 
+def _imported(module):
+  """Returns the names of all that a module imports."""
+  found = set()
+  for node in ast.walk(ast.parse(inspect.getsource(module))):
+    if isinstance(node, ast.Import):
+      found.update(alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      found.update(f'{node.module}.{alias.name}' for alias in node.names)
+  return found
+
+
 class TableTest(absltest.TestCase):
+  def test_rules_know_data_only(self):
+    modules = {inspect.getmodule(rule.function) for rule in table.RULES}
+    for module in (*modules, evidence, table):
+      for name in _imported(module):
+        with self.subTest(f'{module.__name__} imports {name}'):
+          parts = name.split('.')
+          self.assertTrue(
+            parts[0] in (*sys.stdlib_module_names, 'numpy')
+            or parts[:2] in (['tf_equiv', 'compare'], ['tf_equiv', 'core'])
+            or parts[1:3] in (['diagnose', 'rules'], ['diagnose', 'facts'])
+          )
+
   def test_each_rule_has_a_case_and_a_near_miss(self):
     cases = [case for module in _TESTS for case in module.CASES]
     self.assertCountEqual(
