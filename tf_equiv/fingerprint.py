@@ -27,8 +27,8 @@ from tf_equiv.tf1 import source_lines
 
 # Values, functions and classes that are looked at before giving up.
 _MOST = 20000
-# What this package keeps in a test class is no code of the user's.
-_IGNORED = ('_tf_equiv_shared',)
+# How the names begin under which this package keeps things in a test class.
+_OWN = '_tf_equiv_'
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 
@@ -168,7 +168,7 @@ class _Walker:
       self.add(base)
     for name, item in sorted(vars(cls).items()):
       # The tests of a test case build nothing.
-      if not name.startswith(('test', '__')) and name not in _IGNORED:
+      if not name.startswith(('test', '__', _OWN)):
         self.parts.append(name)
         self.add(item)
     if '__call__' in vars(cls) or '__init__' in vars(cls):
