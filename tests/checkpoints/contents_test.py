@@ -4,7 +4,10 @@ from absl.testing import absltest, parameterized
 
 import tf_equiv
 from tf_equiv.checkpoints import contents as contents_lib
+from tf_equiv.checkpoints import judge
 from tf_equiv.core.observation import VariableSpec
+from tf_equiv.diagnose import advice
+from tf_equiv.report import misfit
 
 
 def entries_of(**shapes):
@@ -107,6 +110,11 @@ class SortEntriesTest(parameterized.TestCase):
       contents_lib.averages_of(entries_from({'w': (3,)}), 'a.ckpt')
 
 
+def advise(table):
+  outcome = judge.judge_fit('assertX', 'a.ckpt', table)
+  return advice.for_outcome(outcome)
+
+
 class FitTest(absltest.TestCase):
   def fit(self, model, checkpoint, ignored=()):
     variables = list(entries_from(model).values())
@@ -116,7 +124,7 @@ class FitTest(absltest.TestCase):
 
   def test_all_fits(self):
     table = self.fit({'w': (3,)}, {'w': (3,), 'w/Adam': (3,)})
-    self.assertEqual(contents_lib.misfit(table, 'a.ckpt', 'the model'), '')
+    self.assertEqual(misfit.headline(table, 'a.ckpt', 'the model'), '')
 
   def test_every_kind_of_misfit_is_counted_and_named(self):
     table = self.fit(
@@ -124,12 +132,12 @@ class FitTest(absltest.TestCase):
       {'a/w': (2, 3), 'a/bias': (2,), 'head/w': (7,), 'same': (1,)},
     )
     self.assertEqual(
-      contents_lib.misfit(table, 'a.ckpt', 'the TF1 model'),
+      misfit.headline(table, 'a.ckpt', 'the TF1 model'),
       "Checkpoint 'a.ckpt' does not fit the TF1 model: 1 missing, 1 of another "
       'shape, 2 unused',
     )
     self.assertEqual(
-      contents_lib.describe_misfit(table),
+      misfit.describe(table),
       [
         'variables missing from the checkpoint:\n'
         '    a/b  float32[2] -> a/bias?',
@@ -138,14 +146,14 @@ class FitTest(absltest.TestCase):
         '    a/bias  float32[2]\n    head/w  float32[7]',
       ],
     )
-    self.assertLen(contents_lib.advise_misfit(table), 3)
+    self.assertLen(advise(table), 3)
 
   def test_ignored_on_either_side(self):
     model, checkpoint = {'w': (3,), 'new': ()}, {'w': (3,), 'head/w': (2,)}
     table = self.fit(model, checkpoint, ('^head/', '^new$'))
-    self.assertEqual(contents_lib.misfit(table, 'a', 'b'), '')
+    self.assertEqual(misfit.headline(table, 'a', 'b'), '')
     table = self.fit(model, checkpoint, ('^head/',))
-    self.assertIn('1 missing', contents_lib.misfit(table, 'a', 'b'))
+    self.assertIn('1 missing', misfit.headline(table, 'a', 'b'))
 
   def test_slots_of_an_unused_variable_are_not_listed(self):
     table = self.fit({'w': (3,)}, {'w': (3,), 'v': (2,), 'v/Adam': (2,)})
@@ -153,13 +161,11 @@ class FitTest(absltest.TestCase):
 
   def test_partitioned_model(self):
     table = self.fit({'w/part_0': (1, 2), 'w/part_1': (1, 2)}, {'w': (2, 2)})
-    self.assertIn(
-      'without the partitioner', contents_lib.advise_misfit(table)[0]
-    )
+    self.assertIn('without the partitioner', advise(table)[0])
 
   def test_long_lists_are_capped(self):
     table = self.fit({'w%02d' % i: (i,) for i in range(25)}, {'v': ()})
-    text = contents_lib.describe_misfit(table)[0]
+    text = misfit.describe(table)[0]
     self.assertLen(text.splitlines(), 12)
     self.assertEndsWith(text, '\n    ... and 15 more')
 
