@@ -60,7 +60,7 @@ def _recording(
 ) -> Callable[..., Any]:
   """Returns a method that records, in place of the original one."""
 
-  def record(gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+  def record(gradients: list[Any], variables: list[Any]) -> None:
     gradients = optimizers_lib.clipped(optimizer, gradients, variables)
     rate = optimizers_lib.learning_rate_of(optimizer)
     rate = None if rate is None else tf.identity(tf.convert_to_tensor(rate))
@@ -75,7 +75,7 @@ def _recording(
     variables = trainable_variables
     if variables is None:
       variables = compat_optimizers.keras_trainable(optimizer)
-    record(grads, variables)
+    record(grads, list(variables))
     pairs = [
       (g, v) for g, v in zip(grads, variables, strict=True) if g is not None
     ]
