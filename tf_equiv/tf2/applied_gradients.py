@@ -75,7 +75,7 @@ def _recording(
     variables = trainable_variables
     if variables is None:
       variables = compat_optimizers.keras_trainable(optimizer)
-    record(grads, variables)
+    record(grads, list(variables))
     pairs = [
       (g, v) for g, v in zip(grads, variables, strict=True) if g is not None
     ]
