@@ -183,8 +183,9 @@ class Checkpoints:
     name = random.choice(sorted(os.listdir(self._folder)))
     path = os.path.join(self._folder, name)
     kind = random.randrange(20)
-    if version == 'v2' and kind > 14:
-      path = os.path.join(self._folder, 'model.ckpt.index')
+    if kind > 14:
+      path = os.path.join(self._folder, 'model.ckpt')
+      path += '.index' * (version == 'v2')
       with open(path, 'rb') as file:
         data = mutations.change_block(random, file.read())
       with open(path, 'wb') as file:

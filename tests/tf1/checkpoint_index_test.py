@@ -40,7 +40,7 @@ class IndexTest(parameterized.TestCase):
       file.write(block + mutations.checksum(block) + data[end + 4 :])
 
   def test_clean(self):
-    self.assertEmpty(list(checkpoint_index.impossible_shapes(self.read())))
+    self.assertEmpty(list(checkpoint_index.problems(self.read())))
     opened = checkpoint.open_checkpoint(self.prefix)
     self.assertEqual(opened.value('net/b').shape, (3, 4))
 
@@ -49,14 +49,23 @@ class IndexTest(parameterized.TestCase):
     self.change(b'\x12\x02\x08\x01', b'\x12\x02\x08\x7f')
     with self.assertRaisesRegex(
       tf_equiv.UsageError,
-      r"is damaged: its index gives 'net/a' the shape \[127, .*\], which "
+      r"is damaged: in its index, 'net/a' has the shape \[127, .*\], which "
       'nothing has; copy it again from its source',
+    ):
+      checkpoint.open_checkpoint(self.prefix)
+
+  def test_entry_that_is_no_message(self):
+    # Check failed: entry.ParseFromString(...).
+    self.change(b'\x12\x02\x08\x01', b'\x12\x7f\x08\x01')
+    with self.assertRaisesRegex(
+      tf_equiv.UsageError,
+      "in its index, 'net/a' is described by no message",
     ):
       checkpoint.open_checkpoint(self.prefix)
 
   def test_shape_that_is_too_large_for_the_file(self):
     self.change(b'\x12\x02\x08\x01', b'\x12\x02\x08\x40')
-    self.assertEmpty(list(checkpoint_index.impossible_shapes(self.read())))
+    self.assertEmpty(list(checkpoint_index.problems(self.read())))
     opened = checkpoint.open_checkpoint(self.prefix)
     with self.assertRaisesRegex(tf_equiv.UsageError, 'is damaged or incomplet'):
       opened.value('net/a')
@@ -64,11 +73,11 @@ class IndexTest(parameterized.TestCase):
   def test_what_is_no_index(self):
     data = self.read()
     for size in range(len(data)):
-      self.assertEmpty(list(checkpoint_index.impossible_shapes(data[:size])))
+      self.assertEmpty(list(checkpoint_index.problems(data[:size])))
     for i in range(0, len(data), 3):
       changed = bytearray(data)
       changed[i] ^= 0x85
-      list(checkpoint_index.impossible_shapes(bytes(changed)))
+      list(checkpoint_index.problems(bytes(changed)))
 
   def test_index_that_is_too_large(self):
     with open(self.path, 'r+b') as file:

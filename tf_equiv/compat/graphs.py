@@ -154,7 +154,7 @@ def op_definition(op_type):
 
 
 def export_messages():
-  """Returns the classes of messages in exported graphs that `tf` leaves out.
+  """Returns the classes of messages in exported files that `tf` leaves out.
 
   The modules of protocol buffers are no part of the public API.
   """
@@ -163,6 +163,7 @@ def export_messages():
     ('core.framework.variable_pb2', 'VariableDef'),
     ('core.protobuf.control_flow_pb2', 'CondContextDef'),
     ('core.protobuf.control_flow_pb2', 'WhileContextDef'),
+    ('core.protobuf.tensor_bundle_pb2', 'BundleEntryProto'),
   )
   return types.SimpleNamespace(
     **{

@@ -166,18 +166,17 @@ def open_checkpoint(path: Any) -> Checkpoint:
 
 
 def _check_shapes(prefix: str) -> None:
-  """Raises if the index names a shape that would end the process."""
+  """Raises if the index has an entry that would end the process."""
   path = prefix + '.index'
   if tf.io.gfile.stat(path).length > _MAX_INDEX:
     raise errors.UsageError(
       f'{path!r} is larger than any index of a checkpoint; {_AGAIN}'
     )
   with tf.io.gfile.GFile(path, 'rb') as file:
-    found = checkpoint_index.impossible_shapes(file.read())
-  for name, shape in found:
+    problem = next(checkpoint_index.problems(file.read()), '')
+  if problem:
     raise errors.UsageError(
-      f'Checkpoint {prefix!r} is damaged: its index gives {name!r} the shape '
-      f'{list(shape)}, which nothing has; {_AGAIN}'
+      f'Checkpoint {prefix!r} is damaged: in its index, {problem}; {_AGAIN}'
     )
 
 

@@ -1,44 +1,54 @@
 """Looks into the index of a checkpoint before TensorFlow does.
 
-TensorFlow ends the whole process where the index names a shape with more
-elements than a number can count, or with a negative size. The index is a table
-of sorted keys in blocks, as LevelDB writes it; checksums are TensorFlow's
+TensorFlow ends the whole process where an entry of the index is no message, or
+names a shape with more elements than a number can count. The index is a table
+of sorted keys in blocks, as LevelDB writes it; its checksums are TensorFlow's
 business.
 """
 
 import struct
-from typing import Iterator, Tuple, Union
+from typing import Iterator, Tuple
+
+from tf_equiv import compat
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
 _TRAILER = 5  # the kind of compression, and a checksum
 _PLAIN = 0
 _MAX_ELEMENTS = (1 << 63) - 1
-# Fields of the messages BundleEntryProto, TensorShapeProto and its Dim.
-_SHAPE, _DIM, _SIZE = 2, 2, 1
 
 
-def impossible_shapes(data: bytes) -> Iterator[Tuple[str, Tuple[int, ...]]]:
-  """Yields name and shape of the tensors that cannot be.
+def problems(data: bytes) -> Iterator[str]:
+  """Yields what is wrong with entries so that TensorFlow would not survive it.
 
   Args:
     data: the file. Where it is no index, nothing is found: whoever reads it
       says what is wrong with it.
   """
+  message = compat.export_messages().BundleEntryProto
   try:
-    entries = list(_entries(data))
+    for key, value in _entries(data):
+      name = key.decode('utf-8', 'replace')
+      if key:  # The first entry describes the others.
+        problem = _problem(message(), value)
+        if problem:
+          yield f'{name!r} {problem}'
   except (IndexError, ValueError, struct.error):
     return
-  for key, value in entries:
-    try:
-      shape = _shape_of(value)
-    except (IndexError, ValueError):
-      continue
-    total = 1
-    for size in shape:
-      total *= max(size, 1)
-    if total > _MAX_ELEMENTS or any(size < 0 for size in shape):
-      yield key.decode('utf-8', 'replace'), shape
+
+
+def _problem(entry, value: bytes) -> str:
+  try:
+    entry.ParseFromString(value)
+  except Exception as error:  # DecodeError, of the protocol buffers.
+    return f'is described by no message ({type(error).__name__})'
+  shape = [dim.size for dim in entry.shape.dim]
+  total = 1
+  for size in shape:
+    total *= max(size, 1)
+  if total > _MAX_ELEMENTS or any(size < 0 for size in shape):
+    return f'has the shape {shape}, which nothing has'
+  return ''
 
 
 def _entries(data: bytes) -> Iterator[Tuple[bytes, bytes]]:
@@ -76,40 +86,6 @@ def _in_block(block: bytes) -> Iterator[Tuple[bytes, bytes]]:
     position += added
     yield key, block[position : position + size]
     position += size
-
-
-def _shape_of(entry: bytes) -> Tuple[int, ...]:
-  shape = []
-  for number, content in _fields(entry):
-    if number == _SHAPE and isinstance(content, bytes):
-      for inner, dim in _fields(content):
-        if inner == _DIM and isinstance(dim, bytes):
-          sizes = [
-            v for n, v in _fields(dim) if n == _SIZE and isinstance(v, int)
-          ]
-          size = sizes[-1] if sizes else 0
-          shape.append(size - (1 << 64) if size >> 63 else size)
-  return tuple(shape)
-
-
-def _fields(message: bytes) -> Iterator[Tuple[int, Union[int, bytes]]]:
-  """Yields (number, content) of the fields of a protocol buffer."""
-  position = 0
-  while position < len(message):
-    tag, position = _varint(message, position)
-    kind = tag & 7
-    content: Union[int, bytes]
-    if kind == 0:
-      content, position = _varint(message, position)
-    elif kind == 2:
-      size, position = _varint(message, position)
-      content, position = message[position : position + size], position + size
-    elif kind in (1, 5):
-      size = 8 if kind == 1 else 4
-      content, position = message[position : position + size], position + size
-    else:
-      raise ValueError('no protocol buffer')
-    yield tag >> 3, content
 
 
 def _varint(data: bytes, position: int) -> Tuple[int, int]:
