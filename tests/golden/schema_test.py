@@ -171,6 +171,11 @@ class ObjectTest(SchemaTestCase):
     ),
     (('value', 'fields', 'outputs'), 7, 'outputs is 7; expected a list'),
     (('value', 'fields', 'outputs'), [7], 'outputs[0] is 7; expected 2 items'),
+    (
+      ('value', 'fields', 'outputs'),
+      [{'tuple': ['', True]}],
+      'outputs[0][1] is True; expected an array',
+    ),
     (('value', 'fields', 'outputs'), {}, 'outputs is a dict of 0 item(s), wh'),
     (
       ('value', 'fields', 'outputs'),
