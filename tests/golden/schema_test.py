@@ -211,7 +211,12 @@ class ObjectTest(SchemaTestCase):
     (
       ('value', 'fields', 'weights'),
       [1.0],
-      'weights are 1, for 8 variables',
+      'weights[0] is 1.0; expected an array',
+    ),
+    (
+      ('value', 'fields', 'gradients'),
+      [None],
+      'gradients are 1, for 6 variables',
     ),
     (
       ('value', 'fields', 'structure', 'fields', 'keys'),
@@ -229,7 +234,7 @@ class ObjectTest(SchemaTestCase):
 
   @parameterized.parameters(
     (('value', 'fields', 'line_of'), {'dict': [['x', 99]]}, 'is 99, of'),
-    (('value', 'fields', 'graph_def'), 3, 'graph_def is no array'),
+    (('value', 'fields', 'graph_def'), 3, 'graph_def is 3; expected an array'),
     (('value', 'fields', 'targets'), 3, 'targets is 3; expected a dict'),
     (
       ('value', 'fields', 'inputs'),
