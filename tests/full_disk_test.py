@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest
 
-from tf_equiv.compare import verdict as verdict_lib
+from tests.report import planted_verdicts as planted
 from tf_equiv.golden import archive
 from tf_equiv.report import writer
 
@@ -29,6 +29,7 @@ _LARGE = 20 * _ROOM  # bytes
 _WRITE = """
 import os, signal, sys
 import numpy as np
+from tests.report import planted_verdicts as planted
 from tf_equiv.golden import archive
 with archive.updated(sys.argv[1]) as writer:
   writer.add(np.ones(1000))
@@ -102,7 +103,7 @@ class FullDiskTest(absltest.TestCase):
     np.testing.assert_array_equal(archive.load(path, digest), np.arange(10))
 
   def test_report(self):
-    verdict = verdict_lib.Verdict('assertForwardEquivalent', 'Outputs differ')
+    verdict = planted.make('assertX', headline='Outputs differ', advice=[])
     path, _ = writer.write(verdict, self.folder, lambda document: b'small')
     before = self.contents()
     self.assertIn(os.path.basename(path), before)

@@ -171,6 +171,11 @@ class ObjectTest(SchemaTestCase):
     ),
     (('value', 'fields', 'outputs'), 7, 'outputs is 7; expected a list'),
     (('value', 'fields', 'outputs'), [7], 'outputs[0] is 7; expected 2 items'),
+    (
+      ('value', 'fields', 'outputs'),
+      [{'tuple': ['', True]}],
+      'outputs[0][1] is True; expected an array',
+    ),
     (('value', 'fields', 'outputs'), {}, 'outputs is a dict of 0 item(s), wh'),
     (
       ('value', 'fields', 'outputs'),
@@ -206,7 +211,12 @@ class ObjectTest(SchemaTestCase):
     (
       ('value', 'fields', 'weights'),
       [1.0],
-      'weights are 1, for 8 variables',
+      'weights[0] is 1.0; expected an array',
+    ),
+    (
+      ('value', 'fields', 'gradients'),
+      [None],
+      'gradients are 1, for 6 variables',
     ),
     (
       ('value', 'fields', 'structure', 'fields', 'keys'),
@@ -224,7 +234,7 @@ class ObjectTest(SchemaTestCase):
 
   @parameterized.parameters(
     (('value', 'fields', 'line_of'), {'dict': [['x', 99]]}, 'is 99, of'),
-    (('value', 'fields', 'graph_def'), 3, 'graph_def is no array'),
+    (('value', 'fields', 'graph_def'), 3, 'graph_def is 3; expected an array'),
     (('value', 'fields', 'targets'), 3, 'targets is 3; expected a dict'),
     (
       ('value', 'fields', 'inputs'),

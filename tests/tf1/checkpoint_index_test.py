@@ -63,6 +63,16 @@ class IndexTest(parameterized.TestCase):
     ):
       checkpoint.open_checkpoint(self.prefix)
 
+  @parameterized.parameters(b'\x6e', b'\x7f', b'\x63', b'\x14')
+  def test_dtype_that_no_value_has(self, dtype):
+    # Unexpected type: 110.
+    self.change(b'\x08\x01\x12', b'\x08' + dtype + b'\x12')
+    with self.assertRaisesRegex(
+      tf_equiv.UsageError,
+      rf"'net/a' has the dtype {dtype[0]}, which no value has",
+    ):
+      checkpoint.open_checkpoint(self.prefix)
+
   def test_shape_that_is_too_large_for_the_file(self):
     self.change(b'\x12\x02\x08\x01', b'\x12\x02\x08\x40')
     self.assertEmpty(list(checkpoint_index.problems(self.read())))

@@ -194,7 +194,7 @@ def _number(kind, value, where) -> None:
 
 
 def _array(value, where) -> None:
-  if not isinstance(value, (np.ndarray, bool, int, float)):
+  if not isinstance(value, np.ndarray):
     raise WrongError(where, f'is {quoted(value)}; expected an array')
 
 

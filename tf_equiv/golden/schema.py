@@ -211,8 +211,6 @@ def _check_observation(observed, where) -> None:
 
 
 def _check_graph(stored, where) -> None:
-  if not isinstance(stored.graph_def, np.ndarray):
-    raise checks.WrongError(f'{where}.graph_def', 'is no array')
   for name, index in stored.line_of.items():
     if not 0 <= int(index) < len(stored.lines):
       raise checks.WrongError(

@@ -1,13 +1,15 @@
 """Looks into the index of a checkpoint before TensorFlow does.
 
-TensorFlow ends the whole process where an entry of the index is no message, or
-names a shape with more elements than a number can count. The index is a table
-of sorted keys in blocks, as LevelDB writes it; its checksums are TensorFlow's
-business.
+TensorFlow ends the whole process where an entry of the index is no message, has
+a dtype that no value has, or a shape with more elements than a number can
+count. The index is a table of sorted keys in blocks, as LevelDB writes it; its
+checksums are TensorFlow's business.
 """
 
 import struct
 from typing import Iterator, Tuple
+
+import tensorflow as tf
 
 from tf_equiv import compat
 
@@ -15,6 +17,7 @@ _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
 _TRAILER = 5  # the kind of compression, and a checksum
 _PLAIN = 0
+_REFERENCES = 100  # From here on, dtypes are those of references to variables.
 _MAX_ELEMENTS = (1 << 63) - 1
 
 
@@ -42,6 +45,12 @@ def _problem(entry, value: bytes) -> str:
     entry.ParseFromString(value)
   except Exception as error:  # DecodeError, of the protocol buffers.
     return f'is described by no message ({type(error).__name__})'
+  try:
+    dtype = tf.as_dtype(entry.dtype)
+  except TypeError:
+    dtype = None
+  if dtype is None or entry.dtype >= _REFERENCES or dtype == tf.resource:
+    return f'has the dtype {entry.dtype}, which no value has'
   shape = [dim.size for dim in entry.shape.dim]
   total = 1
   for size in shape:
