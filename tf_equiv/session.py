@@ -99,6 +99,7 @@ def end(owner: type) -> None:
   """Releases what the tests of a class share."""
   if _SHARED in vars(owner):
     shared_of(owner).close()
+    delattr(owner, _SHARED)
 
 
 class Session:

@@ -48,6 +48,7 @@ class TF1Behavior:
   def active(self):
     """Context in which these behaviours hold; restores the others."""
     with contextlib.ExitStack() as stack:
+      stack.enter_context(compat.decorators_restored())
       stack.enter_context(compat.behaviors(**dataclasses.asdict(self)))
       stack.enter_context(compat.keras_classes_shielded())
       stack.enter_context(compat.fresh_keras_names())

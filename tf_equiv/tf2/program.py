@@ -65,6 +65,7 @@ def environment(
   """
   seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
   with contextlib.ExitStack() as stack:
+    stack.enter_context(compat.decorators_restored())
     stack.enter_context(compat.v2_behavior())
     stack.enter_context(compat.grappler(grappler, without))
     stack.enter_context(compat.fresh_keras_names(names))
