@@ -7,6 +7,7 @@ from typing import Any, Callable, FrozenSet, Optional, Sequence
 import numpy as np
 
 from tf_equiv import compat
+from tf_equiv.core import arguments
 from tf_equiv.tf1 import tensors, weights
 
 
@@ -43,6 +44,10 @@ class TF1Behavior:
   resource_variables: bool = True
   control_flow_v2: bool = True
   v2_tensorshape: bool = True
+
+  def __post_init__(self) -> None:
+    for field in dataclasses.fields(self):
+      arguments.check_bool(getattr(self, field.name), field.name)
 
   @contextlib.contextmanager
   def active(self):

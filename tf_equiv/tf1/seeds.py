@@ -22,7 +22,7 @@ from typing import Any, List, Optional, Sequence, Union
 import numpy as np
 
 from tf_equiv import compat
-from tf_equiv.core import errors
+from tf_equiv.core import arguments, errors
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
 from tf_equiv.tf1 import draws as draws_lib
@@ -42,9 +42,7 @@ class DeterministicSeeds:
 
   def __init__(self, mode: Union[str, SeedMode] = 'constant', seed: int = 42):
     self.mode = as_seed_mode(mode)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-      raise errors.UsageError(f'seed must be an int, got {seed!r}.')
-    self.seed = int(seed)
+    self.seed = arguments.check_int(seed, 'seed')
     self._stack: Optional[contextlib.ExitStack] = None
     self._reset()
 
@@ -62,9 +60,7 @@ class DeterministicSeeds:
 
   @operation_seed.setter
   def operation_seed(self, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-      raise errors.UsageError(f'operation_seed must be an int, got {value!r}.')
-    self._operation_seed = int(value)
+    self._operation_seed = arguments.check_int(value, 'operation_seed')
 
   @property
   def draws(self) -> List[Draw]:
