@@ -12,7 +12,7 @@ from tf_equiv.checkpoints import slots as slots_lib
 from tf_equiv.compare import judge_variables
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
-from tf_equiv.core import arguments, errors
+from tf_equiv.core import arguments, errors, threads
 from tf_equiv.core.text import listed
 from tf_equiv.diagnose import first_look
 from tf_equiv.report import telling, text
@@ -146,7 +146,7 @@ def convert_checkpoint(
   arguments.check_bool(moving_averages, 'moving_averages')
   arguments.check_bool(overwrite, 'overwrite')
   variables_lib.compile_ignored(ignored_variables)
-  with compat.v2_behavior():
+  with threads.alone(), compat.v2_behavior():
     source = checkpoint_lib.open_checkpoint(tf1_path)
     output = checkpoint_files.check_output(output, source.prefix, overwrite)
     variables = _variables_of(model)

@@ -7,7 +7,7 @@ from typing import Any, Callable, FrozenSet, Optional, Sequence
 import numpy as np
 
 from tf_equiv import compat
-from tf_equiv.core import arguments
+from tf_equiv.core import arguments, threads
 from tf_equiv.tf1 import tensors, weights
 
 
@@ -53,6 +53,7 @@ class TF1Behavior:
   def active(self):
     """Context in which these behaviours hold; restores the others."""
     with contextlib.ExitStack() as stack:
+      stack.enter_context(threads.alone())
       stack.enter_context(compat.decorators_restored())
       stack.enter_context(compat.behaviors(**dataclasses.asdict(self)))
       stack.enter_context(compat.keras_classes_shielded())

@@ -22,7 +22,7 @@ from typing import Any, List, Optional, Sequence, Union
 import numpy as np
 
 from tf_equiv import compat
-from tf_equiv.core import arguments, errors
+from tf_equiv.core import arguments, errors, threads
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
 from tf_equiv.tf1 import draws as draws_lib
@@ -68,14 +68,11 @@ class DeterministicSeeds:
     return list(self._draws)
 
   def __enter__(self) -> 'DeterministicSeeds':
-    if compat.get_seed_is_patched():
-      raise errors.UsageError(
-        'deterministic_seeds is already active in this process; the inner '
-        'context would take over the draws of the outer one. Leave the outer '
-        'context first. (MigrationTestCase assertions enter it themselves.)'
-      )
+    with threads.alone():
+      self._check_not_active()
     self._reset()
     with contextlib.ExitStack() as stack:
+      stack.enter_context(threads.alone())
       stack.enter_context(compat.global_seed_restored())
       stack.enter_context(_python_and_numpy_seeded(self.seed))
       stack.enter_context(compat.legacy_stateful_keras_generators())
@@ -83,6 +80,15 @@ class DeterministicSeeds:
       self.forget_kernels()
       self._stack = stack.pop_all()
     return self
+
+  @staticmethod
+  def _check_not_active() -> None:
+    if compat.get_seed_is_patched():
+      raise errors.UsageError(
+        'deterministic_seeds is already active in this process; the inner '
+        'context would take over the draws of the outer one. Leave the outer '
+        'context first. (MigrationTestCase assertions enter it themselves.)'
+      )
 
   def __exit__(self, *exc_info) -> None:
     stack, self._stack = self._stack, None
