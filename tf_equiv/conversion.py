@@ -12,7 +12,7 @@ from tf_equiv.checkpoints import slots as slots_lib
 from tf_equiv.compare import judge_variables
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
-from tf_equiv.core import errors
+from tf_equiv.core import arguments, errors, threads
 from tf_equiv.core.text import listed
 from tf_equiv.diagnose import first_look
 from tf_equiv.report import telling, text
@@ -20,6 +20,9 @@ from tf_equiv.tf1 import checkpoint as checkpoint_lib
 from tf_equiv.tf2 import checkpoint as tf2_checkpoint
 from tf_equiv.tf2 import checkpoint_files, optimizers
 from tf_equiv.tf2 import model as model_lib
+
+# Step counters are int64.
+_MAX_ITERATIONS = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,12 +126,27 @@ def convert_checkpoint(
     A `ConvertedCheckpoint`.
 
   Raises:
-    UsageError: if a file is missing, damaged or of another kind; if variables
-      are missing, surplus or of another shape; if `tf.train.Checkpoint` does
-      not reach a variable of the model; if the slots or the steps are not those
-      of the optimizer; or if `output` exists.
+    UsageError: for an argument of another kind; if a file is missing, damaged
+      or of another kind; if variables are missing, surplus or of another shape;
+      if `tf.train.Checkpoint` does not reach a variable of the model; if the
+      slots or the steps are not those of the optimizer; or if `output` exists.
   """
-  with compat.v2_behavior():
+  if rename_variable is not None:
+    arguments.check_callable(rename_variable, 'rename_variable')
+  if convert_variable is not None:
+    arguments.check_callable(convert_variable, 'convert_variable')
+  if optimizer_name is not None:
+    arguments.check_text(optimizer_name, 'optimizer_name')
+  if learning_rate is not None:
+    arguments.check_number(learning_rate, 'learning_rate')
+  if iterations is not None:
+    iterations = arguments.check_count(
+      iterations, 'iterations', most=_MAX_ITERATIONS
+    )
+  arguments.check_bool(moving_averages, 'moving_averages')
+  arguments.check_bool(overwrite, 'overwrite')
+  variables_lib.compile_ignored(ignored_variables)
+  with threads.alone(), compat.v2_behavior():
     source = checkpoint_lib.open_checkpoint(tf1_path)
     output = checkpoint_files.check_output(output, source.prefix, overwrite)
     variables = _variables_of(model)

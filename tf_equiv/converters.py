@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.core import errors
+from tf_equiv.core import arguments, errors
 
 __all__ = (
   'Attention',
@@ -40,6 +40,9 @@ __all__ = (
   'SeparableConv',
 )
 
+# No layer has more units.
+_MAX_SIZE = 2**31 - 1
+
 
 class Converter:
   """Base class: a table of TF1 variables and of what becomes of each.
@@ -49,6 +52,13 @@ class Converter:
   """
 
   def __init__(self, targets: dict[str, dict[str, Callable]]):
+    if not isinstance(targets, dict) or not all(
+      isinstance(name, str) and isinstance(of_name, dict)
+      for name, of_name in targets.items()
+    ):
+      raise arguments.wrong(
+        'targets', 'a dict of dicts of functions by name', targets
+      )
     self.targets = targets
 
   def rename(self, tf1_name: str) -> Any:
@@ -109,11 +119,29 @@ class Mapping:
       *converters: converters of layers.
 
     Raises:
-      UsageError: if two of them claim the same TF1 variable.
+      UsageError: for what is no name and no converter, and if two of them
+        claim the same TF1 variable.
     """
     if isinstance(names, Converter):
       names, converters = None, (names, *converters)
-    self._names = dict(names or {})
+    for converter in converters:
+      if not isinstance(converter, Converter):
+        raise arguments.wrong('converters', 'converters of layers', converter)
+    if names is None:
+      names = {}
+    if not isinstance(names, _AbstractMapping):
+      raise arguments.wrong('names', 'a dict of names', names)
+    for name, renamed in names.items():
+      arguments.check_text(name, 'A name in names')
+      if not renamed and renamed is not None:
+        raise arguments.wrong(
+          f'names[{name!r}]', 'a name, a tuple of names, or None', renamed
+        )
+      if renamed is not None and not isinstance(renamed, str):
+        arguments.check_texts(
+          renamed, f'names[{name!r}]', 'a name, a tuple of names, or None'
+        )
+    self._names = dict(names)
     self._converters = converters
     seen = set(self._names)
     for converter in converters:
@@ -163,6 +191,8 @@ class LSTM(Converter):
       tf2_layer: of the Keras variables, such as 'lstm/lstm_cell'.
       forget_bias: that of the TF1 cell, 1.0 by default.
     """
+    _check_names(tf1_scope=tf1_scope, tf2_layer=tf2_layer)
+    forget_bias = arguments.check_number(forget_bias, 'forget_bias')
 
     def gates(value):
       i, j, f, o = np.split(value, 4, axis=-1)
@@ -211,6 +241,8 @@ class GRU(Converter):
       tf2_layer: of the Keras variables, such as 'gru/gru_cell'.
       reset_after: that of the Keras layer; True for `CudnnCompatibleGRUCell`.
     """
+    _check_names(tf1_scope=tf1_scope, tf2_layer=tf2_layer)
+    arguments.check_bool(reset_after, 'reset_after')
     kernel = tf2_layer + '/kernel'
     recurrent = tf2_layer + '/recurrent_kernel'
     bias = tf2_layer + '/bias'
@@ -296,6 +328,10 @@ class CudnnLSTM(Converter):
       input_size: size of the inputs of the first layer.
       units: size of the state.
     """
+    _check_names(tf1_name=tf1_name)
+    tf2_layers = _check_layers(tf2_layers)
+    arguments.check_count(input_size, 'input_size', 1, _MAX_SIZE)
+    arguments.check_count(units, 'units', 1, _MAX_SIZE)
     sizes = [input_size] + [units] * (len(tf2_layers) - 1)
     total = sum(4 * units * (size + units + 2) for size in sizes)
     targets, start = {}, 0
@@ -325,6 +361,19 @@ class CudnnLSTM(Converter):
     super().__init__({tf1_name: targets})
 
 
+def _check_names(**names: Any) -> None:
+  for argument, name in names.items():
+    arguments.check_text(name, argument)
+
+
+def _check_layers(layers: Any, count: int = 0) -> tuple[str, ...]:
+  expected = f'a list of {count or "one or more"} names'
+  several = isinstance(layers, (list, tuple))
+  if not several or not layers or (count and len(layers) != count):
+    raise arguments.wrong('tf2_layers', expected, layers)
+  return arguments.check_texts(layers, 'tf2_layers', expected)
+
+
 def _check_size(value, total) -> None:
   if value.shape != (total,):
     raise ValueError(f'expected a vector of {total} parameters')
@@ -347,6 +396,10 @@ class FusedQKV(Converter):
       tf2_layers: of query, key and value.
       heads: number of heads where TF2's variables have them as a dimension.
     """
+    _check_names(tf1_scope=tf1_scope)
+    tf2_layers = _check_layers(tf2_layers, 3)
+    if heads is not None:
+      arguments.check_count(heads, 'heads', 1, _MAX_SIZE)
 
     def part(index):
       def convert(value):
@@ -389,8 +442,18 @@ class Attention(Converter):
       heads: number of heads.
       output: name of the output projection inside of the layer.
     """
+    _check_names(tf2_layer=tf2_layer, output=output)
+    arguments.check_count(heads, 'heads', 1, _MAX_SIZE)
+    parts = ('query', 'key', 'value', 'output')
+    if not isinstance(tf1_scopes, _AbstractMapping) or not set(
+      tf1_scopes
+    ) <= set(parts):
+      raise arguments.wrong(
+        'tf1_scopes', f'a dict of scopes by {", ".join(parts)}', tf1_scopes
+      )
     targets = {}
     for part, scope in tf1_scopes.items():
+      arguments.check_text(scope, f'tf1_scopes[{part!r}]')
       if part == 'output':
         layer = f'{tf2_layer}/{output}'
 
@@ -439,6 +502,11 @@ class SeparableConv(Converter):
         that of the latter, such as 'conv2d/kernel'. None where there is none.
       bias: the TF2 variable, if there is any.
     """
+    _check_names(tf1_scope=tf1_scope, depthwise=depthwise)
+    if pointwise is not None:
+      _check_names(pointwise=pointwise)
+    if bias is not None:
+      _check_names(bias=bias)
     targets = {}
     for names, target in (
       (('depthwise_kernel', 'depthwise_weights'), depthwise),
@@ -464,6 +532,7 @@ class BatchNorm(Converter):
       tf1_scope: of the layer, such as 'BatchNorm'.
       tf2_layer: of the Keras layer, such as 'batch_normalization'.
     """
+    _check_names(tf1_scope=tf1_scope, tf2_layer=tf2_layer)
     super().__init__(
       {
         f'{tf1_scope}/{name}': {

@@ -21,7 +21,7 @@ from tf_equiv.compare import diagnosis as diagnosis_lib
 from tf_equiv.compare import judge_forward, run_info
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.core import errors, observation
+from tf_equiv.core import errors, observation, threads
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import (
   capturing,
@@ -99,6 +99,7 @@ def end(owner: type) -> None:
   """Releases what the tests of a class share."""
   if _SHARED in vars(owner):
     shared_of(owner).close()
+    delattr(owner, _SHARED)
 
 
 class Session:
@@ -135,6 +136,7 @@ class Session:
     """Begins to run a plan on the TF1 side."""
     return self.reference.submit(self.methods.tf1_program(), plan)
 
+  @threads.alone()
   def list_variables(
     self, plan: plan_lib.RunPlan | None = None
   ) -> tuple[observation.Observation, observation.Observation]:
@@ -147,6 +149,7 @@ class Session:
     )
     return reference.list_variables(program, plan), tf2
 
+  @threads.alone()
   def observe_repeated_calls(
     self, plan: plan_lib.RunPlan
   ) -> repeated_calls.RepeatedCalls:
@@ -156,6 +159,7 @@ class Session:
       self.reference.prepare(self.methods.tf1_program(), plan)
     return repeated_calls.observe(self.methods.tf2_program(), plan, self.models)
 
+  @threads.alone()
   def compare(
     self,
     assertion: str,
@@ -254,6 +258,7 @@ class Session:
         return ' + '.join(without)
     return ''
 
+  @threads.alone()
   def open_subject(self, plan: plan_lib.RunPlan) -> capturing.Subject:
     """Runs the TF1 side of a forward pass, and prepares TF2 to look into."""
     run, program = self.submit(plan), self.methods.tf2_program()

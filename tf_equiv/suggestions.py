@@ -31,13 +31,14 @@ def suggest_renames(tf1: Any, tf2: Any = None) -> renames.RenameSuggestion:
     A `RenameSuggestion`.
 
   Raises:
-    UsageError: if `tf2` is left out and `tf1` is no `MigrationTestCase`.
+    UsageError: if `tf2` is left out and `tf1` is no `MigrationTestCase`, and
+      for what is no variables.
   """
   if tf2 is None:
     if not isinstance(tf1, template.TemplateMethods):
       raise errors.UsageError(
-        'suggest_renames takes the variables of both sides, or a '
-        f'MigrationTestCase; got a {type(tf1).__name__} alone.'
+        'suggest_renames takes the variables of both sides, tf1 and '
+        f'tf2, or a MigrationTestCase; got a {type(tf1).__name__} alone.'
       )
     observed = session.Session(tf1).list_variables()
     tf1, tf2 = [side.variables for side in observed]

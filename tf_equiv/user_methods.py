@@ -7,7 +7,7 @@ import numpy as np
 
 from tf_equiv import template
 from tf_equiv.compare import pairing
-from tf_equiv.core import errors
+from tf_equiv.core import arguments, errors
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
 from tf_equiv.references import base as references
@@ -65,10 +65,13 @@ class UserMethods:
     # Check the arguments before any of the user's slow code runs.
     training = plan_lib.check_training(training)
     seed_mode = as_seed_mode(seed_mode)
-    if weights not in (plan_lib.FIXED, plan_lib.SEEDED):
+    if not isinstance(weights, str) or weights not in (
+      plan_lib.FIXED,
+      plan_lib.SEEDED,
+    ):
       raise errors.UsageError(
         "weights must be 'fixed' (by reset_weights) or 'seeded' (by the "
-        f'initializers), got {weights!r}.'
+        f'initializers), got {arguments.quoted(weights)}.'
       )
     batches = self._make_batches(steps)
     first = batches[0] if batches else None
@@ -107,12 +110,7 @@ class UserMethods:
 
   def shares_models(self) -> bool:
     """Returns whether assertions share TF2 models."""
-    share = self._case.share_tf2_models
-    if not isinstance(share, bool):
-      raise errors.UsageError(
-        f'share_tf2_models is {share!r}; expected True or False.'
-      )
-    return share
+    return arguments.check_bool(self._case.share_tf2_models, 'share_tf2_models')
 
   def tf1_program(
     self, reset_weights: Callable[..., np.ndarray] | None = None
@@ -138,7 +136,7 @@ class UserMethods:
       behavior=behavior,
       build_optimizer=case.build_tf1_optimizer,
       clip_gradients=case.clip_gradients_tf1,
-      update_ops=case.tf1_update_ops,
+      update_ops=arguments.check_bool(case.tf1_update_ops, 'tf1_update_ops'),
       train=case.train_tf1 if self.overrides('train_tf1') else None,
       defined=frozenset(n for n in _METHODS if self.overrides(n)),
     )

@@ -675,14 +675,16 @@ class ArgumentsTest(GoldenTestCase):
     self.assertNotEqual(first, tf_equiv.Golden('a', keep=()))
 
   def test_wrong_arguments(self):
-    self.assertIn('takes the path of a file', self.refused(tf_equiv.Golden, 3))
     self.assertIn(
-      "keep of Golden is ('graf',); expected a tuple of some of 'graph', "
-      "'weights'",
+      'path of Golden must be a path, got 3', self.refused(tf_equiv.Golden, 3)
+    )
+    self.assertIn(
+      "keep of Golden must be a tuple of some of 'graph', 'weights', got "
+      "('graf',).",
       self.refused(tf_equiv.Golden, 'a', keep=('graf',)),
     )
     self.assertIn(
-      'expected a tuple', self.refused(tf_equiv.Golden, 'a', keep='graph')
+      'must be a tuple', self.refused(tf_equiv.Golden, 'a', keep='graph')
     )
     self.assertIn(
       'expected where the TF1 side runs',

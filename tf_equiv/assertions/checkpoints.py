@@ -18,6 +18,7 @@ from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import run_info, tolerances
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import arguments
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import first_look
 from tf_equiv.report import telling
@@ -90,6 +91,7 @@ class CheckpointAssertions(base.AssertionBase):
       allow_empty=allow_empty,
       allow_vacuous=True,
     )
+    moving_averages = arguments.check_bool(moving_averages, 'moving_averages')
     start = time.time()
     checkpoint = checkpoint_lib.open_checkpoint(path)
     plan = self._session.methods.make_plan(training, seed_mode=seed_mode)

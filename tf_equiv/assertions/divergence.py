@@ -11,7 +11,7 @@ from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import judge_variables, run_info
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.core import capture_errors, errors
+from tf_equiv.core import arguments, capture_errors, errors
 from tf_equiv.diagnose import diagnoser, result
 from tf_equiv.report import headlines, telling, text
 
@@ -57,6 +57,7 @@ class DivergenceMethods(base.AssertionBase):
       EnvironmentSetupError: if the process has the wrong Keras.
       ModelCodeError: if the model's code cannot run on one of the sides.
     """
+    gradients = arguments.check_bool(gradients, 'gradients')
     start = time.time()
     plan = self._session.methods.make_plan(
       training, weights, seed_mode, gradients=gradients

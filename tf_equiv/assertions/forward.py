@@ -6,6 +6,7 @@ from tf_equiv.assertions import base
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import tolerances
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import arguments
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.tf2 import variants as variants_lib
@@ -73,6 +74,7 @@ class ForwardAssertions(base.AssertionBase):
       allow_vacuous=allow_vacuous,
       variants=variants_lib.check_variants(variants),
     )
+    compare_updates = arguments.check_bool(compare_updates, 'compare_updates')
     seeded = seed_mode is not None
     plan = self._session.methods.make_plan(
       training,

@@ -6,6 +6,7 @@ from tf_equiv.assertions import base
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import tolerances
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import arguments
 from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
@@ -73,6 +74,7 @@ class GradientAssertions(base.AssertionBase):
       allow_vacuous=allow_vacuous,
       variants=variants_lib.check_variants(variants),
     )
+    inputs = arguments.check_bool(inputs, 'inputs')
     plan = self._session.methods.make_plan(
       training, weights, seed_mode, gradients=True, inputs=inputs
     )

@@ -6,10 +6,13 @@ from tf_equiv.assertions import base
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import tolerances
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.core import errors
+from tf_equiv.core import arguments
 from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
+
+# All batches are made before the first step.
+_MAX_STEPS = 100000
 
 
 class TrainingAssertions(base.AssertionBase):
@@ -97,10 +100,7 @@ class TrainingAssertions(base.AssertionBase):
       compare_hyperparameters,
       variants_lib.check_variants(variants),
     )
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-      raise errors.UsageError(
-        f'steps must be an int that is not negative, got {steps!r}.'
-      )
+    steps = arguments.check_count(steps, 'steps', most=_MAX_STEPS)
     methods = self._session.methods
     if steps:
       methods.check_own_steps(self._session.reference)

@@ -7,6 +7,7 @@ from tf_equiv import trials
 from tf_equiv.assertions import base
 from tf_equiv.compare import judge_variables, run_info, tolerances, values
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import arguments
 from tf_equiv.diagnose import first_look
 from tf_equiv.report import telling
 from tf_equiv.tf2 import repeated_calls
@@ -42,6 +43,7 @@ class VariableAssertions(base.AssertionBase):
       UsageError: for an unusable template method.
     """
     __tracebackhide__ = True
+    allow_empty = arguments.check_bool(allow_empty, 'allow_empty')
     start, session = time.time(), self._session
     plan = session.methods.make_plan()
     found = session.observe_repeated_calls(plan)
@@ -90,6 +92,7 @@ class VariableAssertions(base.AssertionBase):
         `ignored_variables` that matches nothing.
     """
     __tracebackhide__ = True
+    allow_empty = arguments.check_bool(allow_empty, 'allow_empty')
     start, session = time.time(), self._session
     plan = session.methods.make_plan(training)
     tf1, tf2 = session.list_variables(plan)

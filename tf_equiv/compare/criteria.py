@@ -3,6 +3,7 @@
 import dataclasses
 
 from tf_equiv.compare import tolerances
+from tf_equiv.core import arguments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,15 @@ class Criteria:
   compare_updates: bool = True
   compare_hyperparameters: bool = True
   variants: tuple[str, ...] = ('eager',)
+
+  def __post_init__(self) -> None:
+    for name in (
+      'allow_empty',
+      'allow_vacuous',
+      'compare_updates',
+      'compare_hyperparameters',
+    ):
+      arguments.check_bool(getattr(self, name), name)
 
   def with_slack(self, factor: float) -> 'Criteria':
     """Returns criteria whose default tolerances are wider by a factor."""

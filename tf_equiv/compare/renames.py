@@ -1,9 +1,12 @@
 """Proposes which TF2 variable a TF1 variable became, where names differ."""
 
 import dataclasses
+import numbers
 import re
 from collections.abc import Sequence
 from typing import Any
+
+from tf_equiv.core import arguments
 
 _SYNONYMS = {
   'weights': 'kernel',
@@ -22,6 +25,7 @@ _SYNONYMS = {
   'logits': 'output',
   'classifier': 'output',
 }
+_VARIABLES = 'variables with name and shape, or a dict of shapes by name'
 _SAME_LAYER = 2.0
 _SURE = 0.5
 
@@ -73,7 +77,7 @@ class RenameSuggestion:
 
 def suggest(tf1: Any, tf2: Any) -> RenameSuggestion:
   """Proposes a mapping of variables; see `tf_equiv.suggest_renames`."""
-  tf1, tf2 = _entries(tf1), _entries(tf2)
+  tf1, tf2 = _entries(tf1, 'tf1'), _entries(tf2, 'tf2')
   common = {v.name for v in tf1} & {v.name for v in tf2}
   return propose(
     [v for v in tf1 if v.name not in common],
@@ -88,17 +92,34 @@ class _Entry:
   dtype: str
 
 
-def _entries(variables: Any) -> list[_Entry]:
+def _entries(variables: Any, side: str) -> list[_Entry]:
   if isinstance(variables, dict):
-    return [_Entry(n, tuple(s), '') for n, s in variables.items()]
-  return [
-    _Entry(
-      (getattr(v, 'path', None) or v.name).split(':')[0],
-      tuple(v.shape),
-      getattr(v.dtype, 'name', str(v.dtype)),
+    return [_entry(side, n, s, '') for n, s in variables.items()]
+  if isinstance(variables, (str, bytes)) or not hasattr(variables, '__iter__'):
+    raise arguments.wrong(side, _VARIABLES, variables)
+  found = []
+  for variable in variables:
+    name = getattr(variable, 'path', None) or getattr(variable, 'name', None)
+    dtype = getattr(variable, 'dtype', '')
+    shape = getattr(variable, 'shape', None)
+    found.append(_entry(side, name, shape, getattr(dtype, 'name', str(dtype))))
+  return found
+
+
+def _entry(side: str, name: Any, shape: Any, dtype: str) -> _Entry:
+  try:
+    sizes = tuple(shape)
+  except (TypeError, ValueError):
+    sizes = ('unknown',)
+  if (
+    not isinstance(name, str)
+    or isinstance(shape, str)
+    or not all(n is None or isinstance(n, numbers.Integral) for n in sizes)
+  ):
+    raise arguments.wrong(
+      side, _VARIABLES, f'the name {name!r} with the shape {shape!r}'
     )
-    for v in variables
-  ]
+  return _Entry(name.split(':')[0], sizes, dtype)
 
 
 # Variables that are not paired yet, by their position.

@@ -9,9 +9,7 @@ factor of two is found in values of 1e-9 and rounding is forgiven in values of
 
 import dataclasses
 
-import numpy as np
-
-from tf_equiv.core import errors
+from tf_equiv.core import arguments
 
 # (rtol, atol relative to the scale). float32 is the guide's; the others keep
 # about the same number of units in the last place (eps is 2**-52 for float64,
@@ -49,20 +47,9 @@ class Tolerance:
   slack: float = 1.0
 
   def __post_init__(self) -> None:
-    for name in ('rtol', 'atol'):
-      value = getattr(self, name)
-      if value is None:
-        continue
-      is_number = isinstance(value, (int, float, np.number))
-      if not is_number or isinstance(value, bool) or not value >= 0:
-        raise errors.UsageError(
-          f'{name} must be a number that is not negative, or None for the '
-          f'default of the dtype; got {value!r}.'
-        )
-      if not np.isfinite(value):
-        raise errors.UsageError(
-          f'{name} is {value!r}; with it everything would pass.'
-        )
+    arguments.check_tolerance(self.rtol, 'rtol')
+    arguments.check_tolerance(self.atol, 'atol')
+    arguments.check_bool(self.equal_nan, 'equal_nan')
 
   def resolve(
     self, dtype: str, scale: float, group_scale: float = 0.0

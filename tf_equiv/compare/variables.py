@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tf_equiv.compare import renames as renames_lib
-from tf_equiv.core import errors
+from tf_equiv.core import arguments, errors
 from tf_equiv.core.observation import VariableSpec
 
 # TF1 name -> TF2 name, names, or None.
@@ -176,12 +176,17 @@ def compile_ignored(patterns: Sequence[str]) -> list[re.Pattern[str]]:
   """Returns the patterns of `ignored_variables` as regular expressions.
 
   Raises:
-    UsageError: for a single string, and for what is no regular expression.
+    UsageError: for a single string, for something else than several, and for
+      what is no regular expression.
   """
   if isinstance(patterns, str):
     raise errors.UsageError(
       f'ignored_variables is the string {patterns!r}; expected a tuple of '
       f'regular expressions: ({patterns!r},).'
+    )
+  if not isinstance(patterns, (tuple, list, set, frozenset)):
+    raise arguments.wrong(
+      'ignored_variables', 'a tuple of regular expressions', patterns
     )
   expressions = []
   for pattern in patterns:

@@ -26,6 +26,7 @@ from tf_equiv.compat.behavior import (
   v2_behavior,
   variable_creators_kept,
 )
+from tf_equiv.compat.decorators import decorators_restored
 from tf_equiv.compat.execution import (
   converted_by_autograph,
   execution_context,
@@ -87,6 +88,7 @@ __all__ = [
   'choose_legacy_keras',
   'converted_by_autograph',
   'cpu_kernels',
+  'decorators_restored',
   'execution_context',
   'export_messages',
   'fresh_keras_names',

@@ -1,11 +1,11 @@
 """What to run: the same plan drives both sides."""
 
 import dataclasses
-from typing import Any, Optional, Tuple
+from typing import Any, Tuple
 
 import numpy as np
 
-from tf_equiv.core import errors, nest
+from tf_equiv.core import arguments, errors, nest
 from tf_equiv.core.seed_mode import SeedMode
 
 FIXED = 'fixed'
@@ -151,8 +151,6 @@ def _holds_only_text(array: np.ndarray) -> bool:
   )
 
 
-def check_training(training: Optional[bool]) -> bool:
+def check_training(training: Any) -> bool:
   """Returns the flag if it is a bool, else raises `UsageError`."""
-  if isinstance(training, (bool, np.bool_)):
-    return bool(training)
-  raise errors.UsageError(f'training must be True or False, got {training!r}.')
+  return arguments.check_bool(training, 'training')

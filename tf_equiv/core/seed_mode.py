@@ -3,7 +3,7 @@
 import enum
 from typing import Union
 
-from tf_equiv.core import errors
+from tf_equiv.core import arguments, errors
 
 
 class SeedMode(str, enum.Enum):
@@ -46,6 +46,6 @@ def as_seed_mode(mode: Union[str, SeedMode]) -> SeedMode:
     return SeedMode(mode)
   except ValueError:
     raise errors.UsageError(
-      f'Unknown seed_mode {mode!r}; expected one of '
+      f'Unknown seed_mode {arguments.quoted(mode)}; expected one of '
       f'{", ".join((repr(m.value) for m in SeedMode))}.'
     ) from None

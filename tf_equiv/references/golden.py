@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from tf_equiv.core import capture_errors, errors, observation
+from tf_equiv.core import arguments, capture_errors, errors, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.golden import flags, plans, recorders, recording, replaying
 from tf_equiv.references import base, in_process
@@ -85,12 +85,7 @@ class Golden(base.Reference):
     Raises:
       UsageError: for another type, or something unknown to keep.
     """
-    try:
-      self.path = os.fspath(path)
-    except TypeError:
-      raise errors.UsageError(
-        f'Golden takes the path of a file, got {path!r}.'
-      ) from None
+    self.path = arguments.check_path(path, 'path of Golden')
     self.source = in_process.InProcess() if source is None else source
     if not isinstance(self.source, base.Reference) or isinstance(
       self.source, Golden
@@ -99,16 +94,12 @@ class Golden(base.Reference):
         f'source of Golden is {source!r}; expected where the TF1 side runs, '
         'tf_equiv.InProcess() for example.'
       )
-    unknown = (
-      [keep]
-      if isinstance(keep, str)
-      else [name for name in keep if name not in recording.KEEP]
-    )
-    if unknown:
-      raise errors.UsageError(
-        'keep of Golden is %r; expected a tuple of some of %s.'
-        % (keep, ', '.join(repr(name) for name in recording.KEEP))
-      )
+    expected = f'a tuple of some of {", ".join(map(repr, recording.KEEP))}'
+    keep = arguments.check_texts(keep, 'keep of Golden', expected)
+    if not set(keep) <= set(recording.KEEP):
+      raise arguments.wrong('keep of Golden', expected, keep)
+    if update is not None:
+      update = arguments.check_bool(update, 'update of Golden')
     self.keep = tuple(name for name in recording.KEEP if name in keep)
     self.trust_ops = allowed_ops.as_trusted(trust_ops, 'Golden')
     self._given = source

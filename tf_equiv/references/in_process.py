@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from tf_equiv import fingerprint
-from tf_equiv.core import observation
+from tf_equiv.core import arguments, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base
 from tf_equiv.tf1 import graph, runner, shared_graphs, training
@@ -37,8 +37,11 @@ class InProcess(base.Reference):
         where `build_tf1` would build the same: it, what it calls, and the
         attributes, flags and module constants that they read are what they
         were. Without it, each assertion calls `build_tf1`.
+
+    Raises:
+      UsageError: for something else than True or False.
     """
-    self._shares = share_graphs
+    self._shares = arguments.check_bool(share_graphs, 'share_graphs')
     self._graphs = shared_graphs.SharedGraphs()
     self._alive: dict[Hashable, list[Any]] = {}
 

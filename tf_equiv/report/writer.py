@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import arguments
 from tf_equiv.report import document as document_lib
 from tf_equiv.report import files, html, json_file
 
@@ -45,9 +46,13 @@ def write_report(
     The path of the page, or that of the JSON file if there is no page.
 
   Raises:
+    UsageError: for an argument of another kind.
     OSError: if the files cannot be written; then none is left behind.
   """
-  path, problem = write(verdict, os.fspath(directory))
+  if not isinstance(verdict, verdict_lib.Verdict):
+    raise arguments.wrong('verdict', 'what an assertion returned', verdict)
+  directory = arguments.check_path(directory, 'directory')
+  path, problem = write(verdict, directory)
   if problem:
     warnings.warn(f'{path}: {problem}', stacklevel=2)
   return path

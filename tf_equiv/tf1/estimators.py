@@ -136,7 +136,7 @@ class ModelFn:
         f'model_fn is {model_fn!r}; expected a function model_fn(features, '
         'labels, mode, params) that returns an EstimatorSpec.'
       )
-    if mode is not None and mode not in _MODES:
+    if mode is not None and (not isinstance(mode, str) or mode not in _MODES):
       raise errors.UsageError(
         f"mode is {mode!r}; expected 'train', 'eval' or 'infer' (which "
         'is tf.estimator.ModeKeys.PREDICT), or None.'

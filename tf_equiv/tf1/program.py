@@ -7,6 +7,7 @@ from typing import Any, Callable, FrozenSet, Optional, Sequence
 import numpy as np
 
 from tf_equiv import compat
+from tf_equiv.core import arguments, threads
 from tf_equiv.tf1 import tensors, weights
 
 
@@ -44,10 +45,16 @@ class TF1Behavior:
   control_flow_v2: bool = True
   v2_tensorshape: bool = True
 
+  def __post_init__(self) -> None:
+    for field in dataclasses.fields(self):
+      arguments.check_bool(getattr(self, field.name), field.name)
+
   @contextlib.contextmanager
   def active(self):
     """Context in which these behaviours hold; restores the others."""
     with contextlib.ExitStack() as stack:
+      stack.enter_context(threads.alone())
+      stack.enter_context(compat.decorators_restored())
       stack.enter_context(compat.behaviors(**dataclasses.asdict(self)))
       stack.enter_context(compat.keras_classes_shielded())
       stack.enter_context(compat.fresh_keras_names())

@@ -22,7 +22,7 @@ from typing import Any, List, Optional, Sequence, Union
 import numpy as np
 
 from tf_equiv import compat
-from tf_equiv.core import errors
+from tf_equiv.core import arguments, errors, threads
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
 from tf_equiv.tf1 import draws as draws_lib
@@ -42,9 +42,7 @@ class DeterministicSeeds:
 
   def __init__(self, mode: Union[str, SeedMode] = 'constant', seed: int = 42):
     self.mode = as_seed_mode(mode)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-      raise errors.UsageError(f'seed must be an int, got {seed!r}.')
-    self.seed = int(seed)
+    self.seed = arguments.check_int(seed, 'seed')
     self._stack: Optional[contextlib.ExitStack] = None
     self._reset()
 
@@ -62,9 +60,7 @@ class DeterministicSeeds:
 
   @operation_seed.setter
   def operation_seed(self, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-      raise errors.UsageError(f'operation_seed must be an int, got {value!r}.')
-    self._operation_seed = int(value)
+    self._operation_seed = arguments.check_int(value, 'operation_seed')
 
   @property
   def draws(self) -> List[Draw]:
@@ -72,14 +68,11 @@ class DeterministicSeeds:
     return list(self._draws)
 
   def __enter__(self) -> 'DeterministicSeeds':
-    if compat.get_seed_is_patched():
-      raise errors.UsageError(
-        'deterministic_seeds is already active in this process; the inner '
-        'context would take over the draws of the outer one. Leave the outer '
-        'context first. (MigrationTestCase assertions enter it themselves.)'
-      )
+    with threads.alone():
+      self._check_not_active()
     self._reset()
     with contextlib.ExitStack() as stack:
+      stack.enter_context(threads.alone())
       stack.enter_context(compat.global_seed_restored())
       stack.enter_context(_python_and_numpy_seeded(self.seed))
       stack.enter_context(compat.legacy_stateful_keras_generators())
@@ -87,6 +80,15 @@ class DeterministicSeeds:
       self.forget_kernels()
       self._stack = stack.pop_all()
     return self
+
+  @staticmethod
+  def _check_not_active() -> None:
+    if compat.get_seed_is_patched():
+      raise errors.UsageError(
+        'deterministic_seeds is already active in this process; the inner '
+        'context would take over the draws of the outer one. Leave the outer '
+        'context first. (MigrationTestCase assertions enter it themselves.)'
+      )
 
   def __exit__(self, *exc_info) -> None:
     stack, self._stack = self._stack, None

@@ -6,7 +6,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from tf_equiv.core import errors
+from tf_equiv.core import arguments, errors
 
 # Names that say that a value must be positive: variances and deviations.
 _POSITIVE = re.compile(
@@ -37,9 +37,13 @@ def named_weights(name: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
 
   Returns:
     An array of that shape and dtype.
+
+  Raises:
+    UsageError: for an argument of another kind.
   """
-  dtype = np.dtype(dtype)
-  shape = tuple(shape)
+  arguments.check_text(name, 'name')
+  shape = arguments.check_shape(shape, 'shape')
+  dtype = arguments.check_dtype(dtype, 'dtype')
   if dtype.kind == 'b':
     return (np.arange(int(np.prod(shape))) % 2 == 0).reshape(shape)
   if dtype.kind in 'iu':
@@ -78,7 +82,9 @@ class ConstantWeights:
   def __call__(self, name: str, shape: Sequence[int], dtype: Any):
     """Returns an array of that shape and dtype, filled with the constant."""
     del name
-    return np.full(tuple(shape), self.value, dtype=np.dtype(dtype))
+    shape = arguments.check_shape(shape, 'shape')
+    dtype = arguments.check_dtype(dtype, 'dtype')
+    return np.full(shape, self.value, dtype=dtype)
 
 
 def constant_weights(value: float = 0.001) -> ConstantWeights:
@@ -100,7 +106,11 @@ def constant_weights(value: float = 0.001) -> ConstantWeights:
 
   Returns:
     A callable of `(name, shape, dtype)` that returns an array.
+
+  Raises:
+    UsageError: if it is no finite number.
   """
+  arguments.check_number(value, 'value')
   return ConstantWeights(value)
 
 

@@ -32,7 +32,7 @@ def check_output(output: Any, source: str, overwrite: bool) -> str:
     path = os.path.expanduser(os.fspath(output))
   except TypeError:
     path = output
-  if not isinstance(path, str) or not path:
+  if not isinstance(path, str) or not path or '\0' in path:
     raise errors.UsageError(
       'output must be the prefix of the checkpoint to write, such as '
       f"'folder/model'; got {output!r}."

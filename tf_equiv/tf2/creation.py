@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import errors
+from tf_equiv.core import errors, threads
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.core.text import UNDECORATED_ADVICE
 from tf_equiv.tf1 import source_lines
@@ -147,6 +147,7 @@ def record_created_variables(seeds: Any = None):
     layers[id(layer)] = layer, source_lines.user_line(of=layer)
 
   with contextlib.ExitStack() as stack:
+    stack.enter_context(threads.alone())
     stack.enter_context(compat.keras_layers_seen(note))
     stack.enter_context(compat.variable_creators_kept())
     stack.enter_context(tf.variable_creator_scope(creator))
@@ -184,7 +185,10 @@ def assert_no_variable_creations():
     )
     raise refused[-1]
 
-  with compat.variable_creators_kept(), tf.variable_creator_scope(creator):
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(threads.alone())
+    stack.enter_context(compat.variable_creators_kept())
+    stack.enter_context(tf.variable_creator_scope(creator))
     try:
       yield
     except errors.VariableCreationError:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import errors, nest
+from tf_equiv.core import errors, nest, threads
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import seeds as seeds_lib
 from tf_equiv.tf1 import source_lines, tensors, user_code
@@ -65,6 +65,8 @@ def environment(
   """
   seeds = seeds_lib.deterministic_seeds(plan.seed_mode, plan.seed)
   with contextlib.ExitStack() as stack:
+    stack.enter_context(threads.alone())
+    stack.enter_context(compat.decorators_restored())
     stack.enter_context(compat.v2_behavior())
     stack.enter_context(compat.grappler(grappler, without))
     stack.enter_context(compat.fresh_keras_names(names))

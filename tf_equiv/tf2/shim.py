@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tf_equiv import compat
-from tf_equiv.core import errors
+from tf_equiv.core import arguments, errors
 
 
 def track_tf1_style_variables(method: Callable) -> Callable:
@@ -31,8 +31,10 @@ def track_tf1_style_variables(method: Callable) -> Callable:
     The decorated method.
 
   Raises:
+    UsageError: if it is no method.
     EnvironmentSetupError: if tf_keras is not installed.
   """
+  arguments.check_callable(method, 'method', 'a method')
   try:
     shim = compat.legacy_shim()
   except ImportError as error:

@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import errors, nest
+from tf_equiv.core import arguments, errors, nest
 
 EAGER = 'eager'
 FUNCTION = 'function'
@@ -65,12 +65,13 @@ def check_variants(variants: Any) -> tuple[str, ...]:
   if not isinstance(names, (list, tuple)) or not names:
     raise errors.UsageError(
       f'variants must be one or several of {", ".join(map(repr, VARIANTS))}; '
-      f'got {variants!r}.'
+      f'got {arguments.quoted(variants)}.'
     )
   for name in names:
-    if name not in VARIANTS or list(names).count(name) > 1:
+    known = isinstance(name, str) and name in VARIANTS
+    if not known or list(names).count(name) > 1:
       raise errors.UsageError(
-        f'variants holds {name!r}{" twice" if name in VARIANTS else ""}; '
+        f'variants holds {arguments.quoted(name)}{" twice" if known else ""}; '
         f'expected some of {", ".join(map(repr, VARIANTS))}.'
       )
   return tuple(names)

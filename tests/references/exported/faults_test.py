@@ -228,7 +228,7 @@ class RunningTest(FaultsTestCase):
   def test_wrong_timeout(self, timeout):
     self.export(lambda x: x)
     with self.assertRaisesRegex(
-      tf_equiv.UsageError, 'expected a positive number of seconds'
+      tf_equiv.UsageError, 'timeout must be a positive number of seconds'
     ):
       self.run_it(timeout=timeout)
 

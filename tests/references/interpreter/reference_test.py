@@ -315,9 +315,12 @@ class ArgumentsTest(absltest.TestCase):
     for arguments, text in (
       ({'model': Net}, "expected 'module:Class'"),
       ({'model': ':Net'}, "expected 'module:Class'"),
-      ({'model': 'a', 'sys_path': 'legacy'}, 'expected a list of folders'),
-      ({'model': 'a', 'timeout': 0}, 'expected a positive number'),
-      ({'model': 'a', 'timeout': '1'}, 'expected a positive number'),
+      (
+        {'model': 'a', 'sys_path': 'legacy'},
+        'sys_path must be a list of folders',
+      ),
+      ({'model': 'a', 'timeout': 0}, 'must be a positive number'),
+      ({'model': 'a', 'timeout': '1'}, 'must be a positive number'),
     ):
       with self.assertRaisesRegex(tf_equiv.UsageError, text):
         tf_equiv.Tf1Interpreter(**arguments)

@@ -5,7 +5,6 @@ the export.
 """
 
 import contextlib
-from typing import Any
 
 import tensorflow as tf
 
@@ -85,22 +84,6 @@ def running(title: str, timeout: float):
     raise errors.ModelCodeError(
       f'{title} cannot be run ({_in_short(error)}).'
     ) from error
-
-
-def check_timeout(timeout: Any) -> float:
-  """Returns a number of seconds.
-
-  Raises:
-    UsageError: if it is none.
-  """
-  is_number = isinstance(timeout, (int, float)) and not isinstance(
-    timeout, bool
-  )
-  if not is_number or not 0 < timeout < 1e6:
-    raise errors.UsageError(
-      f'timeout is {timeout!r}; expected a positive number of seconds.'
-    )
-  return float(timeout)
 
 
 def check_constants(title: str, nodes: nodes_lib.Nodes, needed) -> None:

@@ -166,7 +166,7 @@ def as_path(path: Any, what: str) -> str:
     path = os.path.expanduser(os.fspath(path))
   except TypeError:
     pass
-  if not isinstance(path, str) or not path:
+  if not isinstance(path, str) or not path or '\0' in path:
     raise errors.UsageError(
       f'{what} is {path!r}; expected a path: a string that is not empty, or a '
       'path object.'

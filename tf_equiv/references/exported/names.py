@@ -217,11 +217,6 @@ class Finder:
     Raises:
       UsageError: for a name that there is not, or a value that does not fit.
     """
-    if not isinstance(given, Mapping):
-      raise errors.UsageError(
-        f'{where} is {given!r}; expected a dict, as in '
-        f"{where}={{'is_training:0': False}}."
-      )
     found = {}
     for name, value in given.items():
       ref = self.tensor(where, name)

@@ -3,8 +3,15 @@
 import abc
 import dataclasses
 import logging
+from collections.abc import Mapping
 
-from tf_equiv.core import capture_errors, errors, nest, observation
+from tf_equiv.core import (
+  arguments,
+  capture_errors,
+  errors,
+  nest,
+  observation,
+)
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base, in_process
 from tf_equiv.references.exported import faults, files, nodes
@@ -27,6 +34,32 @@ class Exported(base.Reference):
   @abc.abstractmethod
   def _read(self) -> files.Export:
     """Reads the files."""
+
+  def __post_init__(self) -> None:
+    self._check()
+
+  def _check(self) -> None:
+    """Raises `UsageError` for a setting that is none."""
+    check = arguments
+    given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+    for name in ('export_dir', 'path', 'checkpoint'):
+      if name in given and (given[name] is not None or name != 'checkpoint'):
+        files.as_path(given[name], name)
+    for name in ('signature', 'train_op', 'loss'):
+      if given.get(name) is not None:
+        check.check_text(given[name], name)
+    for name in ('feeds', 'training_feeds'):
+      feeds = given[name]
+      if feeds is not None and not isinstance(feeds, Mapping):
+        expected = f"a dict, as in {name}={{'is_training:0': False}}"
+        raise check.wrong(name, expected, feeds)
+    tags = given.get('tags', ())
+    if not isinstance(tags, str):
+      check.check_texts(tags, 'tags', "strings, as in tags=('serve',)")
+    check.check_texts(given.get('variables', ()), 'variables')
+    check.check_bool(given['allow_file_ops'], 'allow_file_ops')
+    check.check_seconds(given['timeout'], 'timeout')
+    allowed_ops.as_trusted(given['trust_ops'], type(self).__name__)
 
   def __repr__(self) -> str:
     shown = [
@@ -64,8 +97,8 @@ class Exported(base.Reference):
     return ExportedRun(adapter, run)
 
   def _adapter(self, program, plan) -> '_Adapter':
+    self._check()  # Settings may have been changed.
     if self._loaded is None:
-      faults.check_timeout(self.timeout)
       with faults.reading(repr(self)):
         export = self._read()
       _log.info('TF1: %s', export.title)

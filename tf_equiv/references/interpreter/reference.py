@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_equiv.core import errors
+from tf_equiv.core import arguments, errors
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base
@@ -81,22 +81,17 @@ class Tf1Interpreter(base.Reference):
         'functions of a module, as text: it is imported in the other '
         'interpreter.'
       )
-    if isinstance(sys_path, (str, os.PathLike)):
-      raise errors.UsageError(
-        f'sys_path is {sys_path!r}; expected a list of folders.'
-      )
-    if isinstance(timeout, bool) or not (
-      isinstance(timeout, (int, float)) and timeout > 0
-    ):
-      raise errors.UsageError(
-        f'timeout is {timeout!r}; expected a positive number of seconds.'
-      )
+    if not isinstance(sys_path, (list, tuple)):
+      raise arguments.wrong('sys_path', 'a list of folders', sys_path)
     self._settings = client_lib.Settings(
       model,
-      os.fspath(python) if python is not None else None,
-      tuple(os.fspath(folder) for folder in sys_path),
-      float(timeout),
-      tuple(sorted(dict(env or {}).items())),
+      None if python is None else arguments.check_path(python, 'python'),
+      tuple(
+        arguments.check_path(folder, f'sys_path[{i}]')
+        for i, folder in enumerate(sys_path)
+      ),
+      arguments.check_seconds(timeout, 'timeout'),
+      tuple(sorted(_check_env(env).items())),
     )
     beside = source_lines.calling_frame().f_code.co_filename
     self._client = client_lib.Client(
@@ -160,6 +155,24 @@ class Tf1Interpreter(base.Reference):
     """Ends the process; a later run starts another."""
     self._prepared = None
     self._client.close()
+
+
+def _check_env(env: Any) -> dict[str, str]:
+  """Returns environment variables."""
+  if env is None:
+    return {}
+  if not isinstance(env, Mapping) or not all(
+    isinstance(each, str) and '\0' not in each
+    for pair in env.items()
+    for each in pair
+  ):
+    raise arguments.wrong('env', 'a dict of strings', env)
+  for name in env:
+    if not name or '=' in name:
+      raise arguments.wrong(
+        'env', 'a dict of strings by the names of variables', env
+      )
+  return dict(env)
 
 
 class InterpreterRun(base.Run):

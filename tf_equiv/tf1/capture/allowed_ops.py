@@ -397,7 +397,9 @@ def as_trusted(trust_ops: Any, where: str) -> Sequence[str]:
     UsageError: if it is something else than several strings.
   """
   is_several = isinstance(trust_ops, (tuple, list, set, frozenset))
-  if not is_several or not all(isinstance(each, str) for each in trust_ops):
+  if not is_several or not all(
+    isinstance(each, str) and each for each in trust_ops
+  ):
     raise errors.UsageError(
       f'trust_ops of {where} is {trust_ops!r}; expected a tuple of types of '
       "ops, as in trust_ops=('CSVDataset',)."
