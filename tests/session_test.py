@@ -111,7 +111,7 @@ class SubmitTest(parameterized.TestCase):
   def test_tf1_runs_once_for_all_variants(self):
     case = Case()
     case.tf1_reference = Recorder(case.events)
-    case.assertForwardEquivalent(variants=('eager', 'function', 'mirrored'))
+    case.assertForwardEquivalent(variants=('eager', 'function', 'jit'))
     self.assertEqual(case.events.count('submit'), 1)
 
   def test_errors_of_tf1_are_raised_by_the_assertion(self):
@@ -144,7 +144,7 @@ class PhasesTest(parameterized.TestCase):
     if where == 'own':
       case.tf1_reference = Recorder(case.events)
     case.assertForwardEquivalent()
-    case.assertForwardEquivalent(variants=('function', 'mirrored'))
+    case.assertForwardEquivalent(variants=('function', 'jit'))
     case.assertTrainingEquivalent(steps=2, weights='fixed')
     self.assertNotIn('reset_weights amid a run', case.events)
     self.assertNotIn('convert_variable amid a run', case.events)

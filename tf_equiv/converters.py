@@ -329,10 +329,10 @@ class CudnnLSTM(Converter):
       units: size of the state.
     """
     _check_names(tf1_name=tf1_name)
-    tf2_layers = _check_layers(tf2_layers)
+    layers = _check_layers(tf2_layers)
     arguments.check_count(input_size, 'input_size', 1, _MAX_SIZE)
     arguments.check_count(units, 'units', 1, _MAX_SIZE)
-    sizes = [input_size] + [units] * (len(tf2_layers) - 1)
+    sizes = [input_size] + [units] * (len(layers) - 1)
     total = sum(4 * units * (size + units + 2) for size in sizes)
     targets, start = {}, 0
     bias_start = total - len(sizes) * 8 * units
@@ -352,7 +352,7 @@ class CudnnLSTM(Converter):
 
       return convert
 
-    for i, (layer, size) in enumerate(zip(tf2_layers, sizes, strict=True)):
+    for i, (layer, size) in enumerate(zip(layers, sizes, strict=True)):
       targets[layer + '/kernel'] = matrix(start, size)
       start += 4 * units * size
       targets[layer + '/recurrent_kernel'] = matrix(start, units)
@@ -397,7 +397,7 @@ class FusedQKV(Converter):
       heads: number of heads where TF2's variables have them as a dimension.
     """
     _check_names(tf1_scope=tf1_scope)
-    tf2_layers = _check_layers(tf2_layers, 3)
+    layers = _check_layers(tf2_layers, 3)
     if heads is not None:
       arguments.check_count(heads, 'heads', 1, _MAX_SIZE)
 
@@ -411,8 +411,7 @@ class FusedQKV(Converter):
     super().__init__(
       {
         f'{tf1_scope}/{kind}': {
-          f'{layer}/{kind}': part(index)
-          for index, layer in enumerate(tf2_layers)
+          f'{layer}/{kind}': part(index) for index, layer in enumerate(layers)
         }
         for kind in ('kernel', 'bias')
       }

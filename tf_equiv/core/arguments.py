@@ -5,6 +5,7 @@ each returns the value as the plain type that it stands for, or raises a
 `UsageError` that names the argument, what was given, and what is expected.
 """
 
+import contextlib
 import math
 import os
 from typing import Any, Optional, Sequence, Tuple
@@ -179,9 +180,8 @@ def check_shape(value: Any, name: str) -> Tuple[int, ...]:
 
 def check_dtype(value: Any, name: str) -> np.dtype:
   """Returns a dtype of NumPy."""
-  try:
-    if value is not None:
-      return np.dtype(value)
-  except Exception:
-    pass
+  if value is not None:
+    with contextlib.suppress(Exception):
+      dtype: np.dtype = np.dtype(value)
+      return dtype
   raise wrong(name, 'a dtype of NumPy', value)

@@ -10,7 +10,7 @@ from tf_equiv.core import errors
 class _Holder:
   """The thread that may patch, and how many contexts it has entered."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._guard = threading.Lock()
     self._thread: Optional[threading.Thread] = None
     self._depth = 0
@@ -20,8 +20,9 @@ class _Holder:
     current = threading.current_thread()
     with self._guard:
       if self._depth and self._thread is not current:
+        holder = self._thread.name if self._thread else ''
         raise errors.UsageError(
-          f'tf_equiv is at work in the thread {self._thread.name!r}, and '
+          f'tf_equiv is at work in the thread {holder!r}, and '
           f'cannot begin in the thread {current.name!r}: seeds and behaviours '
           'of TensorFlow are those of the whole process. Run the tests one '
           'after another, or in processes (pytest -n), not in threads.'
