@@ -127,8 +127,8 @@ class SameAsTheCodeTest(parameterized.TestCase):
   def compare(self, reference, build, plan, behavior=_NEW):
     """Runs both, and asserts that they are equal bit for bit."""
     program = program_of(build, behavior)
-    code = in_process.InProcess().run(program, plan).observation
-    mine = reference.run(program, plan).observation
+    code = in_process.InProcess().submit(program, plan).result()
+    mine = reference.submit(program, plan).result()
     self.assertEqual(
       [(s.name, s.shape, s.dtype, s.trainable) for s in mine.variables],
       [(s.name, s.shape, s.dtype, s.trainable) for s in code.variables],
@@ -211,7 +211,7 @@ class SameAsTheCodeTest(parameterized.TestCase):
       self.prefix + '.meta', self.prefix, inputs='x', outputs=names
     )
     program = program_of(convolutional)
-    reference.run(program, plan_lib.RunPlan(inputs()))
+    reference.submit(program, plan_lib.RunPlan(inputs())).result()
     plan = plan_lib.RunPlan(inputs(), weights=plan_lib.SEEDED)
     with self.assertRaisesRegex(
       errors.UsageError,
@@ -219,12 +219,12 @@ class SameAsTheCodeTest(parameterized.TestCase):
       r"are drawn by stateless random ops.*: 'conv/kernel', 'out/kernel'\. .*"
       r"weights='fixed'",
     ):
-      reference.run(program, plan)
+      reference.submit(program, plan).result()
 
   def test_weights_of_the_export(self):
     reference = self.reference(convolutional)
     program = program_of(convolutional, reset_weights=weights.named_weights)
-    found = reference.run(program, plan_lib.RunPlan(inputs())).observation
+    found = reference.submit(program, plan_lib.RunPlan(inputs())).result()
     reader = tf.train.load_checkpoint(self.prefix)
     self.assertLen(found.weights, 8)
     for name, value in found.weight_of().items():
@@ -234,7 +234,7 @@ class SameAsTheCodeTest(parameterized.TestCase):
     reference = self.reference(convolutional)
     reference.checkpoint = None
     program = program_of(convolutional, reset_weights=weights.named_weights)
-    found = reference.run(program, plan_lib.RunPlan(inputs())).observation
+    found = reference.submit(program, plan_lib.RunPlan(inputs())).result()
     for name, value in found.weight_of().items():
       np.testing.assert_array_equal(
         value, weights.named_weights(name, value.shape, value.dtype)
@@ -248,7 +248,7 @@ class SameAsTheCodeTest(parameterized.TestCase):
 
     reference = self.reference(build, _OLD)
     program = program_of(build, _OLD, weights.named_weights)
-    found = reference.run(program, plan_lib.RunPlan(inputs())).observation
+    found = reference.submit(program, plan_lib.RunPlan(inputs())).result()
     self.assertEqual(
       [s.name for s in found.variables], ['part/w/part_0', 'part/w/part_1']
     )
@@ -268,7 +268,7 @@ class SameAsTheCodeTest(parameterized.TestCase):
       self.prefix + '.meta', self.prefix, inputs='x', outputs=names
     )
     program = program_of(convolutional, _OLD, weights.named_weights)
-    found = reference.run(program, plan_lib.RunPlan(inputs())).observation
+    found = reference.submit(program, plan_lib.RunPlan(inputs())).result()
     self.assertLen(found.weights, 8)
     reader = tf.train.load_checkpoint(self.prefix)
     for name, value in found.weight_of().items():
@@ -282,7 +282,7 @@ class SameAsTheCodeTest(parameterized.TestCase):
     )
     program = program_of(None, _OLD, weights.named_weights)
     plan = plan_lib.RunPlan(np.array(['c', 'a', 'z'], object))
-    observed = reference.run(program, plan).observation
+    observed = reference.submit(program, plan).result()
     self.assertEqual(observed.weights[0].shape, (4, 2))
     np.testing.assert_array_equal(
       observed.outputs[0][1], observed.weights[0][[2, 0, 3]]
@@ -307,7 +307,7 @@ class SameAsTheCodeTest(parameterized.TestCase):
     )
     program = program_of(build, _OLD)
     plan = plan_lib.RunPlan(np.ones(2, np.float32))
-    found = reference.run(program, plan).observation
+    found = reference.submit(program, plan).result()
     self.assertEqual([s.name for s in found.variables], ['w'])
     self.assertEqual(found.optimizer_variables, ['global_step'])
     np.testing.assert_allclose(found.outputs[0][1], 5 * found.weights[0])

@@ -101,8 +101,8 @@ class StepsTest(parameterized.TestCase):
       loss='loss',
       **members,
     )
-    code = in_process.InProcess().run(program, plan).observation
-    return code, reference.run(program, plan).observation
+    code = in_process.InProcess().submit(program, plan).result()
+    return code, reference.submit(program, plan).result()
 
   def assertSame(self, first, second, what):
     np.testing.assert_allclose(second, first, 1e-6, 1e-8, err_msg=what)
@@ -174,8 +174,8 @@ class StepsTest(parameterized.TestCase):
     program = program_lib.Program(
       build=model, behavior=_REF, build_optimizer=_OPTIMIZERS['adam']
     )
-    code = in_process.InProcess().run(program, plan).observation
-    mine = reference.run(program, plan).observation
+    code = in_process.InProcess().submit(program, plan).result()
+    mine = reference.submit(program, plan).result()
     for expected, value in zip(code.weights, mine.weights, strict=True):
       np.testing.assert_array_equal(value, expected)
     self.compare_steps(code.steps[0], mine.steps[0])
@@ -203,7 +203,7 @@ class StepsTest(parameterized.TestCase):
       train_op='ExponentialMovingAverage',
     )
     program = program_lib.Program(build=model, behavior=_REF)
-    mine = reference.run(program, plan_of()).observation
+    mine = reference.submit(program, plan_of()).result()
     self.assertLen(mine.variables, 3)
     averages = mine.steps[0].slots['moving average']
     self.assertEqual(set(averages), {'embedding', 'dense/kernel', 'dense/bias'})
@@ -254,7 +254,7 @@ class StepsTest(parameterized.TestCase):
     reference = tf_equiv.MetaGraph(
       self.prefix + '.meta', self.prefix, inputs='x', outputs=y.name
     )
-    mine = reference.run(program, plan_of()).observation
+    mine = reference.submit(program, plan_of()).result()
     for i in range(2):
       self.compare_steps(code.steps[i], mine.steps[i])
 
@@ -274,14 +274,14 @@ class StepsTest(parameterized.TestCase):
       r"(?s)MetaGraph .* has 3 train ops: 'Adam', 'alone', 'outer'\. Say which "
       r"of them takes a training step: train_op='Adam'\.",
     ):
-      reference.run(program, plan_of())
+      reference.submit(program, plan_of()).result()
     for chosen, message in (
       ('alone', "train op 'alone' of .* updates no trainable variable"),
       ('Adan', "train_op names 'Adan', and .* no such tensor.*Similar: 'Adam'"),
     ):
       reference.train_op = chosen
       with self.assertRaisesRegex(errors.UsageError, '(?s)' + message):
-        reference.run(program, plan_of())
+        reference.submit(program, plan_of()).result()
 
   def test_outer_train_op(self):
     def slim(op):  # tf_slim adds one that contains the optimizer's.
@@ -292,7 +292,7 @@ class StepsTest(parameterized.TestCase):
       self.prefix + '.meta', self.prefix, inputs='x', outputs=name
     )
     program = program_lib.Program(build=model, behavior=_REF)
-    found = reference.run(program, plan_of()).observation
+    found = reference.submit(program, plan_of()).result()
     note = "training steps: the train op 'outer' of the graph"
     self.assertIn(note, found.notes)
 

@@ -72,11 +72,16 @@ def iteration_of(name: str) -> int | None:
 class _Definition:
   """A graph that can only be run."""
 
-  def __init__(self, graph_def: v1.GraphDef):
+  def __init__(self, graph_def: v1.GraphDef, origin: Any):
     self._graph_def = graph_def
+    self._origin = origin
 
   def as_graph_def(self) -> v1.GraphDef:
     return self._graph_def
+
+  def get_collection(self, name: str) -> list[Any]:
+    # What limits the runs of the graph that it was made of, limits its own.
+    return self._origin.get_collection(name)
 
 
 def _scoped(name: str, scope: str) -> str:
@@ -202,7 +207,7 @@ class Writer:
     left, old = {node.name for node in subgraph.node}, self._captured
     return InlinedCapture(
       old.side,
-      _Definition(subgraph),
+      _Definition(subgraph, self._captured.graph),
       {},
       {k: v for k, v in old.feeds.items() if functions.name_of(k) in left},
       {},
