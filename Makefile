@@ -36,7 +36,7 @@ PYTEST = $(VENV_PYTHON) -m pytest -n $(JOBS) --dist loadscope $(PYTEST_ARGS)
 
 export BAZEL BUILDIFIER PYTHON TF1_PYTHON_BASE TF_EQUIV_TF1_PYTHON
 
-.PHONY: help demo test test-quick lint format docs bazel bench lock dist \
+.PHONY: help demo test test-quick fuzz lint format docs bazel bench lock dist \
 	venv check-venv tf115 check-tf115 clean clean-venv
 
 help:  ## Lists the targets.
@@ -48,8 +48,11 @@ demo: venv  ## Compares the two sides of Inception-ResNet-v2.
 test: venv  ## Runs all tests with pytest.
 	$(PYTEST)
 
-test-quick: venv  ## Runs the tests that need no large network (90 seconds).
+test-quick: venv  ## Runs the tests that need no large network, nor another process.
 	$(PYTEST) $(QUICK_TESTS)
+
+fuzz: venv  ## Reads 1,000 damaged files of each kind, with fixed seeds.
+	$(VENV_PYTHON) -m tests.fuzz --count 1000
 
 lint: venv  ## Checks style, format and types of all files.
 	$(VENV_PYTHON) -m ruff check .
