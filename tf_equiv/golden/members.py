@@ -77,7 +77,7 @@ def read(path: str, members: zipfile.ZipFile, name: str) -> bytes:
   parts, left = [], info.file_size
   try:
     if info.compress_type not in _METHODS:
-      raise NotImplementedError('it is packed in another way than goldens are')
+      raise zipfile.BadZipFile('it is packed in another way than goldens are')
     with members.open(info) as stream:
       while left > 0:
         part = stream.read(min(left, _CHUNK))
