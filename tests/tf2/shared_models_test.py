@@ -135,7 +135,7 @@ class SharedModelsTest(absltest.TestCase):
 
   def test_not_a_bool(self):
     cls, _, _ = counted(share_tf2_models='yes')
-    with self.assertRaisesRegex(tf_equiv.UsageError, "is 'yes'; expected True"):
+    with self.assertRaisesRegex(tf_equiv.UsageError, "must be True or False, got 'yes'"):
       cls().assertVariablesMatch()
 
   def test_every_order_gives_what_each_gives_alone(self):
