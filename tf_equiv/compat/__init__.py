@@ -46,6 +46,7 @@ from tf_equiv.compat.graphs import (
   op_definition,
   op_position,
   op_stack,
+  ops_replaced,
   set_seed_of_op,
   traced_graph,
 )
@@ -118,6 +119,7 @@ __all__ = [
   'op_definition',
   'op_position',
   'op_stack',
+  'ops_replaced',
   'repair_tf_slim',
   'set_global_seed',
   'set_seed_of_op',
