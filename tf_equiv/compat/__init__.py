@@ -26,6 +26,7 @@ from tf_equiv.compat.behavior import (
   v2_behavior,
   variable_creators_kept,
 )
+from tf_equiv.compat.custom_gradients import custom_gradients_forgotten
 from tf_equiv.compat.decorators import decorators_restored
 from tf_equiv.compat.execution import (
   converted_by_autograph,
@@ -89,6 +90,7 @@ __all__ = [
   'choose_legacy_keras',
   'converted_by_autograph',
   'cpu_kernels',
+  'custom_gradients_forgotten',
   'decorators_restored',
   'execution_context',
   'export_messages',

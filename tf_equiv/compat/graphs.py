@@ -139,7 +139,6 @@ def ops_replaced(graph, replace):
   Yields:
     None.
   """
-  before = vars(graph).get('_create_op_internal')
   create = graph._create_op_internal
 
   def creating(op_type, inputs, *args, **kwargs):
@@ -155,10 +154,10 @@ def ops_replaced(graph, replace):
   try:
     yield
   finally:
-    if before is None:
+    if hasattr(create, '__self__'):  # It is that of the class.
       del graph._create_op_internal
     else:
-      graph._create_op_internal = before
+      graph._create_op_internal = create
 
 
 @contextlib.contextmanager
