@@ -47,6 +47,11 @@ class Centered(tf.keras.Model):
     return tf.matmul(x - tf.stop_gradient(self.mean), self.w)
 
 
+class Unaffected(Centered):
+  def call(self, x, training=False):
+    return super().call(x, training) * 0.0 + x[:, :3]
+
+
 class Case(tf_equiv.MigrationTestCase):
   how = 'control'
   decay = 0.9
@@ -56,11 +61,13 @@ class Case(tf_equiv.MigrationTestCase):
     return rng.normal(size=(6, 4)).astype(np.float32)
 
   def build_tf1(self, inputs, training):
-    with tf.control_dependencies([]):
-      return centered(inputs, training, 0.9, self.how)
+    return centered(inputs, training, 0.9, self.how)
 
   def build_tf2(self):
     return Centered(self.decay)
+
+  def rename_variable(self, tf1_name):
+    return tf1_name.replace('net/', '')
 
 
 class Overwriting(tf.keras.Model):
@@ -86,7 +93,7 @@ class Normalized(tf_equiv.MigrationTestCase):
     return rng.normal(size=(6, 4)).astype(np.float32)
 
   def build_tf1(self, inputs, training):
-    w = v1.get_variable('net/w', [4, 3])
+    w = v1.get_variable('w', [4, 3])
     return tf.matmul(inputs, w / tf.norm(w))
 
   def build_tf2(self):
@@ -112,26 +119,24 @@ class ForwardAssignmentsTest(absltest.TestCase):
     self.assertStartsWith(text, 'Outputs differ')
 
   def test_another_decay_in_a_branch_is_no_variable_left_alone(self):
-    class Ahead(Centered):
-      """Reads the average before it is updated, as TF1 may."""
-
     case = self._case(Case(), how='branch', decay=0.5)
     case.build_tf1 = lambda x, training: (
-      centered(x, training, 0.9, 'branch') * 0.0 + tf.reduce_sum(x)
+      centered(x, training, 0.9, 'branch') * 0.0 + x[:, :3]
     )
-    case.build_tf2 = lambda: _ZeroTimes(0.5)
+    case.build_tf2 = lambda: Unaffected(0.5)
     text = message(case)
-    self.assertIn('Variables updated by the forward pass differ: 1 of 1', text)
-    self.assertIn('net/mean', text)
+    self.assertStartsWith(
+      text,
+      'Variables updated by the forward pass differ: 1 of 1, first mean',
+    )
     self.assertNotIn('leaves it alone', text)
     self.assertNotIn('trainable=False', text)
     self.assertNotIn('UPDATE_OPS', text)
-    del Ahead
 
   def test_a_kernel_that_the_pass_of_tf2_overwrites(self):
     text = message(self._case(Normalized(), in_place=True))
     self.assertStartsWith(
-      text, 'Variables updated by the forward pass differ: 1 of 1, first net/w'
+      text, 'Variables updated by the forward pass differ: 1 of 1, first w'
     )
     self.assertIn('TF2 changes it by up to', text)
     self.assertIn('in the forward pass itself, TF1 does not', text)
@@ -146,15 +151,15 @@ class ForwardAssignmentsTest(absltest.TestCase):
       self.assertTrue(verdict.passed)
 
 
-class _ZeroTimes(Centered):
-  def call(self, x, training=False):
-    return super().call(x, training) * 0.0 + tf.reduce_sum(x)
-
-
 class Sequence(tf.keras.Model):
   def __init__(self):
     super().__init__(name='net')
-    self.rnn = tf.keras.layers.SimpleRNN(6, stateful=True, name='rnn')
+    self.rnn = tf.keras.layers.SimpleRNN(
+      6,
+      recurrent_initializer='glorot_uniform',
+      stateful=True,
+      name='rnn',
+    )
 
   def call(self, x):
     return self.rnn(x)
@@ -242,8 +247,6 @@ class StateTest(absltest.TestCase):
     case.ignored_variables = ('^Variable',)
     self.assertTrue(case.assertNoNewVariables().passed)
 
-
-del Case, Normalized, Stateful.__init__ if False else tf_equiv
 
 if __name__ == '__main__':
   absltest.main()

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from tf_equiv.compare import losses as losses_lib
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import pairs as pairs_lib
@@ -56,8 +58,10 @@ def _with_changes(
   result = []
   for each in found:
     pair = by_name[each.name]
-    if not each.passed and pair.problem is None and pair.before is not None:
-      change = steps_lib.change_of(pair.before, pair.tf1, pair.tf2)
+    arrays = pair.before, pair.tf1, pair.tf2
+    is_shaped = each.problem is None and all(x is not None for x in arrays)
+    if not each.passed and is_shaped:
+      change = steps_lib.change_of(*map(np.asarray, arrays))
       if change is not None:
         change = dataclasses.replace(change, in_forward=True)
         each = dataclasses.replace(each, note=change)

@@ -125,13 +125,22 @@ def _direct_use(op, position, trainable) -> Set[str]:
   if op.type in _PRODUCTS:
     return {roles.KERNEL}
   if op.type == 'Mul' and _is_normalized(op.inputs[1 - position]):
-    return {roles.GAIN}
+    return {roles.STATISTIC if _is_taken_away(op) else roles.GAIN}
   if op.type in _ADDING and not _is_number(op.inputs[1 - position]):
     return {roles.BIAS}
   counts = op.type.startswith(('AssignAdd', 'AssignSub')) and position == 0
   if counts and not trainable and _is_number(op.inputs[1]):
     return {roles.COUNTER}
   return set()
+
+
+def _is_taken_away(op) -> bool:
+  """Returns whether a product is subtracted: x * r - mean * r."""
+  product = op.outputs[0]
+  return any(
+    user.type == 'Sub' and user.inputs[1].name == product.name
+    for user in product.consumers()
+  )
 
 
 def _needs_positive(op, position) -> bool:
@@ -220,14 +229,14 @@ def _distribution(tensor, depth: int = 12) -> Optional[_Distribution]:
     return _Distribution(0.0, 1.0)
   if op.type not in _ARITHMETIC or len(op.inputs) != 2:
     return None
-  parts = [_distribution(x, depth - 1) for x in op.inputs]
-  if None in parts:
+  first, second = (_distribution(x, depth - 1) for x in op.inputs)
+  if first is None or second is None:
     return None
-  numbers = [part for part in parts if not part.deviation]
-  drawn = next((part for part in parts if part.deviation), None)
+  numbers = [part for part in (first, second) if not part.deviation]
+  drawn = next((part for part in (first, second) if part.deviation), None)
   if drawn is None:
     compute = _ARITHMETIC[op.type]
-    return _Distribution(float(compute(parts[0].mean, parts[1].mean)))
+    return _Distribution(float(compute(first.mean, second.mean)))
   if not numbers or op.type == 'Sub':
     return None
   number = numbers[0].mean
@@ -249,8 +258,10 @@ def _number(tensor) -> Optional[float]:
   if op.type == 'Fill':
     return _number(op.inputs[1])
   if op.type in _ARITHMETIC and len(op.inputs) == 2:
-    parts = [_number(x) for x in op.inputs]
-    return None if None in parts else float(_ARITHMETIC[op.type](*parts))
+    first, second = (_number(x) for x in op.inputs)
+    if first is None or second is None:
+      return None
+    return float(_ARITHMETIC[op.type](first, second))
   if op.type != 'Const':
     return None
   dtype = op.outputs[0].dtype

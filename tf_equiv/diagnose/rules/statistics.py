@@ -70,8 +70,8 @@ def not_updated_in_tf1(found: divergence.Divergence) -> str:
   if not any(evidence.MOVING.search(name) for name in found.variables):
     return (
       'TF2 assigns the variable in training, what TF1 runs in training never '
-      'does: compute with the new value and do not assign it, or find out why '
-      'the op of TF1 that assigns it does not run.'
+      'does. Decide which is meant: where it is TF1, compute with the new '
+      'value and do not assign it.'
     )
   return (
     'TF2 updates the variable in training, the training step of TF1 never '
