@@ -28,8 +28,13 @@ _LONGEST = (
   'tests/compat/',
   'tests/references/in_process_test.py',
 )
-# A large network at a time is enough for the memory.
-_WHOLE_FILE = re.compile(r'^(examples/inception_resnet_v2/[^:]+)::')
+# A large network at a time is enough for the memory; and what these files ran
+# in other processes serves all tests in them.
+_WHOLE = (
+  re.compile(r'^(examples/inception_resnet_v2/[^:]+)::'),
+  re.compile(r'^(tests/compat)/'),
+  re.compile(r'^(tests/runner_test\.py)::'),
+)
 # Of the planted pairs, what a test finds serves those in other files as well:
 # the pairs of a family, whose name begins that of the pair, stay together.
 _PLANTED = re.compile(
@@ -41,9 +46,10 @@ _PLANTED = re.compile(
 
 def scope(nodeid: str) -> str:
   """Returns the name of the scope that a test belongs to."""
-  whole = _WHOLE_FILE.match(nodeid)
-  if whole:
-    return whole.group(1)
+  for pattern in _WHOLE:
+    whole = pattern.match(nodeid)
+    if whole:
+      return whole.group(1)
   pair = _PLANTED.match(nodeid)
   if pair:
     return 'tests/planted/' + pair.group('family')

@@ -13,12 +13,18 @@ class SchedulingTest(absltest.TestCase):
       scheduling.scope('tests/core/nest_test.py::NestTest::test_a'),
       'tests/core/nest_test.py::NestTest',
     )
-    self.assertEqual(scheduling.scope('tests/a_test.py::test'), 'tests/a_test.py')
+    self.assertEqual(
+      scheduling.scope('tests/a_test.py::test'), 'tests/a_test.py'
+    )
 
   def test_one_large_network_at_a_time(self):
     file = 'examples/inception_resnet_v2/migration_test.py'
     for cls in ('GuideTest', 'RandomInputsTest'):
       self.assertEqual(scheduling.scope('%s::%s::test_a' % (file, cls)), file)
+
+  def test_what_ran_in_another_process_serves_all(self):
+    for test in ('slim_test.py::ATest::test', 'keras_test.py::BTest::test'):
+      self.assertEqual(scheduling.scope('tests/compat/' + test), 'tests/compat')
 
   def test_what_is_asked_of_one_pair_is_in_a_row(self):
     tests = [
