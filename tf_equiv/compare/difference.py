@@ -32,11 +32,21 @@ class Kind(enum.Enum):
   OPERAND = enum.auto()  # (tf1, tf2: what is read)
   OPERAND_ORDER = enum.auto()  # (tf1, tf2: names, TF2's in those of TF1)
   REARRANGED = enum.auto()  # (operand)
+  # What the numbers of both sides tell.
+  FACTOR = enum.auto()  # (subject: of what; tf1, tf2: factors)
+  MULTIPLE = enum.auto()  # (tf2: the value of TF2 over that of TF1)
+  SUMMED_OVER = enum.auto()  # (subject: op; tf1, tf2: count)
+  COMPUTES = enum.auto()  # (subject: of what; tf1, tf2: names of functions)
+  NORMALIZES = enum.auto()  # (subject: what; tf1, tf2: (statistic, axes))
+  PARTITIONED = enum.auto()  # (tf1, tf2: strategies)
+  EPSILON = enum.auto()  # (tf1, tf2: what explains the difference)
   # What one side alone has; `side` says which.
+  OVERFLOW = enum.auto()  # (subject: op; tf1 or tf2: True)
   READS = enum.auto()  # (tf1 or tf2: names of variables)
   NUMBERS = enum.auto()  # (tf1 or tf2: floats)
   LOOP_OPS = enum.auto()  # (tf1 or tf2: types)
   STOPS_GRADIENT = enum.auto()  # (subject: of; tf1 or tf2: op; detail: line)
+  STOP_EXPLAINS = enum.auto()  # (tf1 or tf2: op)
   ASSIGNS = enum.auto()  # (subject: variable; tf1 or tf2: op)
   LEAVES_ALONE = enum.auto()  # (subject: variable; tf1 or tf2: line)
   REGULARIZES = enum.auto()  # (subject: variables; tf1 or tf2: op)
@@ -213,6 +223,10 @@ def _moments(values: tuple[float, float]) -> str:
   return f'mean {values[0]:.3g}, deviation {values[1]:.3g}'
 
 
+def _statistic(value: tuple[str, tuple[int, ...]]) -> str:
+  return f'{value[0]} over axes {list(value[1])}'
+
+
 _MISSING = {'TF1': 'missing on the TF2 side', 'TF2': 'only on the TF2 side'}
 _OTHER = {'TF1': 'TF2', 'TF2': 'TF1'}
 _TEXTS: dict[Kind, Callable[[Difference], str]] = {
@@ -233,6 +247,29 @@ _TEXTS: dict[Kind, Callable[[Difference], str]] = {
   Kind.REARRANGED: lambda d: (
     f'operand {d.operand} holds the same numbers in both, but in another order'
   ),
+  Kind.FACTOR: lambda d: (
+    f'what differs is {_shown(d.tf1)} times {d.subject} in TF1, '
+    f'{_shown(d.tf2)} times it in TF2'
+  ),
+  Kind.MULTIPLE: lambda d: f'TF2 is {_shown(d.tf2)} times TF1 everywhere',
+  Kind.SUMMED_OVER: lambda d: f'{d.subject} sums over {d.tf1} products',
+  Kind.COMPUTES: lambda d: (
+    f'computed of {d.subject}: {d.tf1} in TF1, {d.tf2} in TF2'
+  ),
+  Kind.NORMALIZES: lambda d: (
+    f'{d.subject} is divided by the root of the {_statistic(d.tf1)} in TF1, of '
+    f'the {_statistic(d.tf2)} in TF2'
+  ),
+  Kind.PARTITIONED: lambda d: (
+    f'rows of the table in parts: TF1 {d.tf1}, TF2 {d.tf2}'
+  ),
+  Kind.EPSILON: lambda d: (
+    f'with the epsilon of TF1 ({_shown(d.tf1)} for {_shown(d.tf2)}) they agree'
+  ),
+  Kind.OVERFLOW: lambda d: (
+    f'overflow: {d.subject} exceeds what float32 holds in {d.side}; in float64 '
+    'the sides agree'
+  ),
   Kind.READS: lambda d: f'only {d.side} reads {_listed(d.one_sided)}',
   Kind.NUMBERS: lambda d: f'numbers only in {d.side}: {_listed(d.one_sided)}',
   Kind.LOOP_OPS: lambda d: (
@@ -241,6 +278,9 @@ _TEXTS: dict[Kind, Callable[[Difference], str]] = {
   Kind.STOPS_GRADIENT: lambda d: (
     f'only {d.side} stops the gradient of {d.subject}: {d.one_sided} at '
     f'{d.detail}'
+  ),
+  Kind.STOP_EXPLAINS: lambda d: (
+    'with the gradient stopped there on both sides they agree'
   ),
   Kind.ASSIGNS: lambda d: f'only {d.side} assigns {d.subject}, by the op above',
   Kind.LEAVES_ALONE: lambda d: (
