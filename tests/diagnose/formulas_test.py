@@ -37,7 +37,6 @@ class NormalizationsTest(parameterized.TestCase):
     variance = x.var(axes, keepdims=True)
     for made in (
       variance + 1e-3,
-      np.sqrt(variance + 1e-3),
       1 / np.sqrt(variance + 1e-3),
       (x - mean) / np.sqrt(variance + 1e-3),
       ((x - mean) / np.sqrt(variance + 1e-3)).reshape(1, -1),
@@ -46,6 +45,13 @@ class NormalizationsTest(parameterized.TestCase):
       self.assertIsNotNone(found)
       self.assertEqual((found.statistic, found.axes), ('variance', axes))
       self.assertAlmostEqual(found.epsilon, 1e-3, delta=1e-6)
+
+  @parameterized.parameters(0.0, 1e-12, 1e-5, 0.1)
+  def test_epsilons(self, epsilon):
+    x = _numbers(4, 6)
+    made = 1 / np.sqrt(x.var(-1) + epsilon)
+    found = formulas.normalization_of(x, {'a': made})
+    self.assertAlmostEqual(found.epsilon, epsilon, delta=1e-3 * epsilon + 1e-14)
 
   def test_mean_of_squares(self):
     x = _numbers(4, 6) + 1

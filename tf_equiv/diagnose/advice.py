@@ -19,6 +19,7 @@ from tf_equiv.compare.values import ProblemKind
 from tf_equiv.core import observation, text
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import advice_texts as texts
+from tf_equiv.diagnose.rules import evidence
 
 # How slots of momentum, and optimizers that keep them, are called.
 _MOMENTUM = 'momentum'
@@ -106,7 +107,7 @@ def for_values(
   """Returns advice on values of a forward pass that differ."""
   key = outcome.failing()[0]
   ledger, found = outcome.ledger, []
-  by_flag = plan.training and tf1.depends_on_training
+  by_flag = plan.training and _depends_on_flag(tf1)
   if by_flag and not tf2.takes_training:
     found.append(texts.UNAWARE)
   if ledger is not None and not ledger.tf2_count:
@@ -116,6 +117,13 @@ def for_values(
     found.append(texts.LOOP)
   return found + _for_quantity(
     key.quantity, outcome.failed(key), by_flag, bool(tf2.losses)
+  )
+
+
+def _depends_on_flag(tf1: observation.Observation) -> bool:
+  """Returns whether TF1 has dropout or batch normalization."""
+  return tf1.depends_on_training or any(
+    evidence.MOVING.search(spec.name) for spec in tf1.variables
   )
 
 
@@ -166,7 +174,7 @@ def for_step(
   if key.quantity is Quantity.OUTPUTS and step:
     return [texts.LATER_OUTPUTS]
   if key.quantity in (Quantity.OUTPUTS, Quantity.REGULARIZATION_LOSSES):
-    by_flag = plan.training and tf1.depends_on_training
+    by_flag = plan.training and _depends_on_flag(tf1)
     unaware = [texts.UNAWARE] if by_flag and not tf2.takes_training else []
     return unaware + _for_quantity(
       key.quantity, outcome.failed(key), by_flag, bool(tf2.losses)

@@ -1,5 +1,6 @@
 """What both sides compute of the same numbers, around a divergence."""
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -7,10 +8,12 @@ import numpy as np
 
 from tf_equiv.compare.difference import Difference, Kind
 from tf_equiv.diagnose import alignment as alignment_lib
-from tf_equiv.diagnose import formulas
+from tf_equiv.diagnose import epsilons, formulas
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose.side import Side, Sides
+
+Values = Sequence[Mapping[str, np.ndarray]]
 
 # So many values that agree are tried, from the last one on.
 _MAX_TRIED = 10
@@ -47,36 +50,42 @@ def describe(
       _after(side, children[i], read.key, x.size)
       for i, (side, read) in enumerate(zip(sides, (first, second), strict=True))
     ]
-    ends = found.tf1.name, found.tf2.name
-    differences = _compare(x, values, first.key, ends)
+    differences = _passed_on(found, x, values, first.key) or _compare(
+      x, values, first.key
+    )
     if differences:
-      return differences
+      return [_exact(each, sides, values) for each in differences]
   return []
 
 
-def _compare(
-  x: np.ndarray,
-  values: list[Mapping[str, np.ndarray]],
-  name: str,
-  ends: tuple[str, str],
+def _passed_on(
+  found: frontier_lib.Frontier, x: np.ndarray, values: Values, name: str
 ) -> list[Difference]:
+  """Compares an activation of one side with what passes the numbers on."""
+  nodes = found.tf1, found.tf2
+  same = [
+    node.name in each and np.array_equal(each[node.name], x)
+    for node, each in zip(nodes, values, strict=True)
+  ]
+  if same[0] == same[1]:
+    return []
+  there = nodes[same[0]]  # The other one.
+  op_type = there.op_type.lower()
+  if op_type not in formulas.ACTIVATIONS:
+    return []
+  names = (_IDENTITY, op_type) if same[0] else (op_type, _IDENTITY)
+  return [Difference(Kind.COMPUTES, name, *names)]
+
+
+def _compare(x: np.ndarray, values: Values, name: str) -> list[Difference]:
   """Compares what is computed of the same numbers.
 
   Args:
     x: the numbers.
     values: for each side what it computes of them, by name.
     name: name of the numbers.
-    ends: the ops that differ.
   """
   mine, theirs = (formulas.activations_of(x, each) for each in values)
-  same = [
-    end in each and np.array_equal(each[end], x)
-    for end, each in zip(ends, values, strict=True)
-  ]
-  if same[0] and not same[1] and list(theirs.values()) == [ends[1]]:
-    return [Difference(Kind.COMPUTES, name, _IDENTITY, next(iter(theirs)))]
-  if same[1] and not same[0] and list(mine.values()) == [ends[0]]:
-    return [Difference(Kind.COMPUTES, name, next(iter(mine)), _IDENTITY)]
   lone = (
     [n for n in mine if n not in theirs],
     [n for n in theirs if n not in mine],
@@ -97,15 +106,21 @@ def _compare(
     ]
   if np.isclose(first.epsilon, second.epsilon, rtol=_RTOL, atol=0):
     return []
-  return [
-    Difference(
-      Kind.EPSILON, name, _rounded(first.epsilon), _rounded(second.epsilon)
-    )
-  ]
+  return [Difference(Kind.EPSILON, name, first.epsilon, second.epsilon)]
 
 
-def _rounded(epsilon: float) -> float:
-  return float(f'{epsilon:.3g}')
+def _exact(found: Difference, sides: Sides, values: Values) -> Difference:
+  """Gives epsilons that were measured the values that the graphs have."""
+  if found.kind is not Kind.EPSILON:
+    return found
+  exact = []
+  for side, each, measured in zip(
+    sides, values, (found.tf1, found.tf2), strict=True
+  ):
+    known = epsilons.among(side, [side.graph.nodes[name] for name in each])
+    near = [x for _, x in known if np.isclose(x, measured, rtol=0.01, atol=0)]
+    exact.append(near[0] if near else float(f'{measured:.3g}'))
+  return dataclasses.replace(found, tf1=exact[0], tf2=exact[1])
 
 
 def _agreeing(

@@ -1,6 +1,6 @@
 """Whether the epsilon of a normalization explains that two ops differ."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -45,9 +45,9 @@ def describe(found: frontier_lib.Frontier, sides: Sides) -> list[Difference]:
   if mine.shape != theirs.shape or mine.dtype.kind != 'f':
     return []
   wanted = [
-    epsilon for _, epsilon in _epsilons(sides[0], (found.tf1, *found.only_tf1))
+    epsilon for _, epsilon in among(sides[0], (found.tf1, *found.only_tf1))
   ]
-  given = list(_epsilons(sides[1], (found.tf2, *found.only_tf2)))
+  given = list(among(sides[1], (found.tf2, *found.only_tf2)))
   gap = np.max(np.abs(mine - theirs), initial=0.0)
   for place, epsilon in given:
     for other in wanted:
@@ -71,10 +71,14 @@ def _shape(side: Side, tensor: str) -> tuple[int, ...]:
   return side.run.fetch([tensor])[0].shape
 
 
-def _epsilons(
-  side: Side, nodes: tuple[graph_lib.Node, ...]
+def among(
+  side: Side, nodes: Sequence[graph_lib.Node]
 ) -> Iterator[tuple[graph_lib.Node | str, float]]:
   """Yields what may be an epsilon, and where it is.
+
+  Args:
+    side: the side.
+    nodes: some ops of it.
 
   Yields:
     (a fused op, or the name of a constant, its value).

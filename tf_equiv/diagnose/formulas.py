@@ -17,6 +17,7 @@ _RTOL = 1e-6
 # Formulas that are closer to each other on some numbers are not told apart.
 _APART = 1e-5
 _MAX_EPSILON = 0.5
+_LEAST, _NOISE = 1e-8, 1e-12
 
 Formula = Callable[[np.ndarray], np.ndarray]
 
@@ -166,8 +167,9 @@ def _epsilon(
   if value.size == spread.size > 1:
     flat = value.reshape(spread.shape)
     with np.errstate(all='ignore'):
-      for made in (flat, 1 / flat**2, flat**2):
-        epsilon = _constant(made - spread, spread)
+      # A variance alone shows no normalization, one over its root does.
+      for made, least in ((flat, _LEAST), (1 / flat**2, 0.0)):
+        epsilon = _constant(made - spread, spread, least)
         if epsilon is not None:
           return epsilon
     return None
@@ -179,18 +181,28 @@ def _epsilon(
     factor = np.sum(flat * centered, tuple(axes), keepdims=True) / power
     if not np.all(factor > 0) or _gap(flat, factor * centered) > _RTOL:
       return None
-    return _constant(1 / factor**2 - spread, spread)
+    return _constant(1 / factor**2 - spread, spread, 0.0)
   return None
 
 
-def _constant(epsilons: np.ndarray, spread: np.ndarray) -> float | None:
-  """Returns what is the same everywhere, None if it is no epsilon."""
+def _constant(
+  epsilons: np.ndarray, spread: np.ndarray, least: float
+) -> float | None:
+  """Returns what is the same everywhere, None if it is no epsilon.
+
+  Args:
+    epsilons: what was added to a statistic.
+    spread: the statistic.
+    least: an epsilon is larger than that, over the statistic.
+  """
   scale = float(np.max(np.abs(spread)))
   if not np.all(np.isfinite(epsilons)) or not scale:
     return None
   if spread.size > 1 and float(np.ptp(spread)) < 1e-3 * scale:
     return None  # All would fit.
   epsilon = float(np.median(epsilons))
-  if float(np.ptp(epsilons)) > max(1e-7 * scale, 1e-5 * abs(epsilon)):
+  if float(np.ptp(epsilons)) > max(1e-9 * scale, 1e-5 * abs(epsilon)):
     return None
-  return epsilon if 1e-8 * scale < epsilon <= _MAX_EPSILON * scale else None
+  if not least * scale - _NOISE * scale <= epsilon <= _MAX_EPSILON * scale:
+    return None
+  return max(epsilon, 0.0)

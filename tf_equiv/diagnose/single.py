@@ -5,11 +5,13 @@ so that the sides agree there although one of them computes something else in
 the precision in which it runs.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from tf_equiv import compat
 from tf_equiv.compare import divergence
 from tf_equiv.compare.difference import Difference, Kind, plain
 from tf_equiv.diagnose import alignment as alignment_lib
@@ -28,8 +30,9 @@ _MAX_TRIED = 6
 _LEAST = 1e-4
 # What is left of the difference with the constant of TF1, at most.
 _LEFT = 1e-2
-# What sketches have in the place of infinity and of NaN.
-_NOT_FINITE = (2.5e19, 1.25e19)
+_MAX_SIZE = 1 << 16
+# So many different numbers of a constant are shown.
+_MAX_SHOWN = 4
 
 
 def other_constant(
@@ -50,64 +53,104 @@ def other_constant(
   gap = _gap(*singles)
   if gap <= _LEAST * _scale(singles[0]):
     return None
-  candidates = list(_candidates(sides, alignment))[:_MAX_TRIED]
-  if not candidates:
-    return None
-  second = sides[1]
   labels = list(singles[1])
-  names = [second.captured.targets[label].name for label in labels]
-  with replay.Replay(second.captured, double=False, results=names) as run:
-    run.fix(second.run.fixed)
-    for a, b, operand, mine, theirs in candidates:
-      given = np.full(theirs.shape, mine.reshape(-1)[0], theirs.dtype)
-      values = run.fetch(names, constants={operand.tensor: given})
-      again = dict(zip(labels, values, strict=True))
-      if _gap(singles[0], again) > _LEFT * gap:
-        continue
-      position = b.operands.index(operand)
-      return divergence.Divergence(
-        description.place_of(sides[0].captured, a.name, a.op_type),
-        description.place_of(second.captured, b.name, b.op_type),
-        differences=[
-          Difference(
-            Kind.CONSTANT, tf1=plain(mine), tf2=plain(theirs), operand=position
-          )
-        ],
-        group=labels[0][0],
-        note=(
-          'float64 hides it; in float32 TF2 gives what TF1 gives with the '
-          'constant of TF1'
-        ),
+  with contextlib.ExitStack() as stack:
+    runs = [
+      stack.enter_context(
+        replay.Replay(
+          side.captured,
+          double=False,
+          results=[side.captured.targets[label].name for label in labels],
+        )
       )
+      for side in sides
+    ]
+    for side, run in zip(sides, runs, strict=True):
+      run.fix(side.run.fixed)
+    names = [sides[1].captured.targets[label].name for label in labels]
+    for _, found in zip(
+      range(_MAX_TRIED), _candidates(sides, alignment, runs), strict=False
+    ):
+      values = runs[1].fetch(
+        names, constants={found.operand.tensor: found.given}
+      )
+      again = dict(zip(labels, values, strict=True))
+      if _gap(singles[0], again) <= _LEFT * gap:
+        return _place(found, sides, labels[0][0])
   return None
 
 
-def _candidates(sides: Sides, alignment: alignment_lib.Alignment):
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+  """Two ops that read another large constant.
+
+  Attributes:
+    tf1: the op of TF1.
+    tf2: that of TF2.
+    operand: what it reads.
+    given: what TF1 reads, in the shape of TF2.
+    values: both constants, as numbers.
+  """
+
+  tf1: graph_lib.Node
+  tf2: graph_lib.Node
+  operand: graph_lib.Operand
+  given: np.ndarray
+  values: tuple[Any, Any]
+
+
+def _place(
+  found: _Candidate, sides: Sides, group: str
+) -> divergence.Divergence:
+  position = found.tf2.operands.index(found.operand)
+  return divergence.Divergence(
+    description.place_of(sides[0].captured, found.tf1.name, found.tf1.op_type),
+    description.place_of(sides[1].captured, found.tf2.name, found.tf2.op_type),
+    differences=[
+      Difference(Kind.CONSTANT, '', *found.values, operand=position)
+    ],
+    group=group,
+    note=(
+      'float64 hides it; in float32 TF2 gives what TF1 gives with the constant '
+      'of TF1'
+    ),
+  )
+
+
+def _candidates(
+  sides: Sides, alignment: alignment_lib.Alignment, runs: Sequence[Any]
+) -> Iterator[_Candidate]:
   """Yields pairs of ops that read other large constants."""
   for first, second in alignment.pairs.items():
     a, b = sides[0].graph.nodes[first], sides[1].graph.nodes[second]
     if a.family != b.family or a.nested or b.nested:
       continue
-    mine, theirs = (
+    operands = [
       [o for o in node.operands if o.kind == graph_lib.CONSTANT]
       for node in (a, b)
-    )
-    if len(mine) != 1 or len(theirs) != 1:
+    ]
+    if any(len(each) != 1 for each in operands):
       continue
     values = [
-      _constant(side, o)
-      for side, (o,) in zip(sides, (mine, theirs), strict=True)
+      _constant(run, each[0]) for run, each in zip(runs, operands, strict=True)
     ]
-    if any(x is None or x.size != 1 or x.dtype.kind != 'f' for x in values):
+    if None in [None if x is None else x.size for x in values]:
       continue
-    if np.max(np.abs(values)) >= _LARGE and not np.allclose(*values):
-      yield a, b, theirs[0], *values
+    mine, theirs = values
+    if max(np.max(np.abs(x), initial=0.0) for x in values) < _LARGE:
+      continue
+    if mine.size == 1:
+      mine = np.full(theirs.shape, mine.reshape(-1)[0], theirs.dtype)
+    if mine.shape == theirs.shape and not np.allclose(mine, theirs):
+      shown = tuple(plain(np.unique(x)[:_MAX_SHOWN]) for x in (mine, theirs))
+      yield _Candidate(a, b, operands[1][0], mine, shown)
 
 
-def _constant(side: Side, operand: graph_lib.Operand) -> np.ndarray | None:
-  tensor = side.captured.graph.get_tensor_by_name(operand.tensor)
-  value = compat.get_static_value(tensor)
-  return None if value is None else np.asarray(value)
+def _constant(run: Any, operand: graph_lib.Operand) -> np.ndarray | None:
+  if not run.is_small(operand.tensor, _MAX_SIZE):
+    return None
+  (value,) = run.fetch([operand.tensor])
+  return value if value.dtype.kind == 'f' and value.size else None
 
 
 def _scale(results: Results) -> float:
@@ -159,7 +202,7 @@ def overflow(
     return None
   i = finite.index(False)
   side = sides[i]
-  name = _first_not_finite(side, roundings[i])
+  name = _first_not_finite(side)
   if name is None:
     return None
   paired = {b: a for a, b in pairs.items()} if i else pairs
@@ -177,14 +220,19 @@ def overflow(
   )
 
 
-def _first_not_finite(side: Side, found: rounding.Rounding) -> str | None:
-  for name in side.graph.nodes:
-    single, double = found.sketches.get(name), side.sketches.get(name)
-    if not single or not double or single[0] is None or double[0] is None:
-      continue
-    if (
-      single[0].magnitude in _NOT_FINITE
-      and double[0].magnitude not in _NOT_FINITE
-    ):
-      return name
-  return None
+def _first_not_finite(side: Side) -> str | None:
+  """Returns the first op that gives infinity or NaN in float32."""
+  labels = list(side.results)
+  names = [side.captured.targets[label].name for label in labels]
+  outputs = {
+    node.outputs[0]: name
+    for name, node in side.graph.nodes.items()
+    if node.outputs
+  }
+  found = set()
+  with replay.Replay(side.captured, double=False, results=names) as run:
+    run.fix(side.run.fixed)
+    for tensor, value in run.stream(list(outputs)):
+      if value.dtype.kind == 'f' and not np.isfinite(value).all():
+        found.add(outputs[tensor])
+  return next((name for name in side.graph.nodes if name in found), None)

@@ -32,7 +32,7 @@ def describe(
   failing: Labels,
   tf1_name_of: Mapping[str, str],
 ) -> list[Difference]:
-  """Returns the stop that explains why gradients differ, if there is one.
+  """Returns the stops that explain why gradients differ, if there are any.
 
   Args:
     sides: both sides.
@@ -41,7 +41,7 @@ def describe(
     tf1_name_of: name of the TF1 variable by that of the TF2 variable.
 
   Returns:
-    None, or two differences, of the kinds STOPS_GRADIENT and STOP_EXPLAINS.
+    Differences of the kind STOPS_GRADIENT, and one of the kind STOP_EXPLAINS.
   """
   gradients = [label for label in failing if label[0] == capture.GRADIENT]
   if not gradients:
@@ -54,26 +54,33 @@ def describe(
       for read, name in side.graph.stopped.items()
       if read != name and paired.get(read, '') not in others
     ]
-    for read, name in lone[:_MAX_TRIED]:
-      names = tf1_name_of if i else {}
-      if _explains((side, sides[1 - i]), name, gradients, names):
-        line = str(side.captured.line_of(name))
-        return [
+    lone = lone[:_MAX_TRIED]
+    names = tf1_name_of if i else {}
+    several = [lone] if len(lone) > 1 else []
+    for tried in [*([each] for each in lone), *several]:
+      stops = [name for _, name in tried]
+      if _explains((side, sides[1 - i]), stops, gradients, names):
+        found = [
           difference.one_sided(
-            Kind.STOPS_GRADIENT, i, name, subject=read, detail=line
-          ),
-          difference.one_sided(Kind.STOP_EXPLAINS, i, name),
+            Kind.STOPS_GRADIENT,
+            i,
+            name,
+            subject=read,
+            detail=str(side.captured.line_of(name)),
+          )
+          for read, name in tried
         ]
+        return [*found, difference.one_sided(Kind.STOP_EXPLAINS, i, stops[0])]
   return []
 
 
 def _explains(
-  sides: Sides, stop: str, labels: Labels, names: Mapping[str, str]
+  sides: Sides, stops: Sequence[str], labels: Labels, names: Mapping[str, str]
 ) -> bool:
-  """Returns whether gradients are those of the other side without a stop."""
+  """Returns whether gradients are those of the other side without stops."""
   side, other = sides
   try:
-    found = _gradients_without(side, stop, labels, names)
+    found = _gradients_without(side, stops, labels, names)
   except Exception:  # Not all that was imported can be differentiated.
     return False
   for label, value in zip(labels, found, strict=True):
@@ -87,14 +94,14 @@ def _explains(
 
 
 def _gradients_without(
-  side: Side, stop: str, labels: Labels, names: Mapping[str, str]
+  side: Side, stops: Sequence[str], labels: Labels, names: Mapping[str, str]
 ) -> list[np.ndarray | None]:
   """Differentiates the loss anew, in double precision."""
   captured = side.captured
   total = captured.targets[capture.TOTAL, capture.TOTAL]
   graph_def = captured.graph.as_graph_def()
   for node in graph_def.node:
-    if node.name == stop:
+    if node.name in stops:
       node.op = 'Identity'
   graph = tf.Graph()
   with graph.as_default():

@@ -151,8 +151,10 @@ def _of_values(outcome: Outcome, unused_sides: wording.Sides) -> str:
 
 def _of_draws(outcome: Outcome) -> str:
   """Says what the ledgers tell of the random draws."""
-  ledger = outcome.ledger
-  if ledger is None or ledger.moved or ledger.replaced:
+  ledger, failing = outcome.ledger, outcome.failing()
+  # A draw more or less gives other seeds to the initializers after it.
+  by_seed = bool(failing) and failing[0].quantity is Quantity.WEIGHTS
+  if ledger is None or ledger.moved or ledger.replaced or by_seed:
     return ', because random numbers are drawn in another order'
   return '; the random draws differ, too'
 

@@ -79,6 +79,17 @@ CASES = (
 class SequencesTest(RuleTestCase):
   cases = CASES
 
+  def test_sorted_lengths(self):
+    whole = _whole()
+    ended, repeated = whole.copy(), whole.copy()
+    for i, length in enumerate((5, 4, 2, 1)):
+      ended[i, length:] = 0
+      repeated[i, length:] = whole[i, length - 1]
+    for turn in (lambda x: x, _turned):
+      record = _outputs(turn(ended), turn(repeated))
+      self.assertIn(_REPEATS, sequences.padded_steps(record))
+      self.assertEqual(sequences.lost_lengths(record), '')
+
 
 if __name__ == '__main__':
   absltest.main()

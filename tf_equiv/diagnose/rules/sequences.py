@@ -61,10 +61,9 @@ def _all(found: facts.Outputs) -> list[_Padding]:
     second = found.tf2.get(path)
     if second is None or np.ndim(first) < 3 or np.shape(first) != second.shape:
       continue
-    each = next(_paddings(np.asarray(first), np.asarray(second)), None)
-    if each is None:
-      continue
-    result.append(each)
+    each = list(_paddings(np.asarray(first), np.asarray(second)))
+    # With sorted lengths, batch and time look alike; only time is repeated.
+    result += sorted(each, key=lambda padding: not padding.repeats)[:1]
   return result if len({each.side for each in result}) == 1 else []
 
 
@@ -97,6 +96,8 @@ def _padding(
   for mine, theirs in zip(*flat, strict=True):
     live = np.flatnonzero(np.any(mine != 0, axis=-1))
     length = int(live[-1]) + 1 if live.size else 0
+    if live.size < length:
+      return None  # There are zeros before the end, too.
     gaps = np.max(np.abs(mine - theirs), axis=-1, initial=0.0)
     if length == steps:
       if np.max(gaps, initial=0.0) > _RTOL * scale:
@@ -110,6 +111,6 @@ def _padding(
     agrees = length > 0 and gaps[length - 1] <= _RTOL * scale
     same = np.max(np.abs(after - last), initial=0.0) <= _RTOL * scale
     repeats = repeats and bool(agrees and same)
-  if not lengths or (len(lengths) == batch and len(set(lengths)) == 1):
-    return None  # All end at the same step, which may be an accident.
+  if not any(lengths) or (len(lengths) == batch and len(set(lengths)) == 1):
+    return None  # All end at the same step, as after a cut.
   return _Padding(side, repeats)
