@@ -63,6 +63,10 @@ def _moments(values: tuple[float, float]) -> str:
   return f'mean {values[0]:.3g}, deviation {values[1]:.3g}'
 
 
+def _statistic(value: tuple[str, tuple[int, ...]]) -> str:
+  return f'{value[0]} over axes {list(value[1])}'
+
+
 def _one(found: Difference, first: str, second: str) -> str:
   """Returns the name of the side that alone has something."""
   return {'TF1': first, 'TF2': second}[found.side]
@@ -92,6 +96,32 @@ _TEXTS: dict[Kind, Callable[[Difference, str, str], str]] = {
   ),
   Kind.REARRANGED: lambda d, *_: (
     f'operand {d.operand} holds the same numbers in both, but in another order'
+  ),
+  Kind.FACTOR: lambda d, a, b: (
+    f'what differs is {_shown(d.tf1)} times {d.subject} in {a}, '
+    f'{_shown(d.tf2)} times it in {b}'
+  ),
+  Kind.MULTIPLE: lambda d, a, b: f'{b} is {_shown(d.tf2)} times {a} everywhere',
+  Kind.SUMMED_OVER: lambda d, *_: f'{d.subject} sums over {d.tf1} products',
+  Kind.COMPUTES: lambda d, a, b: (
+    f'computed of {d.subject}: {d.tf1} in {a}, {d.tf2} in {b}'
+  ),
+  Kind.NORMALIZES: lambda d, a, b: (
+    f'{d.subject} is divided by the root of the {_statistic(d.tf1)} in {a}, of '
+    f'the {_statistic(d.tf2)} in {b}'
+  ),
+  Kind.PARTITIONED: lambda d, a, b: (
+    f'rows of the table in parts: {a} {d.tf1}, {b} {d.tf2}'
+  ),
+  Kind.EPSILON: lambda d, a, _: (
+    f'with the epsilon of {a} ({_shown(d.tf1)} for {_shown(d.tf2)}) they agree'
+  ),
+  Kind.OVERFLOW: lambda d, *sides: (
+    f'overflow: {d.subject} exceeds what float32 holds in {_one(d, *sides)}; '
+    'in float64 the sides agree'
+  ),
+  Kind.STOP_EXPLAINS: lambda *_: (
+    'with the gradient stopped there on both sides they agree'
   ),
   Kind.READS: lambda d, *sides: (
     f'only {_one(d, *sides)} reads {_listed(d.one_sided)}'

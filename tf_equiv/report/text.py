@@ -57,7 +57,7 @@ def failure(
   if verdict.noise is not None:
     lines += _noise(verdict.noise)
   most = _MAX_BESIDE_OTHERS if verdict.divergence else _MAX_ITEMS
-  if verdict.ledger is not None:
+  if verdict.ledger is not None and verdict.diagnosis.draws_matter is not False:
     lines += _ledger(verdict.ledger, sides)
     most = _MAX_BESIDE_OTHERS
   for key, pairs in verdict.outcome.comparisons.items():
