@@ -160,6 +160,7 @@ class Observation:
     draws: ledger of random draws.
     random_values: what the random ops of TF1's forward pass drew.
     injected: whether TF2 computed with TF1's random values.
+    unaligned: why it could not, where its draws are others; '' else.
     activations: bytes of all floating-point values that the forward pass
       computes, as far as their shapes are static.
     jitter: median change of each floating-point output, by path, when the
@@ -204,6 +205,7 @@ class Observation:
   draws: List[Draw] = dataclasses.field(default_factory=list)
   random_values: List[RandomValue] = dataclasses.field(default_factory=list)
   injected: bool = False
+  unaligned: str = ''
   activations: int = 0
   jitter: Dict[str, float] = dataclasses.field(default_factory=dict)
   sensitivity: Dict[str, float] = dataclasses.field(default_factory=dict)

@@ -40,7 +40,9 @@ def conclude(
     step: number of the training step, None for a forward pass.
     tf1: the observation of the TF1 side.
   """
+  draft.draws_matter = found.draws_matter
   if found.divergence is not None:
+    _drop_draws(draft, found)
     draft.kind = divergence.REAL if found.is_real else draft.kind
     known = draft.divergence
     if known is not None and found.divergence.note:
@@ -75,6 +77,20 @@ def conclude(
     return
   if all(np.isfinite(x).all() for x in found.results[0].values()):
     _conclude_noise(draft, found, tf1)
+
+
+def _drop_draws(draft: draft_lib.Draft, found: Result) -> None:
+  """Takes back what was said of draws where they are not what differs.
+
+  Where draws correspond, both sides were given the same numbers, and they
+  differ all the same.
+  """
+  ledger = draft.outcome.ledger
+  if found.draws_matter and ledger is not None and ledger.moved:
+    return
+  draft.advice = [
+    line for line in draft.advice if line not in advice_texts.OF_DRAWS
+  ]
 
 
 def _conclude_noise(
@@ -204,7 +220,11 @@ def _reproduced(
 
 def _advice(place: divergence.Divergence, advice: list[str]) -> list[str]:
   """Puts what is known of the place before, or instead of, general advice."""
-  rest = [line for line in advice if line != advice_texts.LOOK_INSIDE]
+  rest = [
+    line
+    for line in advice
+    if line not in (advice_texts.LOOK_INSIDE, advice_texts.UNAWARE)
+  ]
   first = [place.mistake] if place.mistake else []
   if first and place.group in labels_lib.ASSIGNED:
     return first  # The general advice only guesses.
