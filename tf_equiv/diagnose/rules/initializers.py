@@ -18,7 +18,8 @@ def other_initializer(found: divergence.Divergence) -> str:
       f'{kinds[0].tf2} in TF2'
     )
   elif numbers:
-    what = f'takes other numbers ({"; ".join(map(str, numbers))})'
+    each = [f'{d.subject}: TF1 {d.tf1:.6g}, TF2 {d.tf2:.6g}' for d in numbers]
+    what = f'takes other numbers ({"; ".join(each)})'
   else:
     return ''
   return (
