@@ -40,7 +40,7 @@ _CAUSES = {
     ),
   ),
   'moving_averages_not_updated': (
-    'TF1 updates the variable in training (UPDATE_OPS), TF2 never does',
+    'TF1 updates the variable in training, TF2 never does',
     'state_moving_statistics_not_updated',
     (
       'attention_momentum_of_keras_batch_norm',

@@ -80,6 +80,14 @@ class NoteTest(parameterized.TestCase):
       Change(1.0, 2.0, 2.0),
       "TF2's change in this step is 2 times that of TF1",
     ),
+    (
+      Change(0.0, 0.25, in_forward=True),
+      'TF2 changes it by up to 0.25 in the forward pass itself, TF1 does not',
+    ),
+    (
+      Change(1.0, 0.1, 0.1, in_forward=True),
+      "TF2's change in the forward pass itself is 0.1 times that of TF1",
+    ),
     (Assigned('net.py:3'), 'assigned by net.py:3'),
     (None, ''),
   )

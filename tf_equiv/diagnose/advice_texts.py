@@ -216,7 +216,8 @@ LATER_OUTPUTS = (
 
 INFERENCE_CHANGES = (
   'Inference must leave weights and moving statistics alone: check that '
-  'the training flag reaches batch normalization and every assign.'
+  'the training flag reaches batch normalization and every assign. What is '
+  'meant to remember from call to call can be named in ignored_variables.'
 )
 
 MISSING_TRAINING = (

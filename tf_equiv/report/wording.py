@@ -72,14 +72,20 @@ def note(
     return ''
   if isinstance(found, values.Assigned):
     return f'assigned by {found.by}'
+  where = 'the forward pass itself' if found.in_forward else 'this step'
   if not found.tf2 or not found.tf1:
     still, moved = sides[::-1] if found.tf1 else sides
+    if found.in_forward:
+      return (
+        f'{moved} changes it by up to {found.tf1 or found.tf2:.3g} in {where}, '
+        f'{still} does not'
+      )
     return (
-      f'{still} did not update it in this step; {moved} changed it by up to '
+      f'{still} did not update it in {where}; {moved} changed it by up to '
       f'{found.tf1 or found.tf2:.3g}'
     )
   return (
-    f"{sides[1]}'s change in this step is {found.factor:.4g} times that of "
+    f"{sides[1]}'s change in {where} is {found.factor:.4g} times that of "
     f'{sides[0]}'
   )
 

@@ -28,9 +28,11 @@ def _only(kind, side, value, **fields):
   return diverge(difference.one_sided(kind, side, value, **fields))
 
 
-def _assigns(side, group):
+def _assigns(side, group, variables=()):
   return diverge(
-    difference.one_sided(Kind.ASSIGNS, side, 'op', subject='w'), group=group
+    difference.one_sided(Kind.ASSIGNS, side, 'op', subject='w'),
+    group=group,
+    variables=variables,
   )
 
 
@@ -80,7 +82,7 @@ CASES = (
     (
       (
         _assigns(0, 'updated variables'),
-        'TF1 updates the variable in training (UPDATE_OPS), TF2 never does',
+        'TF1 updates the variable in training, TF2 never does',
       ),
     ),
     (
@@ -93,8 +95,12 @@ CASES = (
     statistics.not_updated_in_tf1,
     (
       (
-        _assigns(1, 'updated variables'),
+        _assigns(1, 'updated variables', ('bn/moving_mean',)),
         'does: it does not run UPDATE_OPS',
+      ),
+      (
+        _assigns(1, 'updated variables', ('dense/kernel',)),
+        'compute with the new value and do not assign it',
       ),
     ),
     (

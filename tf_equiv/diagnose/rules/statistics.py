@@ -49,8 +49,8 @@ def not_updated_in_tf2(found: divergence.Divergence) -> str:
   if found.group == _AVERAGES or not _assigns_alone(found, 'TF1'):
     return ''
   return (
-    'TF1 updates the variable in training (UPDATE_OPS), TF2 never does: '
-    'assign it in the call with training=True, and hand the flag on.'
+    'TF1 updates the variable in training, TF2 never does: assign it in the '
+    'call with training=True, and hand the flag on.'
   )
 
 
@@ -58,6 +58,12 @@ def not_updated_in_tf1(found: divergence.Divergence) -> str:
   """TF2 updates a variable that the training step of TF1 leaves alone."""
   if found.group == _AVERAGES or not _assigns_alone(found, 'TF2'):
     return ''
+  if not any(evidence.MOVING.search(name) for name in found.variables):
+    return (
+      'TF2 assigns the variable in training, what TF1 runs in training never '
+      'does. Decide which is meant: where it is TF1, compute with the new '
+      'value and do not assign it.'
+    )
   return (
     'TF2 updates the variable in training, the training step of TF1 never '
     'does: it does not run UPDATE_OPS. Decide which is meant; '
