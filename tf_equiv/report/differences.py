@@ -97,27 +97,24 @@ _TEXTS: dict[Kind, Callable[[Difference, str, str], str]] = {
   Kind.REARRANGED: lambda d, *_: (
     f'operand {d.operand} holds the same numbers in both, but in another order'
   ),
-  Kind.FACTOR: lambda d, first, second: (
-    f'what differs is {_shown(d.tf1)} times {d.subject} in {first}, '
-    f'{_shown(d.tf2)} times it in {second}'
+  Kind.FACTOR: lambda d, a, b: (
+    f'what differs is {_shown(d.tf1)} times {d.subject} in {a}, '
+    f'{_shown(d.tf2)} times it in {b}'
   ),
-  Kind.MULTIPLE: lambda d, first, second: (
-    f'{second} is {_shown(d.tf2)} times {first} everywhere'
-  ),
+  Kind.MULTIPLE: lambda d, a, b: f'{b} is {_shown(d.tf2)} times {a} everywhere',
   Kind.SUMMED_OVER: lambda d, *_: f'{d.subject} sums over {d.tf1} products',
-  Kind.COMPUTES: lambda d, first, second: (
-    f'computed of {d.subject}: {d.tf1} in {first}, {d.tf2} in {second}'
+  Kind.COMPUTES: lambda d, a, b: (
+    f'computed of {d.subject}: {d.tf1} in {a}, {d.tf2} in {b}'
   ),
-  Kind.NORMALIZES: lambda d, first, second: (
-    f'{d.subject} is divided by the root of the {_statistic(d.tf1)} in '
-    f'{first}, of the {_statistic(d.tf2)} in {second}'
+  Kind.NORMALIZES: lambda d, a, b: (
+    f'{d.subject} is divided by the root of the {_statistic(d.tf1)} in {a}, of '
+    f'the {_statistic(d.tf2)} in {b}'
   ),
-  Kind.PARTITIONED: lambda d, first, second: (
-    f'rows of the table in parts: {first} {d.tf1}, {second} {d.tf2}'
+  Kind.PARTITIONED: lambda d, a, b: (
+    f'rows of the table in parts: {a} {d.tf1}, {b} {d.tf2}'
   ),
-  Kind.EPSILON: lambda d, first, _: (
-    f'with the epsilon of {first} ({_shown(d.tf1)} for {_shown(d.tf2)}) they '
-    'agree'
+  Kind.EPSILON: lambda d, a, _: (
+    f'with the epsilon of {a} ({_shown(d.tf1)} for {_shown(d.tf2)}) they agree'
   ),
   Kind.OVERFLOW: lambda d, *sides: (
     f'overflow: {d.subject} exceeds what float32 holds in {_one(d, *sides)}; '
