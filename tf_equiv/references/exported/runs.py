@@ -4,6 +4,7 @@ import abc
 import dataclasses
 import logging
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from tf_equiv.core import (
   arguments,
@@ -30,6 +31,11 @@ _INTERPRETER = (
 
 class Exported(base.Reference):
   """What the three kinds have in common; they are dataclasses."""
+
+  # Each kind has these among its fields, in the order of its arguments.
+  __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+  timeout: float
+  _loaded: loading.Loaded | None
 
   @abc.abstractmethod
   def _read(self) -> files.Export:
