@@ -71,7 +71,7 @@ class Exported(base.Reference):
     shown = [
       f'{field.name}={getattr(self, field.name)!r}'
       for field in dataclasses.fields(self)
-      if field.compare and getattr(self, field.name) != field.default
+      if field.compare and _is_given(getattr(self, field.name), field.default)
     ]
     return f'{type(self).__name__}({", ".join(shown)})'
 
@@ -136,6 +136,11 @@ class ExportedRun(base.Run):
       )
     captured.known_lines = _known_lines(captured.graph)
     return captured
+
+
+def _is_given(value: Any, default: Any) -> bool:
+  """Returns whether an argument was given, which may be an array."""
+  return type(value) is not type(default) or value != default
 
 
 def _known_lines(imported):
