@@ -52,20 +52,29 @@ def made(callback):
   for module, name in _BASES:
     base = getattr(sys.modules.get(module), name, None)
     if base is not None:
-      classes += [base] + _derived(base)
+      classes += [base] + derived(base)
   with constructors.seen(classes, callback):
     yield
 
 
-def _derived(base):
+def derived(base):
+  """Returns all classes that derive from a class."""
   found = []
   for cls in base.__subclasses__():
-    found += [cls] + _derived(cls)
+    found += [cls] + derived(cls)
   return found
 
 
-# The tensor that the update reads comes first: `_prepare` makes it.
-_V1_RATES = ('_lr_t', '_learning_rate_tensor', '_lr', '_learning_rate')
+# The tensor that the update reads comes first: `_prepare` makes it. Public ones
+# are what research code calls its own.
+_V1_RATES = (
+  '_lr_t',
+  '_learning_rate_tensor',
+  '_lr',
+  '_learning_rate',
+  'learning_rate',
+  'lr',
+)
 
 
 def v1_learning_rate(optimizer):

@@ -25,9 +25,11 @@ def clipping(found: divergence.Divergence) -> str:
   )
   if ways[0] == ways[1]:
     pair = evidence.pair(found, Kind.CONSTANT)
-    if pair is None:
+    if pair is None or 0 in pair:
       return ''
-    return 'Gradients are clipped at %g and at %g.' % pair
+    if ways[0] == _CLIPPING[0][1] and _holds_inverse(found):
+      pair = 1 / pair[0], 1 / pair[1]
+    return 'Gradients are clipped at %g in TF1 and at %g in TF2.' % pair
   if not all(ways):
     there, other = evidence.SIDES if ways[0] else evidence.SIDES[::-1]
     return (
@@ -38,6 +40,45 @@ def clipping(found: divergence.Divergence) -> str:
     'Gradients are clipped %s in TF1, %s in TF2: use the same of clipvalue, '
     'clipnorm and global_clipnorm, or clip_gradients.' % ways
   )
+
+
+def _holds_inverse(found: divergence.Divergence) -> bool:
+  """Returns whether an op of clipping takes one over the largest norm.
+
+  `tf.clip_by_global_norm` multiplies the norm by the smaller one of 1 / norm of
+  the gradients and 1 / norm, of which the latter is a constant.
+  """
+  op = found.tf1
+  return op is not None and op.op_type in ('Minimum', 'RealDiv')
+
+
+def scaled_gradient(found: divergence.Divergence) -> str:
+  """One side alone multiplies a gradient on its way back."""
+  if found.group != 'gradients':
+    return ''
+  for there, other, side, other_side in evidence.BOTH_WAYS:
+    ops = evidence.lone(found, side)
+    factors = evidence.numbers(found, side)
+    if (
+      ops
+      and not evidence.lone(found, other_side)
+      and not evidence.numbers(found, other_side)
+      and len(factors) < 2
+      and all(op.op_type in ('Neg', 'Mul') for op in ops)
+    ):
+      how = []
+      if any(op.op_type == 'Neg' for op in ops):
+        how.append('reversed')
+      if any(op.op_type == 'Mul' for op in ops):
+        how.append('multiplied' + (f' by {factors[0]:g}' if factors else ''))
+      line = next((op.line for op in ops if op.line), '')
+      return (
+        f'On its way back the gradient is {" and ".join(how)} in {there} alone'
+        + (f', at {line}' if line else '')
+        + f': {other} needs the same (tf.custom_gradient; an override of '
+        'gradients has no effect in eager execution).'
+      )
+  return ''
 
 
 def staircase(found: divergence.Divergence) -> str:

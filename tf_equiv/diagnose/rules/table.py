@@ -19,6 +19,7 @@ from tf_equiv.diagnose.rules import (
   optimizers,
   recurrent,
   statistics,
+  update_rules,
   updates,
   variances,
 )
@@ -82,6 +83,7 @@ RULES: tuple[Rule, ...] = (
     layers.hard_sigmoid_of_keras_3,
     layers.hard_sigmoid,
     optimizers.clipping,
+    optimizers.scaled_gradient,
     optimizers.staircase,
     layers.activation,
     layers.stopped_gradient,
@@ -96,7 +98,14 @@ RULES: tuple[Rule, ...] = (
     updates.other_hyperparameter,
   ),
   *_rules(facts.Rates, updates.shifted_rate),
-  *_rules(facts.Gradients, updates.lone_regularization),
+  *_rules(
+    facts.Gradients,
+    updates.lone_regularization,
+    update_rules.scaled_gradients,
+  ),
+  *_rules(facts.Updates, update_rules.lone_decay, update_rules.bias_correction),
+  *_rules(facts.FirstMoments, update_rules.coupled_decay),
+  *_rules(facts.ScalarLosses, update_rules.scaled_loss),
   *_rules(facts.MovingStatistics, variances.uncorrected_variance),
 )
 
