@@ -284,7 +284,7 @@ class VariableMapping:
       self.convert,
       self.ignored,
       untracked=tf2.untracked,
-      others=[tf1.optimizer_variables, others, self.elsewhere],
+      others=[*tf1.optimizer_variables, *others, self.elsewhere],
     )
     table.extra = self._without_counters(table.extra, tf1.optimizer_variables)
     if observation.TRAINABLE in tf1.unknown:

@@ -15,9 +15,9 @@ from tf_equiv.core.observation import VariableSpec
 # TF1 name -> TF2 name, names, or None.
 Rename = Callable[[str], object]
 # Further names that a pattern of `ignored_variables` may match: of variables
-# that are left out anyway, or that other assertions have. A function is only
-# asked where a pattern matches nothing else.
-Others = Sequence[Sequence[str] | Callable[[], Sequence[str]]]
+# that are left out anyway. Functions return the names of those that other
+# assertions have, and are only asked where a pattern matches nothing else.
+Others = Sequence[str | Callable[[], Sequence[str]]]
 _GLOBAL_STEP = re.compile(r'(?:^|/)global_step(?:_\d+)?$')
 # TF1 name, TF1 value, TF2 name -> the value's part in the TF2 variable.
 Convert = Callable[[str, np.ndarray, str], np.ndarray]
@@ -236,7 +236,7 @@ def _leave_out(
     if not hits and not any(
       expression.search(name)
       for names in others
-      for name in (names() if callable(names) else names)
+      for name in (names() if callable(names) else (names,))
     ):
       close = difflib.get_close_matches(
         expression.pattern, {s.name for s in (*tf1, *tf2)}, n=3, cutoff=0.5

@@ -61,6 +61,9 @@ class Finder:
       for variable in update.variables
       for slot in optimizers.all_variables_of(update.optimizer, variable)
     }
+    self._longest_first = sorted(
+      update.variables, key=lambda v: -len(v.op.name)
+    )
     self._by_owner: Dict[str, Dict[str, Any]] = {}
     candidates = [v for v in owned if v.op.name not in known]
     assigned: Optional[Dict[str, Any]] = None
@@ -81,9 +84,7 @@ class Finder:
   def _by_name(self, candidate):
     """Returns the variable whose name is in that of a slot, and the rest."""
     name = '/' + candidate.op.name
-    for variable in sorted(
-      self.update.variables, key=lambda v: -len(v.op.name)
-    ):
+    for variable in self._longest_first:
       own = variable.op.name
       for mark in (f'/{own}/', f'/{own}_', f'/{own.replace("/", "_")}_'):
         if mark in name:

@@ -15,6 +15,7 @@ from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.tf1 import (
+  counters,
   garbage,
   random_values,
   source_lines,
@@ -107,6 +108,7 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
     stack.enter_context(program.behavior.active())
     stack.enter_context(seeds)
     stack.enter_context(graph.as_default())
+    stack.enter_context(counters.adopted(graph))
     _log.info('TF1: building the graph (%s)', plan.describe())
     inputs = placeholders(plan.inputs)
     outputs = build_outputs(program, inputs, plan, graph)

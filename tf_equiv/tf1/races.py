@@ -17,7 +17,15 @@ _VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
 # What a variable passes through on its way to what uses it.
 _HANDING_ON = ('Enter', 'RefEnter', 'Switch', 'RefSwitch', 'RefIdentity')
 _READS = ('ReadVariableOp', 'ResourceGather', 'ResourceGatherNd')
-_NO_READS = ('IsVariableInitialized', 'VarIsInitializedOp', 'VariableShape')
+_NO_READS = (
+  'IsVariableInitialized',
+  'VarIsInitializedOp',
+  'VariableShape',
+  'Shape',
+  'ShapeN',
+  'Size',
+  'Rank',
+)
 _ASSIGNS = (
   'Assign',
   'ResourceApply',
@@ -79,6 +87,7 @@ def _uses(ops: List[Any]) -> Tuple[Dict[str, List[Any]], Dict[str, List[Any]]]:
   """Returns the ops that read, and those that assign, by variable."""
   reads: Dict[str, List[Any]] = {}
   assigns: Dict[str, List[Any]] = {}
+  handed_on: Dict[str, str] = {}
   for op in ops:
     for tensor in op.inputs:
       name = _variable_behind(tensor)
@@ -87,7 +96,18 @@ def _uses(ops: List[Any]) -> Tuple[Dict[str, List[Any]], Dict[str, List[Any]]]:
       if op.type.startswith(_ASSIGNS):
         # Slots are further inputs of the op that assigns them.
         assigns.setdefault(name, []).append(op)
-      elif op.type in _READS or _is_read_by(op, tensor):
+      elif op.type in _READS:
+        reads.setdefault(name, []).append(op)
+      elif _is_read_by(op, tensor):
+        if op.type == 'Identity':
+          # It hands the memory of the variable on, which is read later.
+          handed_on[op.name] = name
+        else:
+          reads.setdefault(name, []).append(op)
+  for op in ops:
+    names = {handed_on.get(tensor.op.name) for tensor in op.inputs}
+    for name in sorted(filter(None, names)):
+      if op.type not in _NO_READS:
         reads.setdefault(name, []).append(op)
   return reads, assigns
 

@@ -174,6 +174,9 @@ def _build(program, plan, graph) -> Step:
     _fetch_updates(phase)
     _fetch_draws(phase)
   ops = list(walks.ancestors(roots, control=True))
+  averages = {
+    shadow.op.name for v in variables for shadow in recording.averages_of(v)
+  }
   rest = [v for v in variables if v.op.name in owned]
   return Step(
     graph=graph,
@@ -194,7 +197,10 @@ def _build(program, plan, graph) -> Step:
     output_order=order,
     races=found_races,
     slots=[
-      custom_slots.Finder(update, rest, ops) for update in recording.updates
+      custom_slots.Finder(
+        update, [v for v in rest if v.op.name not in averages], ops
+      )
+      for update in recording.updates
     ],
     # Where the step is no method of the test case, others know them.
     unknown=unknown if program.step is None else [],
@@ -283,8 +289,9 @@ def _share_out(updates, phases, variables) -> List[str]:
   others = set(assignments.operations(_roots(phases), names)) - known
   if not updates and not others:
     raise errors.UsageError(
-      'Nothing that train_tf1 returns updates a trainable variable, so there '
-      'is no training step to compare. Return the train op.'
+      'train_tf1 applied no gradients with an optimizer of '
+      'tf.compat.v1.train, and nothing that it returns updates a trainable '
+      'variable, so there is no training step to compare. Return the train op.'
     )
   return sorted(others)
 

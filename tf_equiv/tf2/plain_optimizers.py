@@ -23,20 +23,13 @@ def is_plain(optimizer: Any) -> bool:
   return not (optimizers.is_v1(optimizer) or optimizers.is_keras(optimizer))
 
 
-def variables_of(optimizer: Any, owned: bool = True) -> list[Any]:
+def variables_of(optimizer: Any) -> list[Any]:
   """Returns the variables in the attributes of an optimizer.
 
-  Args:
-    optimizer: the optimizer.
-    owned: whether those that are trained are left out: an optimizer may keep
-      the variables that it trains.
+  Among them may be those that it trains.
   """
   found = {id(v): v for v in _variables_in(vars_of(optimizer))}
-  return [v for v in found.values() if not (owned and _is_trained(v))]
-
-
-def _is_trained(variable: Any) -> bool:
-  return bool(getattr(variable, 'trainable', False))
+  return list(found.values())
 
 
 def vars_of(optimizer: Any) -> dict[str, Any]:

@@ -69,6 +69,12 @@ class Trainer:
         optimizers_lib.variables_of(optimizer)
       )
     }
+    # A plain object may keep the variables that it trains.
+    owned -= {
+      id(variable)
+      for update in self._layout
+      for variable in model_lib.backend_variables(update.variables)
+    }
     # An average may be created in a step, long after its variable.
     averaged = [record.variable for record in created]
     averaged += model_lib.backend_variables(self._variables)
