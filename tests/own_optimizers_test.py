@@ -223,8 +223,10 @@ class OwnOptimizersTest(parameterized.TestCase):
         return {
           'loss': loss,
           'train': tf.group(
-            v.assign_sub(RATE * g)
-            for v, g in zip(variables, gradients, strict=True)
+            *(
+              v.assign_sub(RATE * g)
+              for v, g in zip(variables, gradients, strict=True)
+            )
           ),
         }
 

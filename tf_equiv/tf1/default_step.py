@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from tf_equiv.compat import optimizers as compat_optimizers
 from tf_equiv.core import errors, nest
+from tf_equiv.tf1 import function_bodies, optimizers, source_lines, user_code
 from tf_equiv.tf1 import losses as losses_lib
-from tf_equiv.tf1 import optimizers, source_lines, user_code
 from tf_equiv.tf1 import updates as updates_lib
-from tf_equiv.tf1.capture import assignments
 
 v1 = tf.compat.v1
 
@@ -121,8 +120,7 @@ def _apply(
       'return the operation that updates the variables.'
     )
   operation = tf.group(*found)
-  names = {step.op.name: step.op.name}
-  if not assignments.operations([operation], names):
+  if not function_bodies.are_assigned([operation], step.op.name):
     # The program would count it, as BERT's create_optimizer does.
     with tf.control_dependencies([operation]):
       operation = tf.group(operation, step.assign_add(1))

@@ -14,6 +14,7 @@ from tf_equiv.tf1 import (
   counters,
   custom_slots,
   default_step,
+  function_bodies,
   optimizer_state,
   optimizers,
   races,
@@ -299,9 +300,7 @@ def _share_out(updates, phases, variables) -> List[str]:
 def _with_counter(update, phase) -> updates_lib.Update:
   """Returns an update without a global step that it was given in vain."""
   step = update.global_step
-  if step is None or assignments.operations(
-    phase.roots, {step.op.name: step.op.name}
-  ):
+  if step is None or function_bodies.are_assigned(phase.roots, step.op.name):
     return update
   return dataclasses.replace(update, global_step=None)
 
