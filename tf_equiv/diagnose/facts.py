@@ -47,7 +47,8 @@ class Updates:
     before: values of the variables before it.
     tf1: how TF1 changed those that differ, by name of the TF2 variable.
     tf2: how TF2 changed them.
-    rate: the learning rate, which is that of both sides.
+    rate: the learning rate, which is that of both sides; None where it was not
+      compared.
     optimizers: names of the optimizers of TF1 and TF2.
     hyperparameters: those of TF1 and TF2.
     agreeing: how many trained variables agree.
@@ -57,7 +58,7 @@ class Updates:
   before: Arrays
   tf1: Arrays
   tf2: Arrays
-  rate: float
+  rate: float | None
   optimizers: tuple[str, str]
   hyperparameters: tuple[Mapping[str, object], Mapping[str, object]]
   agreeing: int

@@ -70,7 +70,8 @@ def _updates(
   pairing, before = start
   after = pairing.carry(sides[0].variables)
   names = [c.name for c in outcome.failed(key) if not c.problem]
-  if not names or not all(all(were_compared(outcome, n)) for n in names):
+  compared = [were_compared(outcome, name) for name in names]
+  if not names or not all(of_gradient for of_gradient, _ in compared):
     return None
   pair = next(
     (
@@ -80,14 +81,15 @@ def _updates(
     ),
     None,
   )
-  if pair is None or pair[0].learning_rate is None:
+  if pair is None:
     return None
+  rate = pair[0].learning_rate if all(known for _, known in compared) else None
   return facts.Updates(
     key.step or 1,
     before,
     {n: _change(after[n], before[n]) for n in names},
     {n: _change(sides[1].variables[n], before[n]) for n in names},
-    float(pair[0].learning_rate),
+    None if rate is None else float(rate),
     (pair[0].optimizer.name, pair[1].optimizer.name),
     (pair[0].optimizer.hyperparameters, pair[1].optimizer.hyperparameters),
     len(outcome.comparisons[key]) - len(names),

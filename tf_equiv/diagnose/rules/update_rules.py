@@ -17,6 +17,8 @@ _MAX_NAMES = 5
 
 def bias_correction(found: facts.Updates) -> str:
   """One side alone corrects the bias of its moments."""
+  if found.rate is None:
+    return ''
   betas = [_hyperparameter(found, f'beta_{i}', f'beta{i}') for i in (1, 2)]
   if None in betas:
     betas = [0.9, 0.999]  # That it fits them proves them.
@@ -76,12 +78,12 @@ def lone_decay(found: facts.Updates) -> str:
     if factor is None:
       return ''
     factors[name] = factor
-  if not factors or not found.rate:
+  if not factors or found.rate == 0:
     return ''
   mean = float(np.mean(list(factors.values())))
   if any(abs(f / mean - 1) > 2.5 * _RTOL for f in factors.values()):
     return ''
-  decay = abs(mean) / abs(found.rate)
+  decay = abs(mean) / abs(found.rate or 1.0)
   known = any(
     isinstance(value, float) and value and abs(decay / value - 1) < _RTOL
     for of_side in found.hyperparameters
@@ -93,15 +95,15 @@ def lone_decay(found: facts.Updates) -> str:
   spread = np.ptp(sizes) > _LEAST_SPREAD * np.max(sizes)
   if not known and not spread:
     return ''
-  more, less = ('TF2', 'TF1') if mean * found.rate < 0 else ('TF1', 'TF2')
+  sides = ('TF2', 'TF1') if mean * (found.rate or 1) < 0 else ('TF1', 'TF2')
   names = text.listed(sorted(factors), _MAX_NAMES)
   others = f' ({found.agreeing} others agree)' if found.agreeing else ''
   return (
-    f'{more} decays {names}{others} more than {less}: the updates differ by '
-    f'the learning rate times {decay:.3g} times the weights. That is weight '
-    'decay: check its strength, and which variables are excluded from it '
-    '(exclude_from_weight_decay; a pattern must match the names that the '
-    'variables have in TF2).'
+    f'{sides[0]} decays {names}{others} more than {sides[1]}: the updates '
+    f'differ by {"the learning rate times " if found.rate else ""}{decay:.3g} '
+    'times the weights. That is weight decay: check its strength, and which '
+    'variables are excluded from it (exclude_from_weight_decay; a pattern must '
+    'match the names that the variables have in TF2).'
   )
 
 
