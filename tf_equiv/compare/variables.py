@@ -140,10 +140,11 @@ def match_variables(
   for name, sources in claimed.items():
     if len(sources) > 1:
       _check_parts(name, sources, by_name.get(name), convert)
+  # What a layer keeps besides its weights need not correspond to anything.
   table.extra = [
     spec
     for spec in tf2
-    if spec.name not in claimed and not is_global_step(spec)
+    if spec.tracked and spec.name not in claimed and not is_global_step(spec)
   ]
   table.suggestion = renames_lib.propose(
     [first for first, _ in table.missing], table.extra

@@ -110,7 +110,7 @@ class Step:
   @property
   def specs(self) -> List[observation.VariableSpec]:
     """Descriptions of the model's variables."""
-    return [graph_lib.spec_of(variable) for variable in self.model]
+    return graph_lib.specs_of(self.model)
 
   def feed(self, batch: Any) -> Dict[Any, np.ndarray]:
     """Returns what to feed for a batch, by placeholder."""

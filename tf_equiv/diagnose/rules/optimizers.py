@@ -53,32 +53,23 @@ def _holds_inverse(found: divergence.Divergence) -> bool:
 
 
 def scaled_gradient(found: divergence.Divergence) -> str:
-  """One side alone multiplies a gradient on its way back."""
-  if found.group != 'gradients':
+  """A gradient is multiplied by another number on its way."""
+  factors = evidence.pair(found, Kind.FACTOR)
+  if found.group not in ('gradients', 'input gradients') or factors is None:
     return ''
-  for there, other, side, other_side in evidence.BOTH_WAYS:
-    ops = evidence.lone(found, side)
-    factors = evidence.numbers(found, side)
-    if (
-      ops
-      and not evidence.lone(found, other_side)
-      and not evidence.numbers(found, other_side)
-      and len(factors) < 2
-      and all(op.op_type in ('Neg', 'Mul') for op in ops)
-    ):
-      how = []
-      if any(op.op_type == 'Neg' for op in ops):
-        how.append('reversed')
-      if any(op.op_type == 'Mul' for op in ops):
-        how.append('multiplied' + (f' by {factors[0]:g}' if factors else ''))
-      line = next((op.line for op in ops if op.line), '')
-      return (
-        f'On its way back the gradient is {" and ".join(how)} in {there} alone'
-        + (f', at {line}' if line else '')
-        + f': {other} needs the same (tf.custom_gradient; an override of '
-        'gradients has no effect in eager execution).'
-      )
-  return ''
+  ways = tuple(map(_way, factors))
+  return (
+    f'A gradient is {ways[0]} on its way in TF1, and {ways[1]} in TF2: give '
+    'TF2 the factor of TF1 at the lines above (tf.custom_gradient).'
+  )
+
+
+def _way(factor: float) -> str:
+  if factor == 1:
+    return 'passed on as it is'
+  if factor < 0:
+    return f'reversed (times {factor:.4g})'
+  return f'scaled (times {factor:.4g})'
 
 
 def staircase(found: divergence.Divergence) -> str:

@@ -167,31 +167,6 @@ def scaled_loss(found: facts.ScalarLosses) -> str:
   return f'{sentence}: look for a weight, or another reduction.'
 
 
-def scaled_gradients(found: facts.Gradients) -> str:
-  """Gradients of TF2 are a multiple of those of TF1."""
-  factors = []
-  for name, first in found.tf1.items():
-    second = found.tf2.get(name)
-    if second is None or np.shape(second) != np.shape(first):
-      return ''
-    factor = _multiple(np.asarray(second, np.float64), np.asarray(first), 1e-3)
-    if factor is None or np.size(first) < 2:
-      return ''
-    factors.append(factor)
-  if not factors or any(abs(f / factors[0] - 1) > 1e-3 for f in factors):
-    return ''
-  return (
-    f'The gradients that differ are {factors[0]:.4g} times those of TF1, and '
-    'the loss agrees: look for '
-    + (
-      'a gradient reversal, or its factor.'
-      if factors[0] < 0
-      else 'clipping, a loss scale that is not divided out again, or a sum '
-      'over replicas.'
-    )
-  )
-
-
 def _multiple(
   values: np.ndarray, base: np.ndarray, rtol: float = _RTOL
 ) -> float | None:
