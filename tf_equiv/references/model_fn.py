@@ -9,7 +9,7 @@ from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import in_process
 from tf_equiv.references.exported import training as training_lib
-from tf_equiv.tf1 import estimators, graph, updates
+from tf_equiv.tf1 import estimators, graph, optimizer_state, updates
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import training as tf1_training
 
@@ -145,6 +145,7 @@ class _Step:
     operation = estimators.operation_of(self._spec.train_op)
     variables = v1.global_variables()
     recording.owned.add(v1.train.get_global_step().op.name)
+    optimizer_state.drop_idle(recording, [operation])
     if not recording.updates:  # An optimizer with apply_gradients of its own.
       trainable = [v.op.name for v in variables if v.trainable]
       specs = {v.op.name: graph.spec_of(v) for v in variables}

@@ -65,7 +65,6 @@ class Built:
     optimizer_variables: names of the global variables that belong to
       optimizers, where the code makes its train op together with the model.
     seconds: wall time of the build.
-    owned: names of variables that are no part of the model; see `Observation`.
   """
 
   graph: Any
@@ -145,7 +144,6 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
       outputs=outputs,
       fetches=fetches,
       variables=variables,
-      owned=sorted(owned),
       specs=specs_of(variables),
       structure=nest.describe(outputs),
       losses=[variables_behind(loss) for loss in fetches['losses']],

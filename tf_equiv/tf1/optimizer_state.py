@@ -5,8 +5,9 @@ from typing import Any, Iterable, Iterator, List, Set
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.tf1 import counters, optimizers, walks
+from tf_equiv.tf1 import counters, function_bodies, optimizers, walks
 from tf_equiv.tf1 import updates as updates_lib
+from tf_equiv.tf1.capture import assignments
 
 _ASSIGNING = (
   'Assign',
@@ -108,3 +109,34 @@ def _computed_from_gradients(
       else:
         reached.add(op.name)
   return found
+
+
+def drop_idle(
+  recording: updates_lib.Recording, operations: Iterable[Any]
+) -> None:
+  """Forgets updates of one's own optimizers that assign no variable.
+
+  Args:
+    recording: what the optimizers did.
+    operations: what runs in the step.
+  """
+  operations = list(operations)
+  names = {
+    v.op.name: v.op.name
+    for update in recording.updates
+    if update.own
+    for v in update.variables
+  }
+  if not names:
+    return
+  assigned = assignments.operations(operations, names)
+  recording.updates[:] = [
+    update
+    for update in recording.updates
+    if not update.own
+    or any(v.op.name in assigned for v in update.variables)
+    or any(
+      function_bodies.are_assigned(operations, v.op.name)
+      for v in update.variables[:1]
+    )
+  ]

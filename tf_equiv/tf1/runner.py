@@ -140,7 +140,6 @@ def list_variables(
 def _describe(built, observed) -> None:
   """Adds to an observation what is known before a session runs."""
   observed.variables = list(built.specs)
-  observed.optimizer_variables = list(built.owned)
   observed.structure = built.structure
   observed.depends_on_training = built.depends_on_training
   observed.draws = list(built.draws)

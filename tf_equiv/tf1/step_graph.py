@@ -170,6 +170,8 @@ def _build(program, plan, graph) -> Step:
   roots = _roots(phases)
   found_races = [race for phase in phases for race in races.find(phase.roots)]
   owned = optimizer_state.owned(recording, variables, roots)
+  if program.train is not None:
+    optimizer_state.drop_idle(recording, roots)
   unknown = _share_out(recording.updates, phases, variables)
   for phase in phases:
     _fetch_updates(phase)

@@ -183,8 +183,14 @@ def _applications(recording: Recording):
       patched[cls] = original
       cls.apply_gradients = _recording(original, recording, own=cls is not base)
 
+  # Of a context around this one.
+  outer = vars(base).get('__init_subclass__')
+
   def init_subclass(cls, **kwargs):
-    super(base, cls).__init_subclass__(**kwargs)
+    if outer is None:
+      super(base, cls).__init_subclass__(**kwargs)
+    else:
+      outer.__func__(cls, **kwargs)
     patch(cls)
 
   for cls in [base] + optimizers.derived(base):
@@ -193,7 +199,10 @@ def _applications(recording: Recording):
   try:
     yield
   finally:
-    del base.__init_subclass__
+    if outer is None:
+      del base.__init_subclass__
+    else:
+      base.__init_subclass__ = outer
     for cls, original in patched.items():
       cls.apply_gradients = original
 

@@ -5,8 +5,9 @@ import math
 import numpy as np
 from absl.testing import absltest
 
+from tests.diagnose.rules import rule_cases
 from tf_equiv.diagnose import facts
-from tf_equiv.diagnose.rules import table
+from tf_equiv.diagnose.rules import table, update_rules
 
 _RNG = np.random.default_rng(0)
 _WEIGHTS = {
@@ -32,6 +33,73 @@ def updates(change, names=tuple(_WEIGHTS), step=1, **hyperparameters):
 
 def correction(step):
   return math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+
+
+def moments(gap):
+  return facts.FirstMoments(
+    _WEIGHTS,
+    _CHANGES,
+    {n: c + gap(_WEIGHTS[n]) for n, c in _CHANGES.items()},
+    0.9,
+  )
+
+
+def losses(factors, sizes=(6,)):
+  tf1 = [1.5, 2.5]
+  tf2 = [f * x for f, x in zip(factors, tf1, strict=True)]
+  return facts.ScalarLosses(['loss', 'loss'], tf1, tf2, sizes)
+
+
+CASES = (
+  rule_cases.Case(
+    update_rules.lone_decay,
+    (
+      (
+        updates(lambda c, w, n: c - 0.1 * 0.01 * w),
+        'TF2 decays net/bias, net/kernel',
+      ),
+    ),
+    (
+      updates(lambda c, w, n: c - 0.001),
+      updates(lambda c, w, n: c - 0.001 * np.abs(w)),
+    ),
+  ),
+  rule_cases.Case(
+    update_rules.bias_correction,
+    (
+      (
+        updates(lambda c, w, n: correction(1) * c),
+        'Ported of TF2 corrects the bias',
+      ),
+    ),
+    (
+      updates(lambda c, w, n: 0.3 * c),
+      updates(lambda c, w, n: correction(1) * c, step=2),
+    ),
+  ),
+  rule_cases.Case(
+    update_rules.coupled_decay,
+    (
+      (
+        moments(lambda w: 0.1 * 0.01 * w),
+        'TF2 adds weight decay to the gradient',
+      ),
+    ),
+    (moments(np.square), moments(np.ones_like)),
+  ),
+  rule_cases.Case(
+    update_rules.scaled_loss,
+    (
+      (losses([1 / 6, 1 / 6]), 'a sum over it in TF1, a mean in TF2'),
+      (losses([0.3, 0.3]), 'is 0.3 times that of TF1'),
+    ),
+    (losses([0.3, 0.4]), losses([1.0, 1.0])),
+  ),
+)
+
+
+class CasesTest(rule_cases.RuleTestCase):
+  cases = CASES
 
 
 class UpdateRulesTest(absltest.TestCase):

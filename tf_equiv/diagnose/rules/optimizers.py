@@ -29,7 +29,7 @@ def clipping(found: divergence.Divergence) -> str:
       return ''
     if ways[0] == _CLIPPING[0][1] and _holds_inverse(found):
       pair = 1 / pair[0], 1 / pair[1]
-    return 'Gradients are clipped at %g in TF1 and at %g in TF2.' % pair
+    return 'Gradients are clipped at %g and at %g.' % pair
   if not all(ways):
     there, other = evidence.SIDES if ways[0] else evidence.SIDES[::-1]
     return (
