@@ -47,6 +47,8 @@ def conclude(
     if known is not None:  # Library code makes ops without a line.
       _fill_in(found.divergence, known)
     draft.advice = _advice(found.divergence, draft.advice)
+    draft.others = found.places[1:]
+    draft.proof = found.proof
     return
   if found.assigned is not None:
     draft.divergence = found.assigned

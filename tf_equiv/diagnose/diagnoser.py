@@ -90,7 +90,7 @@ class Diagnoser:
     if names:
       index = None if key.step is None else key.step - 1
       labels = [(group, name) for name in names]
-      found = self.find(labels, index)
+      found = self.find(labels, index, all_places=True)
       conclusion.conclude(draft, found, index, self.tf1)
 
   def _explain_vacuity(self, draft: draft_lib.Draft) -> None:
@@ -106,6 +106,7 @@ class Diagnoser:
     step: int | None = None,
     groups: Sequence[str] = (),
     floor: bool | None = None,
+    all_places: bool = False,
   ) -> Result:
     """Captures both sides and finds where they part.
 
@@ -115,6 +116,7 @@ class Diagnoser:
       step: number of the training step, None for a forward pass.
       floor: whether to measure what rounding does to each op; None for what
         was asked of the diagnoser.
+      all_places: whether to look for all places, and for what repairs them.
 
     Returns:
       What was found.
@@ -161,11 +163,13 @@ class Diagnoser:
       raise capture_errors.CannotTraceError(
         'nothing to look at is in both graphs'
       )
+    further = [x for x in both if x not in wanted and self._is_kept(x)]
     found = search.find(
       first,
       second,
       wanted,
       names,
+      further=further if all_places else None,
       converted=pairing.converted(self.tf1.weight_of()),
       floor=floor,
     )

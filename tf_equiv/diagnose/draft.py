@@ -12,6 +12,8 @@ class Draft:
     outcome: what is explained.
     kind: see `Diagnosis`.
     divergence: the first place where the sides diverge, None if not known.
+    others: further independent places, in program order.
+    proof: see `Diagnosis`.
     noise: see `Diagnosis`.
     evidence: see `Diagnosis`.
     notes: see `Diagnosis`.
@@ -23,6 +25,8 @@ class Draft:
     self.outcome = outcome
     self.kind = known.kind
     self.divergence: divergence_lib.Divergence | None = known.divergence
+    self.others: list[divergence_lib.Divergence] = list(known.divergences[1:])
+    self.proof = known.proof
     self.noise = known.noise
     self.evidence = list(known.evidence)
     self.notes = list(known.notes)
@@ -34,10 +38,11 @@ class Draft:
     found = self.divergence
     return Diagnosis(
       kind=self.kind,
-      divergences=() if found is None else (found,),
+      divergences=() if found is None else (found, *self.others),
       noise=self.noise,
       culprit=self._culprit,
       evidence=tuple(self.evidence),
       notes=tuple(self.notes),
       advice=tuple(self.advice),
+      proof=self.proof,
     )

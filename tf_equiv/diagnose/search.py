@@ -4,10 +4,12 @@ import contextlib
 import dataclasses
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
+from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.core import random_value
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import (
@@ -21,6 +23,7 @@ from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import sketches as sketches_lib
 from tf_equiv.diagnose.control_flow import descent
+from tf_equiv.diagnose.repairs import hunt
 from tf_equiv.diagnose.result import Result, Results
 from tf_equiv.diagnose.rules import table
 from tf_equiv.diagnose.side import Side, Sides
@@ -46,7 +49,7 @@ class _Request:
 
   labels: Labels
   tf1_name_of: Mapping[str, str]
-  same_draws: bool
+  further: Labels | None
   converted: Collection[str]
   floor: bool
 
@@ -56,7 +59,7 @@ def find(
   tf2: capture.Capture,
   labels: Labels,
   tf1_name_of: Mapping[str, str],
-  same_draws: bool = True,
+  further: Labels | None = None,
   converted: Collection[str] = (),
   floor: bool = True,
 ) -> Result:
@@ -67,8 +70,8 @@ def find(
     tf2: the candidate.
     labels: results to look at; both sides have them.
     tf1_name_of: name of the TF1 variable by that of the TF2 variable.
-    same_draws: whether TF2 is to compute with the random numbers of TF1 where
-      draws correspond.
+    further: other results that are looked at when the former agree, while all
+      places are looked for; None to look for the first place only.
     converted: TF1 names of the variables that `convert_variable` changed, and
       may have rounded.
     floor: whether to measure the rounding of float32 in TF1, too, where the
@@ -78,16 +81,15 @@ def find(
     The result.
   """
   start = time.time()
-  request = _Request(labels, tf1_name_of, same_draws, converted, floor)
-
-  def search(first: capture.Capture, second: capture.Capture) -> Result:
-    return _search((first, second), request)[0]
-
-  whole, sides = _search((tf1, tf2), request)
-  result = descent.descend(whole, (tf1, tf2), search)
-  if result.divergence is not None:
-    result.divergence.seconds = time.time() - start
-    return result
+  request = _Request(labels, tf1_name_of, further, converted, floor)
+  with contextlib.ExitStack() as stack:
+    whole, sides = _search((tf1, tf2), request, stack)
+    result = descent.descend(whole, (tf1, tf2), _searcher(request, {}))
+    if result.divergence is not None:
+      if further is not None:
+        _go_on(result, sides, request)
+      result.divergence.seconds = time.time() - start
+      return result
   sketcher = sketches_lib.Sketcher()
   roundings = [rounding.measure(side, labels, sketcher) for side in sides]
   result.single = tuple(each.results for each in roundings)
@@ -95,71 +97,157 @@ def find(
   return result
 
 
+def _searcher(
+  request: _Request, given: Mapping[str, np.ndarray]
+) -> Callable[[capture.Capture, capture.Capture], Result]:
+  """Returns a function that searches two captures for the first place.
+
+  Args:
+    request: what to search for.
+    given: values that tensors of TF2 are given, by name.
+  """
+  request = dataclasses.replace(request, further=None)
+
+  def search(first: capture.Capture, second: capture.Capture) -> Result:
+    with contextlib.ExitStack() as stack:
+      return _search((first, second), request, stack, given)[0]
+
+  return search
+
+
 def _search(
-  captures: tuple[capture.Capture, capture.Capture], request: _Request
+  captures: tuple[capture.Capture, capture.Capture],
+  request: _Request,
+  stack: contextlib.ExitStack,
+  given: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> tuple[Result, Sides]:
   """Finds the first op in which two graphs diverge, loops being one op.
+
+  Args:
+    captures: the graphs.
+    request: what to search for.
+    stack: closes the sessions of both sides.
+    given: values that tensors of TF2 are given, by name.
 
   Returns:
     (the result, both sides).
   """
   labels = request.labels
-  with contextlib.ExitStack() as stack:
-    sides = tuple(
-      Side(
-        captured,
-        graph_lib.read(captured, labels, names),
-        stack.enter_context(
-          replay.Replay(captured, True, _names(captured, labels))
-        ),
-      )
-      for captured, names in zip(
-        captures, ({}, request.tf1_name_of), strict=True
-      )
+  everything = [*labels, *(request.further or ())]
+  sides = tuple(
+    Side(
+      captured,
+      graph_lib.read(captured, labels, names),
+      stack.enter_context(
+        replay.Replay(captured, True, _names(captured, everything))
+      ),
     )
-    draws = _share_draws(sides, request.same_draws)
-    sketcher = sketches_lib.Sketcher()
-    for side in sides:
-      side.sketches, side.results = sketches_lib.of_run(
-        side.run, side.captured, side.graph, labels, sketcher
-      )
-    results = sides[0].results, sides[1].results
-    distances = {
-      label: sketches_lib.distance(
-        *(sketcher.sketch(side[label]) for side in results)
-      )
-      for label in labels
-    }
-    distance = max(distances.values(), default=0.0)
-    is_precise = not any(side.run.fallbacks for side in sides)
-    tolerance = _tolerance(distance, is_precise)
-    zeros = _zeros(labels, results[0])
-    failing = [
-      label
-      for label in labels
-      if distances[label] > tolerance and label not in zeros
-    ]
-    if failing and distance <= constant_rounding.LARGEST:
-      floors = constant_rounding.floors(
-        sides, failing, request.converted, sketcher
-      )
-      failing = [label for label in failing if distances[label] > floors[label]]
-    result = Result(None, distance, results)
-    result.fixed = tuple(side.run.fixed for side in sides)
-    result.alignment = alignment_lib.Alignment(
-      tuple(side.graph for side in sides),
-      tuple(side.sketches for side in sides),
-      draws,
-      tolerance,
-      failing,
+    for captured, names in zip(captures, ({}, request.tf1_name_of), strict=True)
+  )
+  draws = _share_draws(sides, everything, request.tf1_name_of)
+  sides[1].run.fix(dict(given))
+  sketcher = sketches_lib.Sketcher()
+  remember = request.further is not None
+  for side in sides:
+    side.sketches, side.results = sketches_lib.of_run(
+      side.run, side.captured, side.graph, labels, sketcher, remember
     )
-    if failing:
-      explain(result, sides, failing, request.tf1_name_of)
-      errors = _errors(sides[0], labels, sketcher) if request.floor else {}
-      result.divergence.layers = description.layers(
-        result.alignment, sides, errors
-      )
+  results = sides[0].results, sides[1].results
+  judged = _judge(sides, labels, request, sketcher)
+  result = Result(None, judged.distance, results)
+  result.fixed = tuple(side.run.fixed for side in sides)
+  result.alignment = alignment_lib.Alignment(
+    tuple(side.graph for side in sides),
+    tuple(side.sketches for side in sides),
+    draws,
+    judged.tolerance,
+    judged.failing,
+  )
+  if judged.failing:
+    explain(result, sides, judged.failing, request.tf1_name_of)
+    errors = _errors(sides[0], labels, sketcher) if request.floor else {}
+    result.divergence.layers = description.layers(
+      result.alignment, sides, errors
+    )
   return result, sides
+
+
+@dataclasses.dataclass(frozen=True)
+class _Judged:
+  """Which results differ, the largest distance, and what is no difference."""
+
+  failing: list[capture.Label]
+  distance: float
+  tolerance: float
+
+
+def _judge(
+  sides: Sides,
+  labels: Labels,
+  request: _Request,
+  sketcher: sketches_lib.Sketcher,
+) -> _Judged:
+  """Returns which results differ in float64."""
+  results = sides[0].results, sides[1].results
+  distances = {
+    label: sketches_lib.distance(
+      *(sketcher.sketch(side[label]) for side in results)
+    )
+    for label in labels
+  }
+  distance = max(distances.values(), default=0.0)
+  is_precise = not any(side.run.fallbacks for side in sides)
+  tolerance = _tolerance(distance, is_precise)
+  zeros = _zeros(labels, results[0])
+  failing = [
+    label
+    for label in labels
+    if distances[label] > tolerance and label not in zeros
+  ]
+  if failing and distance <= constant_rounding.LARGEST:
+    floors = constant_rounding.floors(
+      sides, failing, request.converted, sketcher
+    )
+    failing = [label for label in failing if distances[label] > floors[label]]
+  return _Judged(failing, distance, tolerance)
+
+
+def _go_on(result: Result, sides: Sides, request: _Request) -> None:
+  """Looks for all other places, and for repairs."""
+  sketcher = sketches_lib.Sketcher()
+  captures = tuple(side.captured for side in sides)
+  names = request.tf1_name_of
+
+  def judge(labels: Labels) -> tuple[list[capture.Label], float]:
+    found = _judge(sides, labels, request, sketcher)
+    return found.failing, found.tolerance
+
+  def describe(
+    found: frontier_lib.Frontier,
+    alignment: alignment_lib.Alignment,
+    failing: Labels,
+  ) -> divergence_lib.Divergence:
+    new = Result(None, 0.0, ({}, {}))
+    new.alignment = alignment
+    new.fixed = tuple(side.run.fixed for side in sides)
+    explain_frontiers(new, sides, [found], failing, names)
+    searched = dataclasses.replace(request, labels=failing)
+    given = {
+      name: x
+      for name, x in sides[1].run.fixed.items()
+      if name not in sides[1].graph.draws
+    }
+    inner = descent.descend(new, captures, _searcher(searched, given))
+    inner.divergence.layers = []
+    return inner.divergence
+
+  hunting = hunt.Hunt(
+    sides,
+    result.alignment.draws,
+    sketcher,
+    hunt.Means(judge, describe, dict(names)),
+  )
+  hunting.go_on(result, request.labels, request.further or ())
 
 
 def explain(
@@ -176,9 +264,29 @@ def explain(
     failing: labels of the results that differ.
     tf1_name_of: name of the TF1 variable by that of the TF2 variable.
   """
-  captures = tuple(side.captured for side in sides)
   result.graphs = tuple(side.graph for side in sides)
   frontiers = frontier_lib.find(*result.graphs, result.alignment, failing)
+  explain_frontiers(result, sides, frontiers, failing, tf1_name_of)
+
+
+def explain_frontiers(
+  result: Result,
+  sides: Sides,
+  frontiers: Sequence[frontier_lib.Frontier],
+  failing: Labels,
+  tf1_name_of: Mapping[str, str],
+) -> None:
+  """Adds the first of some divergences to a result.
+
+  Args:
+    result: the result; its `alignment` is known.
+    sides: both sides.
+    frontiers: the ops of the divergences.
+    failing: labels of the results that differ.
+    tf1_name_of: name of the TF1 variable by that of the TF2 variable.
+  """
+  captures = tuple(side.captured for side in sides)
+  result.graphs = tuple(side.graph for side in sides)
   divergence = description.describe(frontiers, sides, result.alignment, failing)
   divergence.layers = description.layers(result.alignment, sides, {})
   divergence.differences += cells.describe(divergence, captures, tf1_name_of)
@@ -214,31 +322,38 @@ def _tolerance(distance: float, is_precise: bool) -> float:
   return float(np.clip(distance * 1e-3, _TIGHT, _ROUNDED))
 
 
-def _share_draws(sides: Sides, same_draws: bool) -> dict[str, str]:
-  """Pairs the draws, and makes them repeatable and equal."""
+def _share_draws(
+  sides: Sides, labels: Labels, tf1_name_of: Mapping[str, str]
+) -> dict[str, str]:
+  """Pairs the draws, and makes them repeatable and equal.
+
+  Args:
+    sides: both sides.
+    labels: all results that are looked at.
+    tf1_name_of: name of the TF1 variable by that of the TF2 variable.
+  """
+  graphs = [
+    side.graph
+    if set(labels) <= set(side.graph.results)
+    else graph_lib.read(side.captured, labels, names)
+    for side, names in zip(sides, ({}, tf1_name_of), strict=True)
+  ]
   drawn = [
-    dict(
-      zip(
-        side.graph.draws,
-        side.run.fetch(side.graph.draws, drawn=True),
-        strict=True,
-      )
-    )
-    for side in sides
+    dict(zip(graph.draws, side.run.fetch(graph.draws, drawn=True), strict=True))
+    for side, graph in zip(sides, graphs, strict=True)
   ]
   waiting = defaultdict(deque)
   for name, value in drawn[1].items():
-    waiting[kind_of(sides[1].graph, name, value)].append(name)
+    waiting[kind_of(graphs[1], name, value)].append(name)
   pairs = {}
   for name, value in drawn[0].items():
-    same = waiting[kind_of(sides[0].graph, name, value)]
+    same = waiting[kind_of(graphs[0], name, value)]
     if same:
       pairs[name] = same.popleft()
-  if same_draws:
-    for first, second in pairs.items():
-      if drawn[0][first].dtype.kind not in 'fV':
-        continue  # The range of integers may be what differs.
-      drawn[1][second] = drawn[0][first]
+  for first, second in pairs.items():
+    if drawn[0][first].dtype.kind not in 'fV':
+      continue  # The range of integers may be what differs.
+    drawn[1][second] = drawn[0][first]
   for side, given in zip(sides, drawn, strict=True):
     side.run.fix(given)
   return pairs

@@ -18,7 +18,7 @@ from tf_equiv.core import errors
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import capped
-from tf_equiv.report import wording
+from tf_equiv.report import repair_text, wording
 
 _MAX_ITEMS = 10
 _MAX_FOLLOWING = 2
@@ -31,6 +31,9 @@ _MAX_RENAMES = 12
 _MAX_HINTS = 3
 _MAX_DIFFERENCES = 5
 _MAX_LONE = 3
+_MAX_BRIEF = 2
+# Group of the results of which a factor says most.
+_LOSSES = 'regularization losses'
 # By so much the relative error must grow in an op for it to be named.
 _MIN_GROWTH = 4.0
 _ROUND_UP = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
@@ -48,7 +51,7 @@ def failure(
   where = f' ({verdict.conditions})' if verdict.conditions else ''
   lines = [f'{verdict.headline}{where}']
   if verdict.divergence is not None:
-    lines += _divergence(verdict.divergence)
+    lines += _divergences(verdict)
   table = verdict.table
   if table is not None and not table.passed and not verdict.comparisons:
     lines += _table(table, sides)
@@ -107,8 +110,64 @@ def noise(found: divergence_lib.Noise) -> str:
   return '\n'.join(_noise(found))
 
 
-def _divergence(found: divergence_lib.Divergence) -> list[str]:
-  lines = ['  first divergence:']
+def _divergences(verdict: verdict_lib.Verdict) -> list[str]:
+  """Returns all places, the first one in full."""
+  first, *others = verdict.divergences
+  count = len(verdict.divergences)
+  lines = _divergence(first, f': 1 of {count}' if others else ':')
+  rows = [
+    _further(number, each) for number, each in enumerate(others, start=2)
+  ]
+  shown = rows[: _MAX_ITEMS - 1]
+  lines += [line for row in shown for line in row]
+  lines += _more(rows, _MAX_ITEMS - 1)
+  if verdict.proof is not None:
+    lines.append('  ' + repair_text.proof(verdict.proof))
+  return lines
+
+
+def _further(number: int, found: divergence_lib.Divergence) -> list[str]:
+  """Returns a further place, more briefly than the first."""
+  lines = []
+  for side, place in zip(wording.SIDES, (found.tf1, found.tf2), strict=True):
+    if place is not None:
+      lines.append(f'{side} {place}{_of_line(place)}')
+  if found.mistake:
+    lines.append(found.mistake)
+  else:
+    lines += [str(each) for each in found.differences[:_MAX_BRIEF]]
+    lone = [
+      f'only {side} {place}{_of_line(place)}'
+      for side, places in zip(
+        wording.SIDES, (found.only_tf1, found.only_tf2), strict=True
+      )
+      for place in places[-1:]
+    ]
+    lines += lone
+  lines += _factor(found)
+  lines += [text for text in [repair_text.repair(found)] if text]
+  head = f'  {number}. '
+  return [
+    (head if not i else ' ' * len(head)) + line
+    for i, line in enumerate(lines)
+  ]
+
+
+def _factor(found: divergence_lib.Divergence) -> list[str]:
+  """Says how many times TF1 a single number of TF2 is."""
+  c = found.comparison
+  if c is None or c.problem or c.count != 1 or not c.tf1_value:
+    return []
+  factor = float(c.tf2_value) / float(c.tf1_value)
+  if not np.isfinite(factor) or not 1e-3 < abs(factor) < 1e3:
+    return []
+  return [f'TF2 is {factor:.3f} times TF1']
+
+
+def _divergence(
+  found: divergence_lib.Divergence, number: str = ':'
+) -> list[str]:
+  lines = ['  first divergence' + number]
   for side, place in zip(wording.SIDES, (found.tf1, found.tf2), strict=True):
     if place is not None:
       lines.append(f'    {side} {place}{_of_line(place)}')
@@ -138,9 +197,14 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
   if count:
     real = '' if found.recorded else 'real: it remains in float64, and '
     lines.append(f'    {real}{differing} of {count} corresponding ops differ')
+  if found.group == _LOSSES:
+    lines += ['    ' + line for line in _factor(found)]
+  text = repair_text.repair(found)
+  if text:
+    lines.append('    ' + text)
   if found.note:
     lines.append('    ' + found.note)
-  if found.others:
+  if found.others and not found.tried:
     lines.append(
       '    also at %s'
       % ', '.join(str(other.tf1) for other in found.others[:_MAX_LONE])
