@@ -31,7 +31,7 @@ _ACTIVATIONS = ('relu', 'elu', 'tanh', 'sigmoid', 'softplus')
 # Of a block: what its parameters are in TF1, and in a faulty TF2.
 _BLOCKS: dict[str, dict[str, tuple[Any, Any]]] = {
   'conv': {
-    'activation': ('relu', 'elu'),
+    'activation': ('elu', 'tanh'),
     'dilation': (1, 2),
     'l2': (1e-2, 2e-2),
   },
@@ -279,9 +279,11 @@ def _op(x, kind, p):
   if kind == 'branches':
     parts = [tf.sin(x), tf.cos(x)]
     both = tf.concat(parts[::-1] if p['order'] else parts, -1)
-    return tf.reduce_sum(tf.reshape(both, [4, 8, -1, 6, 2]), -1) if (
-      both.shape[1] == 8
-    ) else both[..., ::2]
+    return (
+      tf.reduce_sum(tf.reshape(both, [4, 8, -1, 6, 2]), -1)
+      if (both.shape[1] == 8)
+      else both[..., ::2]
+    )
   if kind == 'leaky':
     return tf.nn.leaky_relu(x, p['alpha'])
   if kind == 'clip':
@@ -312,9 +314,7 @@ def forward(x, blocks, layers):
 def _parameters(blocks) -> dict[str, Any]:
   """Returns the parameters of loss, training and optimizer by kind."""
   return {
-    kind: p
-    for _, kind, p in blocks
-    if kind in ('loss', 'train', *_OPTIMIZERS)
+    kind: p for _, kind, p in blocks if kind in ('loss', 'train', *_OPTIMIZERS)
   }
 
 
@@ -415,9 +415,7 @@ def native(blocks):
 def _clipped(gradients, blocks):
   limit = _parameters(blocks)['train']['clip']
   with tf.name_scope('clipping'):
-    return [
-      None if g is None else tf.clip_by_norm(g, limit) for g in gradients
-    ]
+    return [None if g is None else tf.clip_by_norm(g, limit) for g in gradients]
 
 
 @dataclasses.dataclass
@@ -552,7 +550,7 @@ def main() -> int:
       ),
       flush=True,
     )
-    if arguments.v:
+    if arguments.v and (outcome.missed or outcome.wrong):
       print([(f.block, f.parameter) for f in network.faults])
       print(outcome.text, flush=True)
   silent = [

@@ -45,6 +45,7 @@ class Kind(enum.Enum):
   ASSIGNED_BY = enum.auto()  # (subject: variable; tf1, tf2: ops)
   DECAY = enum.auto()  # (tf1, tf2: decay of the moving average)
   START = enum.auto()  # (subject: variable)
+  HYPERPARAMETER = enum.auto()  # (subject: its name; tf1, tf2; detail: when)
   UPDATE_ORDER = enum.auto()  # (tf1, tf2: variable that is trained first)
   # How variables begin.
   INITIALIZER = enum.auto()  # (tf1, tf2: kinds)
@@ -255,6 +256,9 @@ _TEXTS: dict[Kind, Callable[[Difference], str]] = {
   Kind.START: lambda d: (
     'from the state in which TF1 left the step before, both assign the same: '
     f'what {d.subject} starts from differs'
+  ),
+  Kind.HYPERPARAMETER: lambda d: (
+    f'{d.subject}: TF1 {_shown(d.tf1)}, TF2 {_shown(d.tf2)} {d.detail}'.rstrip()
   ),
   Kind.UPDATE_ORDER: lambda d: (
     f'order of updates: TF1 trains {d.tf1} first, TF2 {d.tf2}'

@@ -100,7 +100,7 @@ def compare_specs(tf1: Any, tf2: Any) -> list[HyperparameterDifference]:
     both sides count; clipping does not, because it may also be done outside of
     the optimizer. Momentum without momentum is gradient descent.
   """
-  kinds = [_kind(spec) for spec in (tf1, tf2)]
+  kinds = [kind_of(spec) for spec in (tf1, tf2)]
   if kinds[0] != kinds[1]:
     if 'other' in kinds:
       return []
@@ -126,7 +126,8 @@ def compare_specs(tf1: Any, tf2: Any) -> list[HyperparameterDifference]:
   return sorted(found, key=lambda difference: difference.name)
 
 
-def _kind(spec: Any) -> str:
+def kind_of(spec: Any) -> str:
+  """Returns the kind of an optimizer; without momentum it is another one."""
   if spec.kind == 'momentum' and not spec.hyperparameters.get('momentum', 1):
     return 'gradient descent'
   return str(spec.kind)

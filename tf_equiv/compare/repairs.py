@@ -106,6 +106,8 @@ class Proof:
     difference: largest difference of an element of the results that agree.
     rest: the results that still differ.
     groups: groups of the results, e.g. 'outputs'.
+    followed: number of ops, gradients of the places above all, that got the
+      values of TF1 because they hold the same fault once more.
   """
 
   repaired: int
@@ -114,3 +116,4 @@ class Proof:
   difference: float
   rest: tuple[Rest, ...] = ()
   groups: tuple[str, ...] = ()
+  followed: int = 0

@@ -38,17 +38,29 @@ def conclude(
     step: number of the training step, None for a forward pass.
     tf1: the observation of the TF1 side.
   """
+  if found.problem:
+    draft.notes.append(f'only the first place is told: {found.problem}')
+  if found.recorded and found.divergence is not None:
+    draft.notes.append(
+      'only the first place is told: the TF2 side cannot be traced, so that '
+      'what lies behind it cannot be computed again'
+    )
   if found.divergence is not None:
     draft.kind = divergence.REAL if found.is_real else draft.kind
     known = draft.divergence
     if known is not None and found.divergence.note:
+      add_places(draft, found)
       return  # A constant, of which the data say more.
     draft.divergence = found.divergence
     if known is not None:  # Library code makes ops without a line.
       _fill_in(found.divergence, known)
+      if known.repair is not None and found.divergence.repair is None:
+        found.divergence.repair, found.divergence.tried = known.repair, True
     draft.advice = _advice(found.divergence, draft.advice)
-    draft.others = found.places[1:]
-    draft.proof = found.proof
+    add_places(draft, found)
+    return
+  if found.places:
+    add_places(draft, found)
     return
   if found.assigned is not None:
     draft.divergence = found.assigned
@@ -75,6 +87,25 @@ def conclude(
     return
   if all(np.isfinite(x).all() for x in found.results[0].values()):
     _conclude_noise(draft, found, tf1)
+
+
+def add_places(draft: draft_lib.Draft, found: Result) -> None:
+  """Adds all places but the first to a draft, and the proof.
+
+  Args:
+    draft: its first place is known, or becomes that of the search.
+    found: what was found.
+  """
+  places = [place for place in found.places if place is not found.divergence]
+  if found.divergence is not None and draft.divergence is None:
+    draft.divergence = found.divergence
+  if places:
+    draft.kind = divergence.REAL
+    if draft.divergence is None:
+      draft.divergence = places.pop(0)
+      draft.advice = _advice(draft.divergence, draft.advice)
+  draft.others = [*places, *draft.others]
+  draft.proof = found.proof
 
 
 def _conclude_noise(

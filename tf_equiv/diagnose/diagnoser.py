@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tf_equiv.compare import diagnosis as diagnosis_lib
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import vacuity
-from tf_equiv.compare.quantity import Quantity
+from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import capture_errors
 from tf_equiv.diagnose import (
   assignments,
@@ -26,6 +26,8 @@ from tf_equiv.tf1.capture import capture as tf1_capture
 
 _log = logging.getLogger('tf_equiv')
 GROUPS = labels_lib.GROUPS
+# What a step keeps of its batch, beside what its optimizers do.
+_OF_BATCHES = (Quantity.UNTRAINED_VARIABLES, Quantity.UPDATED_VARIABLES)
 
 
 class Diagnoser:
@@ -75,13 +77,22 @@ class Diagnoser:
     if not failing:
       structure.explain_structure(self.subject, draft)
       return
-    key, failed = failing[0], outcome.failed(failing[0])
+    key = failing[0]
     if key.quantity is Quantity.WEIGHTS:
       structure.explain_weights(self.subject, draft)
+      groups = tf1_capture.OUTPUT, tf1_capture.LOSS
+      found = self.find(groups=groups, all_places=True)
+      conclusion.add_places(draft, found)
       return
-    group = labels_lib.group_of(key)
-    if group is None:
+    if labels_lib.group_of(key) is None:
+      # What is known of it is in the data; what comes later may not follow.
+      later = [
+        k for k in failing if k.step == key.step and k.quantity in _OF_BATCHES
+      ]
+      for key in later[:1]:
+        conclusion.add_places(draft, self._find_all(draft, key))
       return
+    failed = outcome.failed(key)
     names = [c.name for c in failed if not c.problem]
     lone = [c.name for c in failed if c.problem]
     if key.quantity is Quantity.REGULARIZATION_LOSSES and lone:
@@ -89,9 +100,17 @@ class Diagnoser:
       return
     if names:
       index = None if key.step is None else key.step - 1
-      labels = [(group, name) for name in names]
-      found = self.find(labels, index, all_places=True)
+      found = self._find_all(draft, key)
       conclusion.conclude(draft, found, index, self.tf1)
+
+  def _find_all(self, draft: draft_lib.Draft, key: Key) -> Result:
+    """Finds all places, those first from which a quantity differs."""
+    group = labels_lib.group_of(key)
+    labels = [
+      (group, c.name) for c in draft.outcome.failed(key) if not c.problem
+    ]
+    index = None if key.step is None else key.step - 1
+    return self.find(labels, index, all_places=True)
 
   def _explain_vacuity(self, draft: draft_lib.Draft) -> None:
     """Says where the rounding noise of vacuous outputs grows."""
@@ -163,7 +182,13 @@ class Diagnoser:
       raise capture_errors.CannotTraceError(
         'nothing to look at is in both graphs'
       )
-    further = [x for x in both if x not in wanted and self._is_kept(x)]
+    further = [
+      label
+      for label in both
+      if label not in wanted
+      and label[0] not in labels_lib.IN_DATA
+      and self._is_kept(label)
+    ]
     found = search.find(
       first,
       second,

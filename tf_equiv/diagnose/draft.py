@@ -3,6 +3,7 @@
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.compare.outcome import Outcome
+from tf_equiv.diagnose.repairs import arguments
 
 
 class Draft:
@@ -36,6 +37,8 @@ class Draft:
   def finish(self) -> Diagnosis:
     """Returns the diagnosis."""
     found = self.divergence
+    for place in () if found is None else (found, *self.others):
+      place.repair = arguments.name(place)
     return Diagnosis(
       kind=self.kind,
       divergences=() if found is None else (found, *self.others),

@@ -165,6 +165,14 @@ class Rewriter:
     for old, new in references.items():
       self.moved[old] = self._full(new)
 
+  def _replace(self, node: v1.NodeDef, references: dict[str, str]) -> None:
+    """Lets new nodes stand for a node, also for those that wait for it."""
+    self._move(references)
+    names = dict.fromkeys(ref.split(':')[0] for ref in references.values())
+    self._new.append(
+      v1.NodeDef(name=node.name, op='NoOp', input=['^' + n for n in names])
+    )
+
   def ref(self, name: str, op_type: str, index: int = 0) -> str:
     """Returns a reference to an output of a node.
 
@@ -194,10 +202,10 @@ class Rewriter:
   def _rewrite(self, node: v1.NodeDef) -> None:
     node = _copy(node)
     if node.op in fused_batch_norm.FORWARD and _is_float(node):
-      self._move(fused_batch_norm.expand(self, node))
+      self._replace(node, fused_batch_norm.expand(self, node))
       return
     if node.op in fused_batch_norm.GRADIENT and _is_float(node):
-      self._move(fused_batch_norm.expand_gradient(self, node))
+      self._replace(node, fused_batch_norm.expand_gradient(self, node))
       return
     definition = self._functions.get(node.op) or compat.op_definition(node.op)
     if definition is None or not _has_floats(node, definition):

@@ -1,6 +1,6 @@
 """Runs a captured graph again, and returns the tensors that are asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -42,6 +42,7 @@ class Replay:
     captured: capture.Capture,
     double: bool,
     results: Sequence[str] = (),
+    loose: Collection[str] = (),
   ):
     """Prepares the graph.
 
@@ -50,8 +51,11 @@ class Replay:
       double: whether it computes in float64.
       results: names of the tensors that the rest serves; what they do not
         depend on cannot be fetched. Without them everything can be.
+      loose: names of ops that are not run, but are given values of any shape.
     """
     graph_def = _with_variables(captured)
+    if loose:
+      _loosen(graph_def, loose)
     if results:
       roots = [name.split(':')[0] for name in results]
       roots += [node.name for node in graph_def.node if node.op in _TABLES]
@@ -183,7 +187,7 @@ class Replay:
     for name, value in values.items():
       if value.dtype == np.float64:  # No draw is, where tensors have moved.
         name = self._tensors.get(name, name)
-      if self._has(name):
+      if self.takes(name, value):
         self._feed[name] = value
 
   def takes(self, name: str, value: np.ndarray) -> bool:
@@ -388,6 +392,16 @@ def _with_variables(captured: capture.Capture) -> v1.GraphDef:
     handle.attr['shared_name'].s = node.name.encode()
     node.CopyFrom(handle)
   return graph_def
+
+
+def _loosen(graph_def: v1.GraphDef, names: Collection[str]) -> None:
+  """Makes placeholders of some ops with one output."""
+  for node in graph_def.node:
+    if node.name in names:
+      placeholder = v1.NodeDef(name=node.name, op='Placeholder')
+      placeholder.attr['dtype'].type = node.attr['T'].type
+      placeholder.attr['shape'].shape.unknown_rank = True
+      node.CopyFrom(placeholder)
 
 
 def _pruned(graph_def: v1.GraphDef, roots: Sequence[str]) -> v1.GraphDef:

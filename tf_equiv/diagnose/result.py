@@ -35,6 +35,7 @@ class Result:
     places: all places where the sides diverge, in program order, where they
       were looked for; the first is `divergence`.
     proof: what remains when all of them are repaired.
+    problem: why further places could not be looked for, '' if they could.
   """
 
   divergence: divergence_lib.Divergence | None
@@ -52,6 +53,7 @@ class Result:
     default_factory=list
   )
   proof: repairs.Proof | None = None
+  problem: str = ''
 
   @property
   def is_real(self) -> bool:

@@ -2,25 +2,27 @@
 
 import contextlib
 import dataclasses
+import logging
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.core import random_value
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import (
+  assignments,
   cells,
   constant_rounding,
   description,
   replay,
   rounding,
+  shared_draws,
 )
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
+from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose import sketches as sketches_lib
 from tf_equiv.diagnose.control_flow import descent
 from tf_equiv.diagnose.repairs import hunt
@@ -29,9 +31,13 @@ from tf_equiv.diagnose.rules import table
 from tf_equiv.diagnose.side import Side, Sides
 from tf_equiv.tf1.capture import capture
 
+_log = logging.getLogger('tf_equiv')
 # Distances (see `sketches.distance`) up to which values agree in float64.
 # Constants that were rounded to float32 in another way are 1e-8 apart.
 _TIGHT, _ROUNDED = 1e-10, 1e-7
+# What is no further apart is no fault that float32 shows, behind a place where
+# numbers were given that may be rounded in another way.
+_VISIBLE = 3e-7
 # With ops that only compute in float32.
 SINGLE = 3e-6
 # Bytes of values up to which the rounding of float32 is measured as well.
@@ -85,10 +91,11 @@ def find(
   with contextlib.ExitStack() as stack:
     whole, sides = _search((tf1, tf2), request, stack)
     result = descent.descend(whole, (tf1, tf2), _searcher(request, {}))
+    if further is not None and (further or result.divergence is not None):
+      _go_on(result, sides, request, stack)
     if result.divergence is not None:
-      if further is not None:
-        _go_on(result, sides, request)
       result.divergence.seconds = time.time() - start
+    if result.divergence is not None or result.places:
       return result
   sketcher = sketches_lib.Sketcher()
   roundings = [rounding.measure(side, labels, sketcher) for side in sides]
@@ -144,7 +151,7 @@ def _search(
     )
     for captured, names in zip(captures, ({}, request.tf1_name_of), strict=True)
   )
-  draws = _share_draws(sides, everything, request.tf1_name_of)
+  draws = shared_draws.share(sides, everything, request.tf1_name_of)
   sides[1].run.fix(dict(given))
   sketcher = sketches_lib.Sketcher()
   remember = request.further is not None
@@ -186,8 +193,17 @@ def _judge(
   labels: Labels,
   request: _Request,
   sketcher: sketches_lib.Sketcher,
+  least: float = 0.0,
 ) -> _Judged:
-  """Returns which results differ in float64."""
+  """Returns which results differ in float64.
+
+  Args:
+    sides: both sides.
+    labels: the results.
+    request: what is searched for.
+    sketcher: makes the sketches.
+    least: distance up to which nothing differs.
+  """
   results = sides[0].results, sides[1].results
   distances = {
     label: sketches_lib.distance(
@@ -197,7 +213,7 @@ def _judge(
   }
   distance = max(distances.values(), default=0.0)
   is_precise = not any(side.run.fallbacks for side in sides)
-  tolerance = _tolerance(distance, is_precise)
+  tolerance = max(_tolerance(distance, is_precise), least)
   zeros = _zeros(labels, results[0])
   failing = [
     label
@@ -212,14 +228,16 @@ def _judge(
   return _Judged(failing, distance, tolerance)
 
 
-def _go_on(result: Result, sides: Sides, request: _Request) -> None:
+def _go_on(
+  result: Result, sides: Sides, request: _Request, stack: contextlib.ExitStack
+) -> None:
   """Looks for all other places, and for repairs."""
   sketcher = sketches_lib.Sketcher()
   captures = tuple(side.captured for side in sides)
   names = request.tf1_name_of
 
   def judge(labels: Labels) -> tuple[list[capture.Label], float]:
-    found = _judge(sides, labels, request, sketcher)
+    found = _judge(sides, labels, request, sketcher, _VISIBLE)
     return found.failing, found.tolerance
 
   def describe(
@@ -238,16 +256,33 @@ def _go_on(result: Result, sides: Sides, request: _Request) -> None:
       if name not in sides[1].graph.draws
     }
     inner = descent.descend(new, captures, _searcher(searched, given))
-    inner.divergence.layers = []
-    return inner.divergence
+    place = inner.divergence
+    place.layers = []
+    label = _first_behind(sides[0].graph, found.tf1.name, failing)
+    place.group = label[0]
+    if label[0] in labels_lib.ASSIGNED:
+      place.differences[:0] = assignments.describe(captures, label)
+      place.mistake = table.recognize(place)
+    return place
+
+  def reopen(loose: Collection[str]) -> replay.Replay:
+    labels = [*request.labels, *(request.further or ())]
+    return stack.enter_context(
+      replay.Replay(captures[1], True, _names(captures[1], labels), loose)
+    )
 
   hunting = hunt.Hunt(
     sides,
     result.alignment.draws,
     sketcher,
-    hunt.Means(judge, describe, dict(names)),
+    hunt.Means(judge, describe, reopen, dict(names)),
   )
-  hunting.go_on(result, request.labels, request.further or ())
+  try:
+    hunting.go_on(result, request.labels, request.further or ())
+  except Exception as error:  # Graphs of users may hold anything.
+    _log.info('looking for further places failed', exc_info=True)
+    lines = str(error).strip().splitlines()
+    result.problem = f'{type(error).__name__}: {lines[0] if lines else ""}'
 
 
 def explain(
@@ -295,6 +330,17 @@ def explain_frontiers(
   result.frontier = frontiers[0] if frontiers else None
 
 
+def _first_behind(
+  graph: graph_lib.Graph, name: str, labels: Labels
+) -> capture.Label:
+  """Returns the first of some results that is computed from a node."""
+  for label in labels:
+    result = graph.results[label]
+    if result.kind == graph_lib.NODE and name in graph.ancestors([result.key]):
+      return label
+  return labels[0]
+
+
 def _names(captured: capture.Capture, labels: Labels) -> list[str]:
   return [captured.targets[label].name for label in labels]
 
@@ -320,51 +366,6 @@ def _tolerance(distance: float, is_precise: bool) -> float:
   if not is_precise:
     return SINGLE
   return float(np.clip(distance * 1e-3, _TIGHT, _ROUNDED))
-
-
-def _share_draws(
-  sides: Sides, labels: Labels, tf1_name_of: Mapping[str, str]
-) -> dict[str, str]:
-  """Pairs the draws, and makes them repeatable and equal.
-
-  Args:
-    sides: both sides.
-    labels: all results that are looked at.
-    tf1_name_of: name of the TF1 variable by that of the TF2 variable.
-  """
-  graphs = [
-    side.graph
-    if set(labels) <= set(side.graph.results)
-    else graph_lib.read(side.captured, labels, names)
-    for side, names in zip(sides, ({}, tf1_name_of), strict=True)
-  ]
-  drawn = [
-    dict(zip(graph.draws, side.run.fetch(graph.draws, drawn=True), strict=True))
-    for side, graph in zip(sides, graphs, strict=True)
-  ]
-  waiting = defaultdict(deque)
-  for name, value in drawn[1].items():
-    waiting[kind_of(graphs[1], name, value)].append(name)
-  pairs = {}
-  for name, value in drawn[0].items():
-    same = waiting[kind_of(graphs[0], name, value)]
-    if same:
-      pairs[name] = same.popleft()
-  for first, second in pairs.items():
-    if drawn[0][first].dtype.kind not in 'fV':
-      continue  # The range of integers may be what differs.
-    drawn[1][second] = drawn[0][first]
-  for side, given in zip(sides, drawn, strict=True):
-    side.run.fix(given)
-  return pairs
-
-
-def kind_of(
-  graph: graph_lib.Graph, tensor: str, value: np.ndarray
-) -> tuple[str, str, tuple[int, ...]]:
-  """Returns what two draws must have in common to correspond."""
-  family = random_value.family_of(graph.draw_types[tensor])
-  return family, value.dtype.name, value.shape
 
 
 def _errors(

@@ -50,7 +50,8 @@ def argument(found: divergence_lib.Divergence) -> str:
   if made is None or not made.argument:
     return ''
   where = f' at {made.line}' if made.line else ''
-  return f'write {made.argument}={_value(made.value)}{where}'
+  value = repr(made.value) if isinstance(made.value, str) else made.value
+  return f'Write {made.argument}={_value(value)}{where}.'
 
 
 def proof(found: repairs.Proof) -> str:
@@ -62,6 +63,8 @@ def proof(found: repairs.Proof) -> str:
   if found.replaced:
     word = 'with' if not count else 'and'
     parts.append(f'{word} the values of TF1 at {found.replaced} place(s)')
+  if found.followed and parts:
+    parts.append(f'(and in {found.followed} op(s) that follow from them)')
   start = ' '.join(parts) or 'without a repair'
   if not found.rest:
     return (

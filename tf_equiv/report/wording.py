@@ -223,3 +223,8 @@ def structure(found: difference.Difference, sides: Sides = SIDES) -> str:
 def _keys(keys: Sequence[Any]) -> str:
   shown = ', '.join(repr(key) for key in keys[:_MAX_KEYS])
   return shown + (', ...' if len(keys) > _MAX_KEYS else '')
+
+
+def more(rows: Sequence[Any], most: int) -> list[str]:
+  """Says how many rows are not shown, if there are such."""
+  return ['    ' + row for row in capped(rows, most)[most:]]

@@ -10,10 +10,13 @@ from tf_equiv.compare import repairs
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
-from tf_equiv.diagnose.repairs import excerpts, trials
+from tf_equiv.diagnose.repairs import candidates, excerpts, trials
 from tf_equiv.diagnose.side import Sides
 
 v1 = tf.compat.v1
+
+# What a repair may differ by for its own values to be computed with from there.
+_EXACT = 1e-12
 
 Definitions = tuple[v1.GraphDef, v1.GraphDef]
 
@@ -36,6 +39,18 @@ class Finding:
   repair: repairs.Repair | None = None
   excerpts: tuple[repairs.Excerpt, repairs.Excerpt] | None = None
   patches: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+  def repaired(self, found: trials.Found | None, tensor: str) -> None:
+    """Notes what repairs it.
+
+    Args:
+      found: the repair, if there is one.
+      tensor: name of the tensor of TF2 that the place computes.
+    """
+    if found is not None:
+      self.repair = found.repair
+      if tensor in self.patches and found.repair.distance <= _EXACT:
+        self.patches[tensor] = found.value
 
 
 class Examiner:
@@ -65,10 +80,11 @@ class Examiner:
     is_own = alone is not None and self._differs(alone, value)
     if operands:
       return [self._of_operands(found, operands)]
-    finding = self._of_region(found, alone if is_own else value)
-    finding.patches = self._patches(found.tf1, found.tf2)
+    patches = self._patches(found.tf1, found.tf2)
     if not is_own:
-      return [finding]
+      return [self._of_region(found, value, patches)]
+    finding = self._of_region(found, alone, {})
+    finding.patches = patches
     own = frontier_lib.Frontier(found.tf1, found.tf2, [], [])
     return [finding, self._of_ops(own, with_operands_of_tf1=True)]
 
@@ -94,6 +110,8 @@ class Examiner:
   ) -> Finding:
     """Examines two ops that read the same."""
     finding = Finding(found)
+    if not with_operands_of_tf1:
+      finding.patches = self._patches(found.tf1, found.tf2)
     region = self._region(found, [found.tf1], [found.tf2])
     if region is not None:
       if with_operands_of_tf1:
@@ -103,23 +121,24 @@ class Examiner:
           if found.tf2.operands[i].kind != graph_lib.CONSTANT:
             region.tf2.feeds[theirs] = region.tf1.feeds[mine]
             region.pairs[theirs] = mine
-      finding.repair = trials.find(region)
+      finding.repaired(trials.find(region), found.tf2.outputs[0])
       finding.excerpts = _kept(region, self._value(1, found.tf2))
-    if not with_operands_of_tf1:
-      finding.patches = self._patches(found.tf1, found.tf2)
     return finding
 
   def _of_region(
-    self, found: frontier_lib.Frontier, wanted: np.ndarray
+    self,
+    found: frontier_lib.Frontier,
+    wanted: np.ndarray,
+    patches: dict[str, np.ndarray],
   ) -> Finding:
     """Examines ops that one side alone has, with the pair after them."""
-    finding = Finding(found)
+    finding = Finding(found, patches=patches)
     region = self._region(
       found, [*found.only_tf1, found.tf1], [*found.only_tf2, found.tf2]
     )
     if region is not None:
       region = dataclasses.replace(region, wanted=wanted)
-      finding.repair = trials.find(region)
+      finding.repaired(trials.find(region), found.tf2.outputs[0])
       finding.excerpts = _kept(region, self._value(1, found.tf2))
     return finding
 
@@ -144,7 +163,7 @@ class Examiner:
         inner, [*inner.only_tf1, mine], [*inner.only_tf2, theirs]
       )
       if region is not None:
-        finding.repair = trials.find(region)
+        finding.repaired(trials.find(region), theirs.outputs[0])
         finding.excerpts = _kept(region, self._value(1, theirs))
     return finding
 
@@ -184,12 +203,13 @@ class Examiner:
     kept = self._region(
       inner, [*inner.only_tf1, first], [*inner.only_tf2, second]
     )
-    return Finding(
+    finding = Finding(
       inner,
-      repair=part.repair,
       excerpts=None if kept is None else _kept(kept, self._value(1, second)),
       patches=self._patches(first, second),
     )
+    finding.repaired(part.found, second.outputs[0])
+    return finding
 
   def _lone_operands(
     self, found: frontier_lib.Frontier
@@ -257,7 +277,7 @@ class Examiner:
     found: frontier_lib.Frontier,
     tf1: Sequence[graph_lib.Node],
     tf2: Sequence[graph_lib.Node],
-  ) -> trials.Region | None:
+  ) -> candidates.Region | None:
     """Cuts both sides out."""
     if not found.tf1.outputs or not found.tf2.outputs:
       return None
@@ -280,7 +300,7 @@ class Examiner:
         if self._alignment.same_operand(other, operand):
           pairs[theirs] = mine
           break
-    return trials.Region(
+    return candidates.Region(
       first, second, pairs, self._value(0, found.tf1), self._tolerance
     )
 
@@ -299,7 +319,7 @@ def _before(
 
 
 def _kept(
-  region: trials.Region, value: np.ndarray
+  region: candidates.Region, value: np.ndarray
 ) -> tuple[repairs.Excerpt, repairs.Excerpt] | None:
   kept = region.tf1.kept(region.wanted), region.tf2.kept(value)
   return None if None in kept else kept

@@ -7,14 +7,18 @@ results agree, or nothing that differs can be told apart any more.
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 
 from tf_equiv.compare import difference, divergence, repairs
+from tf_equiv.compare.difference import Kind
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
+from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose import sketches as sketches_lib
 from tf_equiv.diagnose.control_flow import inlining
 from tf_equiv.diagnose.repairs import examination
@@ -26,6 +30,7 @@ _log = logging.getLogger('tf_equiv')
 # So often the search goes on, and so many places are told apart.
 _MAX_ROUNDS = 60
 _MAX_PLACES = 60
+_COUNTER = re.compile(r'_\d+$')
 # Groups of results that follow from outputs and losses.
 _BACKWARD = (capture.GRADIENT, capture.INPUT_GRADIENT)
 
@@ -40,6 +45,8 @@ class Means:
     judge: returns the labels of the results that differ, and the tolerance.
     describe: describes a place, given all places of a round and the alignment;
       its number comes last.
+    reopen: returns a new run of TF2, in which some ops, given by name, take
+      values of any shape.
     names: TF1 name of the variable by that of the TF2 variable.
   """
 
@@ -48,6 +55,7 @@ class Means:
     [frontier_lib.Frontier, alignment_lib.Alignment, Labels],
     divergence.Divergence,
   ]
+  reopen: Callable[[Collection[str]], Any]
   names: dict[str, str]
 
 
@@ -95,6 +103,9 @@ class Hunt:
     self._seen: set[tuple[str, str]] = set()
     self._labels: list[capture.Label] = []
     self._rounds = 0
+    self._followed = 0
+    self._loose: set[str] = set()
+    self._loosened: set[str] = set()
     self._phase = 0
 
   def go_on(self, first: Result, labels: Labels, further: Labels) -> None:
@@ -105,27 +116,30 @@ class Hunt:
       labels: results that the search looked at.
       further: others to look at after them.
     """
+    try:
+      self._look(first, labels, further)
+    finally:
+      places = [each.place for each in self._ordered()]
+      if first.divergence is not None and first.divergence in places:
+        places.remove(first.divergence)
+        places.insert(0, first.divergence)
+      first.places = places
+    first.proof = self._proof()
+
+  def _look(self, first: Result, labels: Labels, further: Labels) -> None:
+    """Looks at results, then at others."""
     self._labels = list(labels)
     failing, _ = self._means.judge(labels)
     self._clear(labels, failing, first.alignment, first.divergence)
     rest = [label for label in further if label not in self._labels]
     for group in _phases(rest):
       self._phase += 1
-      missing = [x for x in group if x not in self._labels]
-      if not missing:
-        continue
-      self._labels += missing
-      self._read(missing)
-      failing, _ = self._means.judge(missing)
+      self._labels += group
+      self._read(group)
+      failing, _ = self._means.judge(group)
       if failing:
         self._sketch()
         self._clear(self._labels, failing, None, None)
-    places = [each.place for each in self._ordered()]
-    if first.divergence is not None and first.divergence in places:
-      places.remove(first.divergence)
-      places.insert(0, first.divergence)
-    first.places = places
-    first.proof = self._proof()
 
   def _ordered(self) -> list[_Known]:
     return sorted(self._known, key=lambda each: (each.phase, each.position))
@@ -200,7 +214,17 @@ class Hunt:
 
   def _fitting(self, patches: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     run = self._sides[1].run
-    return {n: x for n, x in patches.items() if run.takes(n, x)}
+    loose = {
+      name.split(':')[0]
+      for name, value in patches.items()
+      if not run.takes(name, value) and name.endswith(':0')
+    }
+    self._loose |= loose
+    return {
+      name: value
+      for name, value in patches.items()
+      if name.split(':')[0] in loose or run.takes(name, value)
+    }
 
   def _list(
     self,
@@ -219,11 +243,13 @@ class Hunt:
       )
     )
     if first is None and self._is_consequence(finding, covered):
+      self._followed += finding.repair is None
       return False
     if len(self._known) >= _MAX_PLACES:
       return False
     place = first or self._means.describe(found, alignment, failing)
     if first is None and self._is_same(place):
+      self._followed += finding.repair is None
       return False
     place.repair, place.tried = finding.repair, True
     place.excerpts = finding.excerpts
@@ -280,13 +306,27 @@ class Hunt:
       other = known.place
       if not _same_layer(place, other):
         continue
-      if place.differences and _alike(place, other):
+      if _alike(place, other):
         return True
     return False
 
   def _give(self, patches: dict[str, np.ndarray]) -> None:
     """Gives values to TF2, and computes what lies behind them."""
     side = self._sides[1]
+    if self._loose - self._loosened:
+      self._loosened |= self._loose
+      given = dict(side.run.fixed)
+      side.run = self._means.reopen(self._loosened)
+      side.run.fix({**given, **patches})
+      side.sketches, side.results = sketches_lib.of_run(
+        side.run,
+        side.captured,
+        side.graph,
+        self._labels,
+        self._sketcher,
+        True,
+      )
+      return
     side.run.fix(patches)
     reached = _behind(side.graph, patches)
     targets = {
@@ -334,6 +374,8 @@ class Hunt:
     failing, _ = self._means.judge(self._labels)
     agreeing, rest = [0.0], []
     for label in self._labels:
+      if label[0] in labels_lib.IN_DATA:
+        continue
       mine, theirs = (side.results[label] for side in self._sides)
       gap = _largest(mine, theirs)
       if label in failing:
@@ -344,10 +386,11 @@ class Hunt:
     return repairs.Proof(
       sum(place.repair is not None for place in places),
       sum(place.repair is None for place in places),
-      len(self._labels),
+      len(agreeing) - 1 + len(rest),
       max(agreeing),
       tuple(rest),
       tuple(dict.fromkeys(group for group, _ in self._labels)),
+      self._followed,
     )
 
 
@@ -392,9 +435,11 @@ def _same_layer(
   ):
     if mine is None or theirs is None or mine.line != theirs.line:
       return False
-  mine, theirs = first.tf2.name, second.tf2.name
-  scope = _scope(mine)
-  return bool(scope) and scope == _scope(theirs)
+  scopes = {_scope(first.tf2.name), _scope(second.tf2.name)}
+  if first.group == second.group and first.group in labels_lib.ASSIGNED:
+    # The statistics of one layer are updated alike.
+    scopes = {_COUNTER.sub('', scope) for scope in scopes}
+  return len(scopes) == 1 and '' not in scopes
 
 
 def _scope(name: str) -> str:
@@ -405,8 +450,14 @@ def _alike(first: divergence.Divergence, second: divergence.Divergence) -> bool:
   """Returns whether two places may have one cause."""
   if 'dropout' in f'{first.tf1} {first.tf2}'.lower():
     return True
-  return [_key(each) for each in first.differences] == [
-    _key(each) for each in second.differences
+  return _keys(first) == _keys(second)
+
+
+def _keys(found: divergence.Divergence) -> list[tuple]:
+  return [
+    _key(each)
+    for each in found.differences
+    if each.kind not in (Kind.ASSIGNED_BY, Kind.DECAY)
   ]
 
 
