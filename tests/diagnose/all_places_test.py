@@ -185,7 +185,7 @@ class AllPlacesTest(parameterized.TestCase):
     self.assertIsNotNone(verdict.divergences[1].repair)
     self.assertIn('only the values of TF1 help here', text)
     self.assertIn(
-      'with this repaired and the values of TF1 at 1 place(s) all 1 results',
+      'with this repaired and the values of TF1 at 1 place(s) the result',
       text,
     )
 

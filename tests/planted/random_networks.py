@@ -42,7 +42,7 @@ _BLOCKS: dict[str, dict[str, tuple[Any, Any]]] = {
   'branches': {'order': (False, True)},
   'leaky': {'alpha': (0.2, 0.3)},
   'clip': {'limit': (0.5, 1.0)},
-  'unit': {'axis': (-1, 1), 'epsilon': (1e-2, 1e-4)},
+  'unit': {'axis': (-1, 1), 'epsilon': (8.0, 1e-2)},
   'gate': {'activation': ('sigmoid', 'tanh')},
   'shift': {'amount': (0.25, -0.25)},
 }
@@ -279,11 +279,7 @@ def _op(x, kind, p):
   if kind == 'branches':
     parts = [tf.sin(x), tf.cos(x)]
     both = tf.concat(parts[::-1] if p['order'] else parts, -1)
-    return (
-      tf.reduce_sum(tf.reshape(both, [4, 8, -1, 6, 2]), -1)
-      if (both.shape[1] == 8)
-      else both[..., ::2]
-    )
+    return both[..., 3:9]
   if kind == 'leaky':
     return tf.nn.leaky_relu(x, p['alpha'])
   if kind == 'clip':

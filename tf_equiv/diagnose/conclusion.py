@@ -10,6 +10,7 @@ from tf_equiv.core.text import rounded_up
 from tf_equiv.diagnose import advice_texts
 from tf_equiv.diagnose import draft as draft_lib
 from tf_equiv.diagnose import labels as labels_lib
+from tf_equiv.diagnose.repairs import updates
 from tf_equiv.diagnose.result import Result
 from tf_equiv.tf1.capture import capture as tf1_capture
 
@@ -17,6 +18,9 @@ from tf_equiv.tf1.capture import capture as tf1_capture
 _VACUOUS = 0.01
 # What the tolerance that is named allows, over the difference that was seen.
 _MARGIN = 1.1
+
+# Groups of places that data tell of, which come last.
+_OF_OPTIMIZERS = (updates.RATES, updates.HYPERPARAMETERS)
 
 _VACUOUS_ADVICE = (
   'Choose inputs and weights that mean something: random inputs instead of '
@@ -48,6 +52,10 @@ def conclude(
   if found.divergence is not None:
     draft.kind = divergence.REAL if found.is_real else draft.kind
     known = draft.divergence
+    if known is not None and known.group in _OF_OPTIMIZERS:
+      if known.group != found.divergence.group:
+        draft.others.insert(0, known)  # It comes after what it works on.
+        draft.divergence = known = None
     if known is not None and found.divergence.note:
       add_places(draft, found)
       return  # A constant, of which the data say more.

@@ -1,5 +1,7 @@
 """A diagnosis in the making."""
 
+import dataclasses
+
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.compare.outcome import Outcome
@@ -39,6 +41,12 @@ class Draft:
     found = self.divergence
     for place in () if found is None else (found, *self.others):
       place.repair = arguments.name(place)
+    proof = self.proof
+    if proof is not None:
+      repaired = sum(
+        place.repair is not None for place in (found, *self.others) if place
+      )
+      proof = dataclasses.replace(proof, repaired=repaired)
     return Diagnosis(
       kind=self.kind,
       divergences=() if found is None else (found, *self.others),
@@ -47,5 +55,5 @@ class Draft:
       evidence=tuple(self.evidence),
       notes=tuple(self.notes),
       advice=tuple(self.advice),
-      proof=self.proof,
+      proof=proof,
     )

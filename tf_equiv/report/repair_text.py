@@ -67,10 +67,10 @@ def proof(found: repairs.Proof) -> str:
     parts.append(f'(and in {found.followed} op(s) that follow from them)')
   start = ' '.join(parts) or 'without a repair'
   if not found.rest:
-    return (
-      f'{start} all {found.results} results agree, largest difference '
-      f'{found.difference:.1g}'
-    )
+    what = 'the result agrees'
+    if found.results > 1:
+      what = f'all {found.results} results agree'
+    return f'{start} {what}, largest difference {found.difference:.1g}'
   names = listed(
     [f'{each.name} by {each.difference:.2g}' for each in found.rest],
     _MAX_REST,

@@ -69,6 +69,7 @@ class Examiner:
 
   def examine(self, found: frontier_lib.Frontier) -> list[Finding]:
     """Returns what is at fault at a place: one fault, or two."""
+    found = self._with_dilation(found)
     if not found.only_tf1 and not found.only_tf2:
       return [self._of_ops(found)]
     finding = self._partly(found)
@@ -87,6 +88,20 @@ class Examiner:
     finding.patches = patches
     own = frontier_lib.Frontier(found.tf1, found.tf2, [], [])
     return [finding, self._of_ops(own, with_operands_of_tf1=True)]
+
+  def _with_dilation(
+    self, found: frontier_lib.Frontier
+  ) -> frontier_lib.Frontier:
+    """Takes a convolution whose kernel is dilated with what undoes that."""
+    ends, lone = [found.tf1, found.tf2], [found.only_tf1, found.only_tf2]
+    for i in (0, 1):
+      if any(node.op_type == 'SpaceToBatchND' for node in lone[i]):
+        for node in self._sides[i].graph.nodes.values():
+          if node.op_type == 'BatchToSpaceND' and ends[i].name in node.parents:
+            lone[i] = [*lone[i], ends[i]]
+            ends[i] = node
+            break
+    return frontier_lib.Frontier(*ends, *lone)
 
   def _differs(self, first: np.ndarray, second: np.ndarray) -> bool:
     return trials.distance(first, second) > self._tolerance

@@ -30,6 +30,8 @@ _log = logging.getLogger('tf_equiv')
 # So often the search goes on, and so many places are told apart.
 _MAX_ROUNDS = 60
 _MAX_PLACES = 60
+# Where the gradients of a tape are.
+_TAPE = re.compile(r'^gradient_tape/')
 _COUNTER = re.compile(r'_\d+$')
 # Groups of results that follow from outputs and losses.
 _BACKWARD = (capture.GRADIENT, capture.INPUT_GRADIENT)
@@ -281,20 +283,21 @@ class Hunt:
 
   def _follows(self, side: int, names: set[str], known: set[str]) -> bool:
     """Returns whether ops are the gradients of ops of a known place."""
-    captured = self._sides[side].captured
-    for name in names:
-      if 'gradient' not in name:
-        continue
+    captured, graph = self._sides[side].captured, self._sides[side].graph
+    scopes = {_scope(each) for each in known} - {''}
+    gradients = {name for name in names if _is_gradient(name)}
+    for name in list(gradients):
+      if name in graph.nodes:
+        gradients.update(filter(_is_gradient, graph.nodes[name].parents))
+    for name in gradients:
+      if _scope(_TAPE.sub('', name)) in scopes:
+        return True
       try:
         forward = captured.forward_op(name)
       except Exception:  # It was inlined.
         continue
-      if not forward:
-        continue
-      scope = forward.rpartition('/')[0]
-      for each in known:
-        if each == forward or (scope and each.rpartition('/')[0] == scope):
-          return True
+      if forward and (forward in known or _scope(forward) in scopes):
+        return True
     return False
 
   def _is_same(self, place: divergence.Divergence) -> bool:
@@ -439,7 +442,16 @@ def _same_layer(
   if first.group == second.group and first.group in labels_lib.ASSIGNED:
     # The statistics of one layer are updated alike.
     scopes = {_COUNTER.sub('', scope) for scope in scopes}
+  elif 'dropout' not in f'{first.tf1} {first.tf2}'.lower():
+    if not _both_clip(first, second):
+      return False
+    scopes = {_scope(each.tf2.name + '/') for each in (first, second)}
+    scopes = {min(scopes, key=len)}
   return len(scopes) == 1 and '' not in scopes
+
+
+def _is_gradient(name: str) -> bool:
+  return 'gradient' in name
 
 
 def _scope(name: str) -> str:
@@ -450,7 +462,19 @@ def _alike(first: divergence.Divergence, second: divergence.Divergence) -> bool:
   """Returns whether two places may have one cause."""
   if 'dropout' in f'{first.tf1} {first.tf2}'.lower():
     return True
+  if _both_clip(first, second):
+    return True
   return _keys(first) == _keys(second)
+
+
+def _both_clip(
+  first: divergence.Divergence, second: divergence.Divergence
+) -> bool:
+  """Returns whether two places are the two bounds of one clipping."""
+  if {first.tf2.op_type, second.tf2.op_type} != {'Minimum', 'Maximum'}:
+    return False
+  names = sorted((first.tf2.name, second.tf2.name), key=len)
+  return names[1].startswith(names[0] + '/')
 
 
 def _keys(found: divergence.Divergence) -> list[tuple]:

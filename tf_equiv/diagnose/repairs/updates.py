@@ -23,6 +23,12 @@ from tf_equiv.diagnose.rules import table as rules
 
 # What float32 may round an update by, over the largest change.
 _RTOL = 1e-3
+# What a hyperparameter must change an update by to have a part in it.
+_MOVES = 1e-9
+
+# Groups of the places.
+RATES = Quantity.LEARNING_RATE.value
+HYPERPARAMETERS = 'hyperparameters'
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -98,30 +104,32 @@ class _Side:
   after: Arrays
   step: int
 
-  def misses(self, rate: float, numbers: _Numbers, scale: 'float') -> float:
-    """Returns how far a formula is from what was observed.
+  def changes(self, rate: float, numbers: _Numbers) -> Arrays:
+    """Returns what a formula changes each variable by.
 
     Args:
       rate: learning rate that is tried.
       numbers: hyperparameters that are tried.
-      scale: what the difference is divided by.
     """
-    worst = 0.0
+    found = {}
     for name, gradient in self.gradients.items():
-      before = np.asarray(self.before[name], np.float64)
-      state = _State(
-        np.asarray(gradient, np.float64),
-        {
-          meaning: np.asarray(of[name], np.float64)
-          for meaning, of in self.slots.items()
-          if name in of
-        },
-        self.step,
-      )
-      change = _FORMULAS[self.kind](state, rate, numbers)
-      seen = np.asarray(self.after[name], np.float64) - before
-      worst = max(worst, float(np.max(np.abs(change - seen), initial=0.0)))
-    return worst / scale if scale else np.inf
+      slots = {
+        meaning: np.asarray(of[name], np.float64)
+        for meaning, of in self.slots.items()
+        if name in of
+      }
+      state = _State(np.asarray(gradient, np.float64), slots, self.step)
+      found[name] = _FORMULAS[self.kind](state, rate, numbers)
+    return found
+
+  def misses(self) -> float:
+    """Returns how far the formula is from what was observed, relatively."""
+    seen = {
+      name: np.asarray(self.after[name], np.float64)
+      - np.asarray(self.before[name], np.float64)
+      for name in self.gradients
+    }
+    return _apart(self.changes(self.rate, self.numbers), seen) / self.scale()
 
   def scale(self) -> float:
     """Returns the largest change of a variable."""
@@ -131,7 +139,14 @@ class _Side:
         for n in self.gradients
       ),
       default=0.0,
-    )
+    ) or float('nan')
+
+
+def _apart(first: Arrays, second: Arrays) -> float:
+  return max(
+    float(np.max(np.abs(first[name] - second[name]), initial=0.0))
+    for name in first
+  )
 
 
 def places(
@@ -164,7 +179,7 @@ def _rates(
       if place is None:
         continue
       rates = float(compared.tf1_value), float(compared.tf2_value)
-      place.group = Quantity.LEARNING_RATE.value
+      place.group = RATES
       place.differences.append(
         Difference(
           Kind.HYPERPARAMETER,
@@ -173,7 +188,6 @@ def _rates(
           detail=f'at step {i + 1}' if i else '',
         )
       )
-      place.tried = True
       pair = next(
         (
           pair
@@ -183,6 +197,7 @@ def _rates(
         None,
       )
       if pair is not None and _explains(run, i, pair, 'learning_rate'):
+        place.tried = True
         line = place.tf2.line if place.tf2 is not None else ''
         place.repair = repairs.Repair(
           (Change(ChangeKind.RATE, pair[1].optimizer.name, '', *rates),),
@@ -206,7 +221,7 @@ def _hyperparameters(
     if place is None:
       continue
     differs = each.difference
-    place.group = 'hyperparameters'
+    place.group = HYPERPARAMETERS
     place.differences.append(
       Difference(
         Kind.HYPERPARAMETER, differs.name, differs.tf1_value, differs.tf2_value
@@ -225,10 +240,8 @@ def _hyperparameters(
       ),
       None,
     )
-    if pair is not None and _known(pair):
-      place.tried = True
-      if _explains(run, last, pair, differs.name):
-        place.repair = _repair(place, each)
+    if pair is not None and _explains(run, last, pair, differs.name):
+      place.tried, place.repair = True, _repair(place, each)
     found.append(place)
   return found
 
@@ -270,8 +283,7 @@ def _explains(
   """Returns whether TF2's updates become TF1's with numbers of TF1.
 
   With all of them the formula must give the values of TF1, with those of TF2
-  the values of TF2; and without the one that is asked for it must not, where
-  that number has a part in the update at all.
+  the values of TF2; and the one that is asked for must have a part in it.
 
   Args:
     run: what both sides did.
@@ -284,20 +296,18 @@ def _explains(
   try:
     sides = [_side(run, index, pair, i) for i in (0, 1)]
     first, second = sides
-    scales = [side.scale() for side in sides]
     if not first.gradients or not second.gradients:
       return False
-    if first.misses(first.rate, first.numbers, scales[0]) > _RTOL:
-      return False
-    if second.misses(second.rate, second.numbers, scales[1]) > _RTOL:
+    if not all(side.misses() <= _RTOL for side in sides):
       return False
     rate, numbers = first.rate, dict(first.numbers)
     if name == 'learning_rate':
       rate = second.rate
     else:
       numbers[name] = second.numbers[name]
-    known = first.misses(first.rate, first.numbers, scales[0])
-    return first.misses(rate, numbers, scales[0]) > known
+    right = first.changes(first.rate, first.numbers)
+    wrong = first.changes(rate, numbers)
+    return _apart(right, wrong) > _MOVES * first.scale()
   except (KeyError, TypeError, ValueError):
     return False
 
