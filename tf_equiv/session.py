@@ -32,6 +32,7 @@ from tf_equiv.diagnose import (
 )
 from tf_equiv.references import base as references
 from tf_equiv.report import telling
+from tf_equiv.tf1 import garbage
 from tf_equiv.tf2 import candidate as candidate_lib
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import program as tf2_program
@@ -176,6 +177,17 @@ class Session:
     Returns:
       The verdict of the first variant that fails, else of the first.
     """
+    verdict = self._compare(assertion, plan, criteria)
+    if plan.batches or not verdict.passed:
+      garbage.released()  # Graphs of steps and captures serve only once.
+    return verdict
+
+  def _compare(
+    self,
+    assertion: str,
+    plan: plan_lib.RunPlan,
+    criteria: criteria_lib.Criteria,
+  ) -> verdict_lib.Verdict:
     start = time.time()
     run, program = self.submit(plan), self.methods.tf2_program()
     comparison = trials.Comparison(assertion, plan, criteria, run)

@@ -21,6 +21,8 @@ class Diagnosis:
     advice: what to do next.
     proof: what remains when all places are repaired, None where that was not
       looked into.
+    draws_matter: whether random draws can be what makes the results differ,
+      None where that was not examined.
   """
 
   kind: str = ''
@@ -31,6 +33,7 @@ class Diagnosis:
   notes: tuple[str, ...] = ()
   advice: tuple[str, ...] = ()
   proof: repairs.Proof | None = None
+  draws_matter: bool | None = None
 
   @property
   def divergence(self) -> divergence_lib.Divergence | None:

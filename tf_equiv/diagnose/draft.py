@@ -21,6 +21,7 @@ class Draft:
     evidence: see `Diagnosis`.
     notes: see `Diagnosis`.
     advice: see `Diagnosis`.
+    draws_matter: see `Diagnosis`.
   """
 
   def __init__(self, outcome: Outcome, known: Diagnosis):
@@ -34,6 +35,7 @@ class Draft:
     self.evidence = list(known.evidence)
     self.notes = list(known.notes)
     self.advice = list(known.advice)
+    self.draws_matter = known.draws_matter
     self._culprit = known.culprit
 
   def finish(self) -> Diagnosis:
@@ -56,4 +58,5 @@ class Draft:
       notes=tuple(self.notes),
       advice=tuple(self.advice),
       proof=proof,
+      draws_matter=self.draws_matter,
     )

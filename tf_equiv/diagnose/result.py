@@ -36,6 +36,7 @@ class Result:
       were looked for; the first is `divergence`.
     proof: what remains when all of them are repaired.
     problem: why further places could not be looked for, '' if they could.
+    draws_matter: whether other random numbers would make the results others.
   """
 
   divergence: divergence_lib.Divergence | None
@@ -54,6 +55,7 @@ class Result:
   )
   proof: repairs.Proof | None = None
   problem: str = ''
+  draws_matter: bool | None = None
 
   @property
   def is_real(self) -> bool:

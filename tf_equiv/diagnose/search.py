@@ -10,21 +10,30 @@ from types import MappingProxyType
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare.difference import Difference
+from tf_equiv.core import text
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import (
   assignments,
   cells,
+  computed,
   constant_rounding,
   description,
+  draw_effect,
+  epsilons,
+  factors,
   replay,
   rounding,
+  shards,
   shared_draws,
+  single,
+  stops,
 )
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose import sketches as sketches_lib
-from tf_equiv.diagnose.control_flow import descent
+from tf_equiv.diagnose.control_flow import descent, inlining
 from tf_equiv.diagnose.repairs import hunt
 from tf_equiv.diagnose.result import Result, Results
 from tf_equiv.diagnose.rules import table
@@ -100,6 +109,13 @@ def find(
   sketcher = sketches_lib.Sketcher()
   roundings = [rounding.measure(side, labels, sketcher) for side in sides]
   result.single = tuple(each.results for each in roundings)
+  result.divergence = single.overflow(
+    sides, roundings, result.alignment.pairs
+  ) or single.other_constant(sides, result.alignment, result.single)
+  if result.divergence is not None:
+    result.divergence.mistake = table.recognize(result.divergence)
+    result.divergence.seconds = time.time() - start
+    return result
   result.noise = rounding.explain(sides, roundings, result.alignment.pairs)
   return result
 
@@ -169,7 +185,9 @@ def _search(
     draws,
     judged.tolerance,
     judged.failing,
+    request.converted,
   )
+  result.draws_matter = draw_effect.reaches(sides, judged.failing or labels)
   if judged.failing:
     explain(result, sides, judged.failing, request.tf1_name_of)
     errors = _errors(sides[0], labels, sketcher) if request.floor else {}
@@ -275,7 +293,7 @@ def _go_on(
     sides,
     result.alignment.draws,
     sketcher,
-    hunt.Means(judge, describe, reopen, dict(names)),
+    hunt.Means(judge, describe, reopen, dict(names), request.converted),
   )
   try:
     hunting.go_on(result, request.labels, request.further or ())
@@ -301,6 +319,8 @@ def explain(
   """
   result.graphs = tuple(side.graph for side in sides)
   frontiers = frontier_lib.find(*result.graphs, result.alignment, failing)
+  # What is inlined was added last, and is what is looked into.
+  frontiers.sort(key=lambda each: inlining.iteration_of(each.tf1.name) is None)
   explain_frontiers(result, sides, frontiers, failing, tf1_name_of)
 
 
@@ -324,6 +344,11 @@ def explain_frontiers(
   result.graphs = tuple(side.graph for side in sides)
   divergence = description.describe(frontiers, sides, result.alignment, failing)
   divergence.layers = description.layers(result.alignment, sides, {})
+  if frontiers:
+    divergence.differences += _tested(frontiers[0], sides, result.alignment)
+  divergence.differences += stops.describe(
+    sides, result.alignment, failing, tf1_name_of
+  )
   divergence.differences += cells.describe(divergence, captures, tf1_name_of)
   divergence.mistake = table.recognize(divergence)
   result.divergence = divergence
@@ -339,6 +364,24 @@ def _first_behind(
     if result.kind == graph_lib.NODE and name in graph.ancestors([result.key]):
       return label
   return labels[0]
+
+
+def _tested(
+  front: frontier_lib.Frontier, sides: Sides, alignment: alignment_lib.Alignment
+) -> list[Difference]:
+  """Returns what the numbers around a divergence tell of its cause."""
+  found: list[Difference] = []
+  for describe in (
+    lambda: factors.describe(front, sides, alignment),
+    lambda: epsilons.describe(front, sides),
+    lambda: computed.describe(front, sides, alignment),
+    lambda: shards.describe(front, sides),
+  ):
+    try:
+      found += [each for each in describe() if each not in found]
+    except Exception as error:  # Which must not hide the place itself.
+      _log.info('a cause could not be tested: %s', text.of_error(error))
+  return found
 
 
 def _names(captured: capture.Capture, labels: Labels) -> list[str]:

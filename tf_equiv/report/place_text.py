@@ -4,7 +4,7 @@ import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.report import numbers, repair_text, wording
+from tf_equiv.report import differences, numbers, repair_text, wording
 
 _MAX_PLACES = 10
 _MAX_DIFFERENCES = 5
@@ -50,7 +50,9 @@ def _further(number: int, found: divergence_lib.Divergence) -> list[str]:
   if found.mistake:
     lines.append(found.mistake)
   else:
-    lines += [str(each) for each in found.differences[:_MAX_BRIEF]]
+    lines += [
+      differences.describe(each) for each in found.differences[:_MAX_BRIEF]
+    ]
     lone = [
       f'only {side} {place}{_of_line(place)}'
       for side, places in zip(
@@ -85,7 +87,10 @@ def _divergence(
   for side, place in zip(wording.SIDES, (found.tf1, found.tf2), strict=True):
     if place is not None:
       lines.append(f'    {side} {place}{_of_line(place)}')
-  lines += [f'    {each}' for each in found.differences[:_MAX_DIFFERENCES]]
+  lines += [
+    '    ' + differences.describe(each)
+    for each in found.differences[:_MAX_DIFFERENCES]
+  ]
   for side, lone in zip(
     wording.SIDES, (found.only_tf1, found.only_tf2), strict=True
   ):

@@ -15,7 +15,12 @@ from tf_equiv.core import errors
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import capped
-from tf_equiv.report import numbers, place_text, repair_text, wording
+from tf_equiv.report import (
+  numbers,
+  place_text,
+  repair_text,
+  wording,
+)
 
 _MAX_ITEMS = 10
 _MAX_FOLLOWING = 2
@@ -56,7 +61,7 @@ def failure(
   if verdict.noise is not None:
     lines += place_text.noise_lines(verdict.noise)
   most = _MAX_BESIDE_OTHERS if verdict.divergence else _MAX_ITEMS
-  if verdict.ledger is not None:
+  if verdict.ledger is not None and verdict.diagnosis.draws_matter is not False:
     lines += _ledger(verdict.ledger, sides)
     most = _MAX_BESIDE_OTHERS
   for key, pairs in verdict.outcome.comparisons.items():

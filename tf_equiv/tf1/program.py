@@ -58,6 +58,7 @@ class TF1Behavior:
       stack.enter_context(compat.behaviors(**dataclasses.asdict(self)))
       stack.enter_context(compat.keras_classes_shielded())
       stack.enter_context(compat.fresh_keras_names())
+      stack.enter_context(compat.custom_gradients_forgotten())
       yield
 
 

@@ -70,6 +70,7 @@ def environment(
     stack.enter_context(compat.v2_behavior())
     stack.enter_context(compat.grappler(grappler, without))
     stack.enter_context(compat.fresh_keras_names(names))
+    stack.enter_context(compat.custom_gradients_forgotten())
     stack.enter_context(seeds)
     created = stack.enter_context(creation.record_created_variables(seeds))
     yield seeds, created

@@ -50,6 +50,7 @@ class Means:
     reopen: returns a new run of TF2, in which some ops, given by name, take
       values of any shape.
     names: TF1 name of the variable by that of the TF2 variable.
+    converted: TF1 names of the variables that were converted.
   """
 
   judge: Callable[[Labels], tuple[list[capture.Label], float]]
@@ -59,6 +60,7 @@ class Means:
   ]
   reopen: Callable[[Collection[str]], Any]
   names: dict[str, str]
+  converted: Collection[str] = ()
 
 
 @dataclasses.dataclass
@@ -188,6 +190,7 @@ class Hunt:
       self._draws,
       tolerance,
       failing,
+      self._means.converted,
     )
 
   def _examine(

@@ -14,13 +14,13 @@ from tf_equiv.core import (
 )
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base, in_process
-from tf_equiv.references.exported import faults, files, nodes
+from tf_equiv.references.exported import faults, files, loading, nodes
 from tf_equiv.references.exported import graph as graph_lib
 from tf_equiv.references.exported import training as training_lib
 from tf_equiv.tf1 import graph, runner, source_lines, weights
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1.capture import allowed_ops
 from tf_equiv.tf1.capture import capture as capture_lib
+from tf_equiv.tf1.capture import refused_nodes
 
 _log = logging.getLogger('tf_equiv')
 _INTERPRETER = (
@@ -59,7 +59,7 @@ class Exported(base.Reference):
     check.check_texts(given.get('variables', ()), 'variables')
     check.check_bool(given['allow_file_ops'], 'allow_file_ops')
     check.check_seconds(given['timeout'], 'timeout')
-    allowed_ops.as_trusted(given['trust_ops'], type(self).__name__)
+    refused_nodes.as_trusted(given['trust_ops'], type(self).__name__)
 
   def __repr__(self) -> str:
     shown = [
@@ -103,7 +103,7 @@ class Exported(base.Reference):
         export = self._read()
       _log.info('TF1: %s', export.title)
       with faults.reading(export.title):
-        self._loaded = graph_lib.load(export, getattr(self, 'variables', ()))
+        self._loaded = loading.load(export, getattr(self, 'variables', ()))
     return _Adapter(self, self._loaded, program, plan)
 
 
@@ -226,7 +226,7 @@ class _Adapter:
       train_op=self._train_op,
       loss=names.tensor('loss', loss) if loss and self._train_op else '',
       allow_file_ops=settings.allow_file_ops,
-      trust_ops=allowed_ops.as_trusted(
+      trust_ops=refused_nodes.as_trusted(
         settings.trust_ops, type(settings).__name__
       ),
       timeout=settings.timeout,

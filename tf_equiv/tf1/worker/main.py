@@ -126,6 +126,10 @@ def stub_package():
   """Makes the modules of `tf_equiv.tf1` importable without `tf_equiv`."""
 
   def missing(name):
+    if name == 'bound_placeholders':
+      from tf_equiv.tf1 import placeholders
+
+      return placeholders.bound_placeholders
     raise AttributeError(
       'tf_equiv has no %s here: where the TF1 code runs, only tf_equiv.tf1 is '
       'there. Keep TF1 code in modules of its own, apart from the test case'

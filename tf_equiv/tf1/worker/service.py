@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict
 from tf_equiv.core import capture_errors, errors, nest
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import (
+  garbage,
   runner,
   shared_graphs,
   source_lines,
@@ -156,6 +157,7 @@ class Service:
 
   def _give_capture(self, captured):
     self._captured = captured
+    garbage.released()  # The one before.
     return self._give(stored_capture.dump(captured, with_lines=False))
 
   def line(self, op):
@@ -178,6 +180,7 @@ class Service:
     signature = _signature(program, plan)
     if self._step[0] != signature:
       self._step = ('', None)  # Before the next takes as much memory.
+      garbage.released()
       self._step = signature, step_graph.build(program, plan)
     return self._step[1]
 
