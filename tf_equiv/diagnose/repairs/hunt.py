@@ -272,6 +272,8 @@ class Hunt:
       {node.name for node in found.only_tf1},
       {node.name for node in found.only_tf2},
     )
+    if finding.repair is None and self._is_behind_unexplained(finding):
+      return True
     for known in self._known:
       for i in (0, 1):
         mine = {inlining.original_name(n) for n in covered[i]}
@@ -281,6 +283,19 @@ class Hunt:
         if any(inlining.iteration_of(n) for n in covered[i]) and mine & theirs:
           return True
         if self._follows(i, covered[i], theirs):
+          return True
+    return False
+
+  def _is_behind_unexplained(self, finding: examination.Finding) -> bool:
+    """Returns whether a place without repair is behind another such place.
+
+    Of what is wired in another way, one place is enough.
+    """
+    ends = finding.frontier.tf1.name, finding.frontier.tf2.name
+    for i, side in enumerate(self._sides):
+      before = side.graph.ancestors([ends[i]])
+      for known in self._known:
+        if known.place.repair is None and known.covered[i] & before:
           return True
     return False
 
@@ -312,7 +327,7 @@ class Hunt:
       other = known.place
       if not _same_layer(place, other):
         continue
-      if _alike(place, other):
+      if place.group in _BACKWARD or _alike(place, other):
         return True
     return False
 
@@ -441,6 +456,8 @@ def _same_layer(
   ):
     if mine is None or theirs is None or mine.line != theirs.line:
       return False
+  if first.group == second.group and first.group in _BACKWARD:
+    return bool(first.tf2.line)  # What is done to each gradient.
   scopes = {_scope(first.tf2.name), _scope(second.tf2.name)}
   if first.group == second.group and first.group in labels_lib.ASSIGNED:
     # The statistics of one layer are updated alike.
