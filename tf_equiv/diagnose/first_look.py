@@ -155,12 +155,20 @@ def _with_others(
   """
   others = updates.places(outcome, run)
   first = outcome.failing()[0] if outcome.failing() else None
-  if first is not None and first.quantity is Quantity.LEARNING_RATE:
+  if place is None or not others:
     return tuple(others) or (() if place is None else (place,))
-  if first is None or not first.quantity.precedes_optimizers:
-    # What follows the gradients is a consequence of these.
-    return tuple(others) or (() if place is None else (place,))
-  return (*([] if place is None else [place]), *others)
+  if first is None or first.quantity is Quantity.LEARNING_RATE:
+    return tuple(others)
+  if not (
+    first.quantity.precedes_optimizers
+    or first.quantity is Quantity.STEP_COUNTER
+  ):
+    # The update differs because of this.
+    cause, *others = others
+    place.differences += cause.differences
+    place.repair, place.tried = cause.repair, cause.tried
+    place.group, place.mistake = cause.group, place.mistake or cause.mistake
+  return (place, *others)
 
 
 def _diagnose_optimizers(outcome: Outcome, run: Run) -> Diagnosis:

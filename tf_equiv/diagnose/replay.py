@@ -16,6 +16,8 @@ v1 = tf.compat.v1
 # Values are fetched, and variables are set, in parts of about so many bytes.
 _PART = 96 << 20
 _MAX_KEPT = 512 << 20
+# Attributes that are the type of the output.
+_OF_OUTPUT = ('DstT', 'output_type', 'Tparams', 'dtype', 'T')
 # Ops that fill lookup tables.
 _TABLES = (
   'InitializeTable',
@@ -381,9 +383,10 @@ class _Course:
 def _loosen(graph_def: v1.GraphDef, names: Collection[str]) -> None:
   """Makes placeholders of some ops with one output."""
   for node in graph_def.node:
-    if node.name in names:
+    if node.name in names and any(key in node.attr for key in _OF_OUTPUT):
       placeholder = v1.NodeDef(name=node.name, op='Placeholder')
-      placeholder.attr['dtype'].type = node.attr['T'].type
+      kinds = [node.attr[key].type for key in _OF_OUTPUT if key in node.attr]
+      placeholder.attr['dtype'].type = kinds[0]
       placeholder.attr['shape'].shape.unknown_rank = True
       node.CopyFrom(placeholder)
 
