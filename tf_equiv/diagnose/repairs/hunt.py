@@ -167,6 +167,7 @@ class Hunt:
         )
         if (found.tf1.name, found.tf2.name) not in self._seen
       ]
+      frontiers = self._following(frontiers) or frontiers
       patches = self._examine(frontiers, alignment, failing, first)
       first = None
       if not patches:
@@ -174,6 +175,24 @@ class Hunt:
       self._give(patches)
       failing, _ = self._means.judge(labels)
       alignment = None
+
+  def _following(
+    self, frontiers: Sequence[frontier_lib.Frontier]
+  ) -> list[frontier_lib.Frontier]:
+    """Returns the gradients of known places, which come before others.
+
+    While they differ, gradients behind them may agree by chance, by a factor
+    that both sides have in other places.
+    """
+    return [
+      found
+      for found in frontiers
+      if any(
+        self._follows(i, _covered(found)[i], known.covered[i])
+        for known in self._known
+        for i in (0, 1)
+      )
+    ]
 
   def _aligned(self, failing: Labels) -> alignment_lib.Alignment:
     _, tolerance = self._means.judge(failing)
@@ -233,13 +252,7 @@ class Hunt:
   ) -> bool:
     """Lists a place, unless it is a consequence of one that is known."""
     found = finding.frontier
-    covered = tuple(
-      {node.name for node in (end, *lone)}
-      for end, lone in (
-        (found.tf1, found.only_tf1),
-        (found.tf2, found.only_tf2),
-      )
-    )
+    covered = _covered(found)
     if first is None and self._is_consequence(finding, covered):
       self._followed += finding.repair is None
       return False
@@ -397,6 +410,14 @@ class Hunt:
       tuple(dict.fromkeys(group for group, _ in self._labels)),
       self._followed,
     )
+
+
+def _covered(found: frontier_lib.Frontier) -> tuple[set[str], set[str]]:
+  """Returns for each side the names of the ops of a place."""
+  return (
+    {node.name for node in (found.tf1, *found.only_tf1)},
+    {node.name for node in (found.tf2, *found.only_tf2)},
+  )
 
 
 def _phases(labels: Labels) -> list[Labels]:
