@@ -38,9 +38,11 @@ class AssertionBase(template.TemplateMethods, unittest.TestCase):
     if verdict.passed:
       return verdict
     message = self._formatMessage(msg, text.failure(verdict))
-    raise self.failureException(
+    error: Any = self.failureException(
       '\n'.join([message, report]) if report else message
     )
+    error.verdict = verdict
+    raise error
 
   def _report(
     self, verdict: verdict_lib.Verdict

@@ -13,7 +13,7 @@ from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import arguments, capture_errors, errors
 from tf_equiv.diagnose import diagnoser, result
-from tf_equiv.report import headlines, telling, text
+from tf_equiv.report import headlines, place_text, telling
 
 __unittest = True
 
@@ -104,10 +104,12 @@ class DivergenceMethods(base.AssertionBase):
 def _summary(outcome: outcome_lib.Outcome, found: result.Result) -> str:
   line = f'{_NAME} ({outcome.conditions}):'
   if found.divergence is not None:
-    return f'{line}\n{text.divergence(found.divergence)}'
+    return f'{line}\n{place_text.divergence(found.divergence)}'
   line += (
     f' {len(found.results[0])} result(s) agree in '
     f'float{32 if found.recorded else 64} (they are {found.distance:.1g} '
     'of the values apart)'
   )
-  return line if found.noise is None else f'{line}\n{text.noise(found.noise)}'
+  return (
+    line if found.noise is None else f'{line}\n{place_text.noise(found.noise)}'
+  )

@@ -48,6 +48,7 @@ class Kind(enum.Enum):
   ASSIGNED_BY = enum.auto()  # (subject: variable; tf1, tf2: ops)
   DECAY = enum.auto()  # (tf1, tf2: decay of the moving average)
   START = enum.auto()  # (subject: variable)
+  HYPERPARAMETER = enum.auto()  # (subject: its name; tf1, tf2; detail: when)
   UPDATE_ORDER = enum.auto()  # (tf1, tf2: variable that is trained first)
   # How variables begin.
   INITIALIZER = enum.auto()  # (tf1, tf2: kinds)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_equiv.compare import difference, values
+from tf_equiv.compare import difference, repairs, values
 
 REAL = 'real'
 NOISE = 'noise'
@@ -116,6 +116,11 @@ class Divergence:
     note: how it was found, where that limits what can be said.
     seconds: wall time.
     recorded: whether TF2 was recorded as it ran, and not computed in float64.
+    repair: what makes the sides agree here; None where nothing that was tried
+      does, but for the values of TF1.
+    tried: whether a repair was looked for.
+    excerpts: for TF1 and TF2, the ops up to here with the values that they
+      read; None where they are large, or not known.
   """
 
   tf1: Place | None
@@ -134,6 +139,9 @@ class Divergence:
   note: str = ''
   seconds: float = 0.0
   recorded: bool = False
+  repair: repairs.Repair | None = None
+  tried: bool = False
+  excerpts: tuple[repairs.Excerpt, repairs.Excerpt] | None = None
 
   @property
   def spread(self) -> tuple[int, int]:

@@ -105,7 +105,7 @@ def compare_specs(tf1: Any, tf2: Any) -> list[HyperparameterDifference]:
     both sides count; clipping does not, because it may also be done outside of
     the optimizer. Momentum without momentum is gradient descent.
   """
-  kinds = [_kind(spec) for spec in (tf1, tf2)]
+  kinds = [kind_of(spec) for spec in (tf1, tf2)]
   if OTHER in kinds:
     return []
   if kinds[0] != kinds[1]:
@@ -166,7 +166,8 @@ def compare_renamed(
   return found, count
 
 
-def _kind(spec: Any) -> str:
+def kind_of(spec: Any) -> str:
+  """Returns the kind of an optimizer; without momentum it is another one."""
   if spec.kind == 'momentum' and not spec.hyperparameters.get('momentum', 1):
     return 'gradient descent'
   return str(spec.kind)

@@ -7,8 +7,8 @@ from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import quantity as quantity_lib
+from tf_equiv.compare import repairs, vacuity, values, variables
 from tf_equiv.compare import run_info as run_info_lib
-from tf_equiv.compare import vacuity, values, variables
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.core.draw import Draw
 
@@ -166,6 +166,16 @@ class Verdict:
   def divergence(self) -> divergence_lib.Divergence | None:
     """The first op in which the sides differ, where it was looked for."""
     return self.diagnosis.divergence
+
+  @property
+  def divergences(self) -> tuple[divergence_lib.Divergence, ...]:
+    """All independent places where the sides differ, in program order."""
+    return self.diagnosis.divergences
+
+  @property
+  def proof(self) -> repairs.Proof | None:
+    """What remains with all places repaired, where that was tried."""
+    return self.diagnosis.proof
 
   @property
   def noise(self) -> divergence_lib.Noise | None:

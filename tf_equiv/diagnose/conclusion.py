@@ -10,6 +10,7 @@ from tf_equiv.core.text import rounded_up
 from tf_equiv.diagnose import advice_texts
 from tf_equiv.diagnose import draft as draft_lib
 from tf_equiv.diagnose import labels as labels_lib
+from tf_equiv.diagnose.repairs import updates
 from tf_equiv.diagnose.result import Result
 from tf_equiv.tf1.capture import capture as tf1_capture
 
@@ -19,6 +20,9 @@ _VACUOUS = 0.01
 _ACCURATE = 0.01
 # What the tolerance that is named allows, over the difference that was seen.
 _MARGIN = 1.1
+
+# Groups of places that data tell of, which come last.
+_OF_OPTIMIZERS = (updates.RATES, updates.HYPERPARAMETERS)
 
 _VACUOUS_ADVICE = (
   'Choose inputs and weights that mean something: random inputs instead of '
@@ -40,17 +44,35 @@ def conclude(
     step: number of the training step, None for a forward pass.
     tf1: the observation of the TF1 side.
   """
+  if found.problem:
+    draft.notes.append(f'only the first place is told: {found.problem}')
+  if found.recorded and found.divergence is not None:
+    draft.notes.append(
+      'only the first place is told: the TF2 side cannot be traced, so that '
+      'what lies behind it cannot be computed again'
+    )
   draft.draws_matter = found.draws_matter
   if found.divergence is not None:
     _drop_draws(draft, found)
     draft.kind = divergence.REAL if found.is_real else draft.kind
     known = draft.divergence
+    if known is not None and known.group in _OF_OPTIMIZERS:
+      if known.group != found.divergence.group:
+        draft.others.insert(0, known)  # It comes after what it works on.
+        draft.divergence = known = None
     if known is not None and found.divergence.note:
+      add_places(draft, found)
       return  # A constant, of which the data say more.
     draft.divergence = found.divergence
     if known is not None:  # Library code makes ops without a line.
       _fill_in(found.divergence, known)
+      if known.repair is not None and found.divergence.repair is None:
+        found.divergence.repair, found.divergence.tried = known.repair, True
     draft.advice = _advice(found.divergence, draft.advice)
+    add_places(draft, found)
+    return
+  if found.places:
+    add_places(draft, found)
     return
   if found.assigned is not None:
     draft.divergence = found.assigned
@@ -77,6 +99,25 @@ def conclude(
     return
   if all(np.isfinite(x).all() for x in found.results[0].values()):
     _conclude_noise(draft, found, tf1)
+
+
+def add_places(draft: draft_lib.Draft, found: Result) -> None:
+  """Adds all places but the first to a draft, and the proof.
+
+  Args:
+    draft: its first place is known, or becomes that of the search.
+    found: what was found.
+  """
+  places = [place for place in found.places if place is not found.divergence]
+  if found.divergence is not None and draft.divergence is None:
+    draft.divergence = found.divergence
+  if places:
+    draft.kind = divergence.REAL
+    if draft.divergence is None:
+      draft.divergence = places.pop(0)
+      draft.advice = _advice(draft.divergence, draft.advice)
+  draft.others = [*places, *draft.others]
+  draft.proof = found.proof
 
 
 def _drop_draws(draft: draft_lib.Draft, found: Result) -> None:

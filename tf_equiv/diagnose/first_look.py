@@ -5,33 +5,16 @@ import dataclasses
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import steps as steps_lib
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.compare.optimizers import OptimizerDifference
 from tf_equiv.compare.outcome import Kind, Outcome
 from tf_equiv.compare.quantity import Quantity
 from tf_equiv.core import observation
-from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import advice, facts, step_facts, update_location
+from tf_equiv.diagnose.first_look_run import Run
+from tf_equiv.diagnose.repairs import updates
 from tf_equiv.diagnose.rules import table as rules
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-  """What was run, and what both sides did.
-
-  Attributes:
-    plan: what was run.
-    tf1: the reference.
-    tf2: the candidate.
-    pairing: how the variables correspond.
-  """
-
-  plan: plan_lib.RunPlan
-  tf1: observation.Observation
-  tf2: observation.Observation
-  pairing: pairing_lib.Pairing
 
 
 def diagnose(outcome: Outcome, run: Run | None = None) -> Diagnosis:
@@ -144,7 +127,7 @@ def _diagnose_step(outcome: Outcome, run: Run) -> Diagnosis:
   if differences and not key.quantity.precedes_optimizers:
     return Diagnosis(
       divergence_lib.REAL,
-      divergences=() if place is None else (place,),
+      divergences=_with_others(place, outcome, run),
       advice=_advice_on_optimizers(differences),
     )
   known = _mistake(outcome, run)
@@ -158,8 +141,36 @@ def _diagnose_step(outcome: Outcome, run: Run) -> Diagnosis:
   if run.tf1.races:
     found.insert(0, advice.for_races(run.tf1.races))
   return Diagnosis(
-    divergences=() if place is None else (place,), advice=tuple(found)
+    divergences=_with_others(place, outcome, run), advice=tuple(found)
   )
+
+
+def _with_others(
+  place: divergence_lib.Divergence | None, outcome: Outcome, run: Run
+) -> tuple[divergence_lib.Divergence, ...]:
+  """Returns a place, and what else differs about rates and optimizers.
+
+  Args:
+    place: the first place, as far as the data tell.
+    outcome: what was found.
+    run: what both sides did.
+  """
+  others = updates.places(outcome, run)
+  first = outcome.failing()[0] if outcome.failing() else None
+  if place is None or not others:
+    return tuple(others) or (() if place is None else (place,))
+  if first is None or first.quantity is Quantity.LEARNING_RATE:
+    return tuple(others)
+  if not (
+    first.quantity.precedes_optimizers
+    or first.quantity is Quantity.STEP_COUNTER
+  ):
+    # The update differs because of this.
+    cause, *others = others
+    place.differences += cause.differences
+    place.repair, place.tried = cause.repair, cause.tried
+    place.group, place.mistake = cause.group, place.mistake or cause.mistake
+  return (place, *others)
 
 
 def _diagnose_optimizers(outcome: Outcome, run: Run) -> Diagnosis:
@@ -169,7 +180,7 @@ def _diagnose_optimizers(outcome: Outcome, run: Run) -> Diagnosis:
   )
   return Diagnosis(
     divergence_lib.REAL,
-    divergences=() if place is None else (place,),
+    divergences=_with_others(place, outcome, run),
     advice=_advice_on_optimizers(differences),
   )
 

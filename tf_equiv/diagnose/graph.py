@@ -291,8 +291,9 @@ class _Reader:
     shape = None if first.shape.rank is None else tuple(first.shape.as_list())
     nested = op.name in self._nested
     outputs = op.outputs
-    if FIRST_OUTPUT.match(op.type) and not op.type.endswith('Grad'):
-      outputs = outputs[:1]
+    if FIRST_OUTPUT.match(op.type):
+      # The gradient has those of the image, the scale and the offset.
+      outputs = outputs[:3] if 'Grad' in op.type else outputs[:1]
     numeric = [
       t.name
       for t in outputs

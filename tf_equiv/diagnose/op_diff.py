@@ -133,7 +133,6 @@ def _attributes(a: graph.Node, b: graph.Node) -> list[Difference]:
     if a.family == b.family:
       return []
     return [Difference(Kind.OP_TYPE, tf1=a.op_type, tf2=b.op_type)]
-  keys = sorted(set(a.attributes) & set(b.attributes) - _NOT_TELLING)
   return [
     Difference(
       Kind.ATTRIBUTE,
@@ -141,9 +140,22 @@ def _attributes(a: graph.Node, b: graph.Node) -> list[Difference]:
       difference.plain(a.attributes[key]),
       difference.plain(b.attributes[key]),
     )
-    for key in keys
-    if a.attributes[key] != b.attributes[key]
+    for key in telling_attributes(a, b)
   ]
+
+
+def telling_attributes(a: graph.Node, b: graph.Node) -> list[str]:
+  """Returns the names of the attributes in which two ops differ."""
+  return [
+    key
+    for key in sorted(set(a.attributes) & set(b.attributes))
+    if is_telling(key) and a.attributes[key] != b.attributes[key]
+  ]
+
+
+def is_telling(attribute: str) -> bool:
+  """Returns whether an attribute says anything of what an op computes."""
+  return attribute not in _NOT_TELLING
 
 
 def _constants_of(

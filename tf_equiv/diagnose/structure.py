@@ -74,7 +74,7 @@ def explain_loss(
 
 
 def explain_weights(subject: capturing.Subject, draft: draft_lib.Draft) -> None:
-  """Says which initializer of TF2 differs from that of TF1."""
+  """Says which initializers of TF2 differ from those of TF1."""
   plan = dataclasses.replace(subject.plan, gradients=False, batches=())
   first = subject.run.capture_initializers(plan)
   second, tf2 = tf2_initializers.capture(subject.program, plan)
@@ -92,10 +92,12 @@ def explain_weights(subject: capturing.Subject, draft: draft_lib.Draft) -> None:
     )
     if place is not None:
       draft.kind = divergence.REAL
+      if draft.divergence is not None:
+        draft.others.append(place)
+        continue
       draft.divergence = place
       if place.mistake:
         draft.advice.insert(0, place.mistake)
-      return
 
 
 def explain_shapes(

@@ -157,6 +157,9 @@ _TEXTS: dict[Kind, Callable[[Difference, str, str], str]] = {
     f'from the state in which {a} left the step before, both assign the same: '
     f'what {d.subject} starts from differs'
   ),
+  Kind.HYPERPARAMETER: lambda d, a, b: (
+    f'{d.subject}: {a} {_shown(d.tf1)}, {b} {_shown(d.tf2)} {d.detail}'.rstrip()
+  ),
   Kind.UPDATE_ORDER: lambda d, a, b: (
     f'order of updates: {a} trains {d.tf1} first, {b} {d.tf2}'
   ),

@@ -9,7 +9,7 @@ from typing import Any
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import outcome as outcome_lib
-from tf_equiv.compare import run_info, values
+from tf_equiv.compare import repairs, run_info, values
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.draw import Draw
@@ -75,6 +75,8 @@ class Document:
     variables: variables of both sides, those that differ most first.
     layers: corresponding ops in the order of TF1's program.
     parting: the first place where the sides diverge.
+    places: all places where they do, in program order, the first one included.
+    proof: what remains with all of them repaired.
     noise: where rounding grows, if that is the difference.
     training: the training steps.
     draws: the aligned ledgers of random draws.
@@ -104,6 +106,8 @@ class Document:
   comparisons: dict[Key, list[values.ValueComparison]]
   variables: list[tables.Variable]
   parting: divergence_lib.Divergence | None
+  places: list[divergence_lib.Divergence]
+  proof: repairs.Proof | None
   noise: divergence_lib.Noise | None
   layers: list[divergence_lib.LayerError]
   training: list[TrainingStep]
@@ -153,6 +157,8 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     },
     variables=tables.variables(verdict),
     parting=found,
+    places=list(verdict.divergences),
+    proof=verdict.proof,
     noise=verdict.noise,
     layers=_layers(verdict),
     training=[

@@ -15,7 +15,13 @@ from typing import Any
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import values
 from tf_equiv.compare.quantity import Key, Quantity
-from tf_equiv.report import differences, tables, text, wording
+from tf_equiv.report import (
+  differences,
+  numbers,
+  repair_text,
+  tables,
+  wording,
+)
 from tf_equiv.report import document as document_lib
 
 _log = logging.getLogger('tf_equiv')
@@ -67,7 +73,7 @@ def render(document: document_lib.Document) -> bytes:
   )
   environment.filters.update(
     number=number,
-    number_up=text.number_up,
+    number_up=numbers.number_up,
     value=value,
     shape=shape,
     ratio=ratio,
@@ -77,6 +83,8 @@ def render(document: document_lib.Document) -> bytes:
     problem=wording.problem,
     note=wording.note,
     relative=_relative,
+    repair=repair_text.repair,
+    proof=repair_text.proof,
   )
   # Only these two are known not to be text of the user.
   style, script = (_markup(_read(name)) for name in ('page.css', 'page.js'))

@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tf_equiv.compare import divergence, values
-from tf_equiv.report import differences, tables, wording
+from tf_equiv.compare import divergence, repairs, values
+from tf_equiv.report import differences, repair_text, tables, wording
 from tf_equiv.report import document as document_lib
 
 
@@ -104,6 +104,44 @@ def _divergence(found: divergence.Divergence) -> dict[str, Any]:
     'note': found.note,
     'seconds': found.seconds,
     'others': found.others,
+    'group': found.group,
+    'tried': found.tried,
+    'repair': found.repair,
+  }
+
+
+def _repair(found: repairs.Repair) -> dict[str, Any]:
+  return {
+    'changes': found.changes,
+    'distance': found.distance,
+    'argument': found.argument,
+    'value': tables.plain(found.value),
+    'line': found.line,
+  }
+
+
+def _change(made: repairs.Change) -> dict[str, Any]:
+  return {
+    'kind': made.kind.name.lower(),
+    'op': made.op,
+    'subject': made.subject,
+    'operand': made.operand,
+    'tf1': tables.plain(made.tf1),
+    'tf2': tables.plain(made.tf2),
+    'text': repair_text.change(made),
+  }
+
+
+def _proof(found: repairs.Proof) -> dict[str, Any]:
+  return {
+    'repaired': found.repaired,
+    'replaced': found.replaced,
+    'followed': found.followed,
+    'results': found.results,
+    'difference': found.difference,
+    'rest': found.rest,
+    'groups': found.groups,
+    'text': repair_text.proof(found),
   }
 
 
@@ -125,6 +163,9 @@ _ENCODERS: dict[type, Callable[[Any], dict[str, Any]]] = {
   values.ValueComparison: _comparison,
   divergence.Divergence: _divergence,
   divergence.Noise: _noise,
+  repairs.Change: _change,
+  repairs.Proof: _proof,
+  repairs.Repair: _repair,
 }
 
 

@@ -193,3 +193,8 @@ def _line(found: Any, sides: Sides) -> str:
     slots = (f'{x.meaning} (only in {sides[x.side]})' for x in found.slots)
     return 'slots not compared: ' + '; '.join(slots)
   return str(found)
+
+
+def more(rows: Sequence[Any], most: int) -> list[str]:
+  """Says how many rows are not shown, if there are such."""
+  return ['    ' + row for row in capped(rows, most)[most:]]

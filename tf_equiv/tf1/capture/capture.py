@@ -85,7 +85,7 @@ class Capture:
     """
     line = self.line_that_made(op_name)
     if not line.filename and 'gradient' in op_name:
-      forward = self._forward_op(op_name)
+      forward = self.forward_op(op_name)
       if forward:
         line = self.line_of(forward)
     return line if line.filename else self.layer_line_of(op_name)
@@ -127,7 +127,7 @@ class Capture:
     stack = compat.function_traceback(self.graph, function, op_name)
     return source_lines.user_line_of_stack(stack)
 
-  def _forward_op(self, op_name: str) -> str:
+  def forward_op(self, op_name: str) -> str:
     """Returns the op that an op of a gradient belongs to, or ''."""
     parts = op_name.split('/')
     parts = parts[1:] if parts[0].startswith('gradient') else parts

@@ -1,0 +1,101 @@
+"""Repairs, and the proof that they are all, in words."""
+
+import numpy as np
+
+from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import repairs
+from tf_equiv.compare.repairs import ChangeKind
+from tf_equiv.core.text import capped, listed
+
+_MAX_REST = 3
+_MAX_ELEMENTS = 16
+_MAX_CHANGES = 3
+
+
+def repair(found: divergence_lib.Divergence) -> str:
+  """Returns in one line what makes the sides agree at a place, or ''."""
+  if not found.tried:
+    return ''
+  if found.repair is None:
+    return 'repair: none that was tried; only the values of TF1 help here'
+  texts = dict.fromkeys(map(change, found.repair.changes))
+  return 'repair: ' + ', '.join(capped(list(texts), _MAX_CHANGES))
+
+
+def change(made: repairs.Change) -> str:
+  """Returns a change in words."""
+  kind = made.kind
+  if kind is ChangeKind.OP:
+    mine, theirs = (_types(types) for types in (made.tf1, made.tf2))
+    if mine and theirs:
+      return f'{mine} for {theirs}'
+    if mine:
+      return f'{mine} put in before {made.op}'
+    return f'without {theirs}'
+  if kind is ChangeKind.OPERAND_ORDER:
+    return f'operands of {made.op} in the order {list(made.tf1)}'
+  name = {
+    ChangeKind.ATTRIBUTE: made.subject,
+    ChangeKind.CONSTANT: f'operand {made.operand} of {made.op}',
+    ChangeKind.DECAY: 'decay',
+    ChangeKind.HYPERPARAMETER: made.subject,
+    ChangeKind.RATE: 'learning rate',
+  }[kind]
+  return f'{name} {_value(made.tf1)} for {_value(made.tf2)}'
+
+
+def argument(found: divergence_lib.Divergence) -> str:
+  """Returns what to write in the code, '' where that is not known."""
+  made = found.repair
+  if made is None or not made.argument:
+    return ''
+  where = f' at {made.line}' if made.line else ''
+  value = repr(made.value) if isinstance(made.value, str) else made.value
+  return f'Write {made.argument}={_value(value)}{where}.'
+
+
+def proof(found: repairs.Proof) -> str:
+  """Returns in one line what remains with all places repaired."""
+  count = found.repaired
+  parts = []
+  if count:
+    parts.append(f'with {_these(count)} repaired')
+  if found.replaced:
+    word = 'with' if not count else 'and'
+    parts.append(f'{word} the values of TF1 at {found.replaced} place(s)')
+  if found.followed and parts:
+    parts.append(f'(and in {found.followed} op(s) that follow from them)')
+  start = ' '.join(parts) or 'without a repair'
+  if not found.rest:
+    what = 'the result agrees'
+    if found.results > 1:
+      what = f'all {found.results} results agree'
+    return f'{start} {what}, largest difference {found.difference:.1g}'
+  names = listed(
+    [f'{each.name} by {each.difference:.2g}' for each in found.rest],
+    _MAX_REST,
+  )
+  verb = 'differs' if len(found.rest) == 1 else 'differ'
+  return (
+    f'{start} {found.results - len(found.rest)} of {found.results} results '
+    f'agree; still {verb}: {names}: not explained'
+  )
+
+
+def _these(count: int) -> str:
+  return 'this' if count == 1 else f'these {count}'
+
+
+def _types(types: tuple[str, ...] | None) -> str:
+  return ' + '.join(capped(list(types or ()), _MAX_CHANGES))
+
+
+def _value(value: object) -> str:
+  if isinstance(value, (float, np.floating)):
+    return f'{value:.7g}'
+  if isinstance(value, tuple):
+    flat = np.ravel(np.asarray(value, dtype=object))
+    if flat.size > _MAX_ELEMENTS:
+      return f'{list(value)[:2]}, ...'
+    return str(list(value))
+  return str(value)
