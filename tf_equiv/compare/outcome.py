@@ -13,6 +13,7 @@ from tf_equiv.compare import (
   values,
   variables,
 )
+from tf_equiv.compare import dormant as dormant_lib
 from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import quantity as quantity_lib
 from tf_equiv.compare import vacuity as vacuity_lib
@@ -43,6 +44,8 @@ class Kind(enum.Enum):
   NO_GRADIENTS = 'no gradients'
   NO_UPDATES = 'no updates'
   VACUOUS = 'vacuous'
+  # The compared inputs do not awake it.
+  DORMANT = 'dormant'
   # Checkpoints.
   MISFIT = 'checkpoint does not fit'
   NOT_TRACKABLE = 'model cannot be saved'
@@ -118,6 +121,7 @@ Evidence: TypeAlias = (
   | OtherWeights
   | Unsaved
   | Exchanged
+  | dormant_lib.Witness
   | str
 )
 # What an agreement proves.
@@ -150,6 +154,7 @@ class Outcome:
     power: records of what an agreement proves.
     notes: what the runs say besides.
     variants: in which variants the sides agree, where there are several.
+    examination: what the search for dormant differences has done.
   """
 
   assertion: str
@@ -170,6 +175,7 @@ class Outcome:
   power: tuple[Power, ...] = ()
   notes: tuple[str, ...] = ()
   variants: Variants | None = None
+  examination: dormant_lib.Examination | None = None
 
   @property
   def passed(self) -> bool:

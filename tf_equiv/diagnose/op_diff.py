@@ -10,7 +10,7 @@ from tf_equiv.compare.difference import Difference, Kind
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier, graph
 
-_NOT_TELLING = {
+NOT_TELLING = {
   'shape',
   'container',
   'shared_name',
@@ -127,7 +127,7 @@ def _attributes(a: graph.Node, b: graph.Node) -> list[Difference]:
     if a.family == b.family:
       return []
     return [Difference(Kind.OP_TYPE, tf1=a.op_type, tf2=b.op_type)]
-  keys = sorted(set(a.attributes) & set(b.attributes) - _NOT_TELLING)
+  keys = sorted(set(a.attributes) & set(b.attributes) - NOT_TELLING)
   return [
     Difference(
       Kind.ATTRIBUTE,
@@ -258,7 +258,7 @@ def _numbers(found: frontier.Frontier, values: Values) -> list[Difference]:
     numbers = []
     for node in nodes:
       for key, value in node.attributes.items():
-        if isinstance(value, float) and key not in _NOT_TELLING:
+        if isinstance(value, float) and key not in NOT_TELLING:
           numbers.append(value)
       for _, value in _constants_of(node, value_of):
         if value is not None and value.size == 1 and value.dtype.kind == 'f':

@@ -85,7 +85,7 @@ class Replay:
     self._nested: set[str] | None = None
     self._feed = {}
     for name, value in captured.feeds.items():
-      if self._has(name):
+      if self.has(name):
         self._feed[name] = self._wide(value)
 
   def __enter__(self) -> 'Replay':
@@ -94,7 +94,8 @@ class Replay:
   def __exit__(self, *exc_info) -> None:
     self._session.close()
 
-  def _has(self, name: str) -> bool:
+  def has(self, name: str) -> bool:
+    """Returns whether the graph has a tensor of this name."""
     try:
       self._graph.get_tensor_by_name(name)
     except KeyError:
@@ -167,7 +168,7 @@ class Replay:
         they are drawn.
     """
     self.fixed.update(values)
-    self._feed.update((n, x) for n, x in values.items() if self._has(n))
+    self._feed.update((n, x) for n, x in values.items() if self.has(n))
 
   def fetch(
     self,

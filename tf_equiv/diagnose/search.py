@@ -117,7 +117,7 @@ def _search(
         captures, ({}, request.tf1_name_of), strict=True
       )
     )
-    draws = _share_draws(sides, request.same_draws)
+    draws = share_draws(sides, request.same_draws)
     sketcher = sketches_lib.Sketcher()
     for side in sides:
       side.sketches, side.results = sketches_lib.of_run(
@@ -214,7 +214,7 @@ def _tolerance(distance: float, is_precise: bool) -> float:
   return float(np.clip(distance * 1e-3, _TIGHT, _ROUNDED))
 
 
-def _share_draws(sides: Sides, same_draws: bool) -> dict[str, str]:
+def share_draws(sides: Sides, same_draws: bool) -> dict[str, str]:
   """Pairs the draws, and makes them repeatable and equal."""
   drawn = [
     dict(
