@@ -44,7 +44,6 @@ _ADVICE = (
 )
 
 
-
 class SideError(Exception):
   """One side cannot run; the error is the `__cause__`.
 
@@ -235,9 +234,7 @@ class Examiner:
 
   def _of_steps(self, each: search.Search) -> Look | None:
     own_step = self.subject.has_own_step
-    found, note = steps.compare_rates(
-      each.pair.captures, each.names, own_step
-    )
+    found, note = steps.compare_rates(each.pair.captures, each.names, own_step)
     self._obstacle = note
     found = found or steps.compare_clipping(
       each.pair, each.names, each.tolerance
@@ -360,7 +357,9 @@ class Examiner:
       folder = self.directory
       if folder:
         os.makedirs(folder, exist_ok=True)
-      handle, path = tempfile.mkstemp('.npz', 'tf_equiv_witness_', folder or None)
+      handle, path = tempfile.mkstemp(
+        '.npz', 'tf_equiv_witness_', folder or None
+      )
       with os.fdopen(handle, 'wb') as file:
         np.savez(file, **arrays)
     except OSError:
@@ -395,10 +394,7 @@ def _of_given(given: list[Any], inputs: Any) -> list[probes.Point]:
   return found
 
 
-
-def guarded(
-  function: Callable[[Examiner], Look], examiner: Examiner
-) -> Look:
+def guarded(function: Callable[[Examiner], Look], examiner: Examiner) -> Look:
   """Looks beyond a pass; what goes wrong does not hide the pass.
 
   Args:

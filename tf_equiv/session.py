@@ -356,9 +356,7 @@ class Session:
       again = trials.Comparison(comparison.assertion, plan, criteria, run)
       judged = self._try(again, candidate, variants.EAGER)
       pairing = self.methods.mapping().pair(run.result(), candidate.variables)
-    subject = capturing.Subject(
-      program, plan, run, pairing, candidate.forward
-    )
+    subject = capturing.Subject(program, plan, run, pairing, candidate.forward)
     return dormancy.Again(judged, subject)
 
   def _prepare(
@@ -458,6 +456,10 @@ def _of_side(side: str) -> Iterator[None]:
   try:
     yield
   except errors.ModelCodeError as error:
+    raise dormancy.SideError(side) from error
+  except errors.EquivalenceError:
+    raise
+  except Exception as error:  # Of an op, where no code of the user runs.
     raise dormancy.SideError(side) from error
 
 

@@ -21,7 +21,7 @@ class Changed(enum.Enum):
   ROWS_SHIFTED = 'one-hot rows shifted'
   WEIGHTS_DRAWN = 'weights drawn'  # (factor)
   WEIGHTS_SCALED = 'weights scaled'  # (factor)
-  WEIGHTS_INITIAL = 'initial weights'
+  BIASES_SHIFTED = 'weights of one axis shifted'  # (summand)
   BATCH = 'batch size'  # (size)
   SIZE = 'size of an axis'  # (old, new)
   STEP = 'step number'  # (number)

@@ -50,6 +50,14 @@ class Base:
   weights: Values
   trained: frozenset[str] = frozenset()
 
+  def weights_of_numbers(self) -> dict[str, np.ndarray]:
+    """Returns the weights that are trained."""
+    return {
+      name: array
+      for name, array in self.weights.items()
+      if name in self.trained and _is_real(array) and array.size
+    }
+
 
 def is_binary(array: np.ndarray) -> bool:
   """Returns whether an array holds nothing but 0 and 1: it is a mask."""
@@ -62,7 +70,9 @@ def _is_real(array: np.ndarray) -> bool:
 
 
 def _is_one_hot(array: np.ndarray) -> bool:
-  return array.ndim > 1 and bool(np.all(array.sum(-1) == 1))
+  if array.ndim < 2 or array.shape[-1] < 2:
+    return False
+  return bool(np.all(array.sum(-1) == 1))
 
 
 def numbers_of(inputs: Values) -> dict[str, np.ndarray]:
@@ -130,7 +140,9 @@ def _changed(
 
 
 def _magnitude(found: Values) -> float:
-  return max(float(np.max(np.abs(x.astype(np.float64)))) for x in found.values())
+  return max(
+    float(np.max(np.abs(x.astype(np.float64)))) for x in found.values()
+  )
 
 
 def _of_numbers(base: Base, factors: tuple[float, ...]) -> Iterator[Point]:
@@ -140,9 +152,7 @@ def _of_numbers(base: Base, factors: tuple[float, ...]) -> Iterator[Point]:
   large = 3.0 * max(_magnitude(found), 1e-3)
 
   def point(what, value, function, generic=True):
-    return Point(
-      _changed(found, function), {}, (Change(what, value),), generic
-    )
+    return Point(_changed(found, function), {}, (Change(what, value),), generic)
 
   for factor in factors:
     yield point(
@@ -313,12 +323,7 @@ def drawn_weights(base: Base, factor: float, seed: int) -> Point:
 
 
 def _scaled_weights(base: Base, factor: float) -> dict[str, np.ndarray]:
-  trained = {
-    name: array
-    for name, array in base.weights.items()
-    if name in base.trained and _is_real(array)
-  }
-  return _changed(trained, lambda x: x * factor)
+  return _changed(base.weights_of_numbers(), lambda x: x * factor)
 
 
 def _of_weights(base: Base) -> Iterator[Point]:
@@ -331,7 +336,23 @@ def _of_weights(base: Base) -> Iterator[Point]:
     if weights:
       change = Change(Changed.WEIGHTS_SCALED, factor)
       yield Point({}, weights, (change,))
+  yield from _biases(base)
   yield from _counters(base)
+
+
+def _biases(base: Base) -> Iterator[Point]:
+  """Yields weights with which units are off, or on, for all inputs."""
+  found = {n: x for n, x in base.weights_of_numbers().items() if x.ndim == 1}
+  if not found:
+    return
+  reach = max(_magnitude(base.weights_of_numbers()), 1.0)
+  reach *= max(_magnitude(numbers_of(base.inputs) or found), 1.0)
+  for summand in (-30.0 * reach, 30.0 * reach):
+    yield Point(
+      {},
+      _changed(found, lambda x, summand=summand: x + summand),
+      (Change(Changed.BIASES_SHIFTED, summand),),
+    )
 
 
 def _counters(base: Base) -> Iterator[Point]:

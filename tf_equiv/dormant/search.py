@@ -8,9 +8,9 @@ import numpy as np
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare.dormant import Witness
+from tf_equiv.diagnose import description, search
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import labels as labels_lib
-from tf_equiv.diagnose import search
 from tf_equiv.dormant import ascent, probes, suspects, twins
 from tf_equiv.tf1.capture import capture
 
@@ -190,6 +190,8 @@ class Search:
       worse = max(errors) > _UNSTABLE and max(errors) > _TIMES * min(errors)
       if worse and all(finite):
         place = self._locate(point, gap.label)
+        if place is not None:
+          self._add_suspects(place)
         yield Found(point, _witness(point, gap, place, 'float32'), place)
 
   def climb(self) -> Iterator[probes.Point]:
@@ -207,9 +209,31 @@ class Search:
     place = self._locate(point, gap.label)
     if place is None and np.isfinite(gap.distance):
       return None
-    if place is not None and not point.is_generic and not _is_other(place):
+    if place is not None and not point.is_generic and not is_other(place):
       return None
-    return Found(point, _witness(point, gap, place), place)
+    if place is not None:
+      self._add_suspects(place)
+    witness = _witness(point, gap, place)
+    return Found(point, self._with_suspect(point, witness), place)
+
+  def _with_suspect(self, point: probes.Point, witness: Witness) -> Witness:
+    """Names the ops that are written otherwise, where these are apart."""
+    for names in self.suspects.pairs:
+      if not all(names):
+        continue
+      nodes = [
+        each.graph.nodes[name]
+        for each, name in zip(self.pair.sides, names, strict=True)
+      ]
+      if not all(node.outputs for node in nodes):
+        continue
+      arrays = self.pair.values(point, [node.outputs[0] for node in nodes])
+      if arrays is None or arrays[0].shape != arrays[1].shape:
+        continue
+      distance, values = twins.apart(*arrays)
+      if distance > self.tolerance:
+        return dataclasses.replace(witness, places=names, place_values=values)
+    return witness
 
   def _is_stable(self, point: probes.Point, gap: twins.Gap) -> bool:
     """Returns whether points beside a witness show what it shows."""
@@ -240,8 +264,30 @@ class Search:
       found.divergence.layers = []
     return found.divergence
 
+  def _add_suspects(self, place: divergence_lib.Divergence) -> None:
+    """Names what is written otherwise before ops that are alike."""
+    if is_other(place) or place.tf1 is None or place.tf2 is None:
+      return
+    lone = []
+    for i, op in enumerate((place.tf1, place.tf2)):
+      side = self.pair.sides[i]
+      before = (
+        side.graph.ancestors([op.name]) if op.name in side.graph.nodes else ()
+      )
+      names = (self.suspects.tf1, self.suspects.tf2)[i]
+      lone.append(
+        [
+          description.place_of(
+            side.captured, name, side.graph.nodes[name].op_type
+          )
+          for name in names
+          if name in before and name != op.name
+        ]
+      )
+    place.only_tf1, place.only_tf2 = lone
 
-def _is_other(place: divergence_lib.Divergence) -> bool:
+
+def is_other(place: divergence_lib.Divergence) -> bool:
   """Returns whether ops that differ are written otherwise."""
   if place.differences or place.only_tf1 or place.only_tf2 or place.note:
     return True

@@ -41,9 +41,7 @@ def others(inputs: Any) -> Iterator[Sized]:
   (batch, _) = counts.most_common(1)[0]
   for size in dict.fromkeys((1, batch + 1)):
     if size != batch:
-      yield Sized(
-        _resized(inputs, 0, batch, size), Change(Changed.BATCH, size)
-      )
+      yield Sized(_resized(inputs, 0, batch, size), Change(Changed.BATCH, size))
   groups: dict[tuple[int, int], None] = {}
   for leaf in leaves:
     # The last axis of what has several is that of the channels.

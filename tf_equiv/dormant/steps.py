@@ -11,8 +11,7 @@ from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare.dormant import Change, Changed, Witness
 from tf_equiv.diagnose import search, walks
 from tf_equiv.dormant import probes, twins
-from tf_equiv.tf1.capture import capture
-from tf_equiv.tf1.capture import step_capture
+from tf_equiv.tf1.capture import capture, step_capture
 
 RATE = (step_capture.RATE, step_capture.RATE)
 COUNTER = step_capture.COUNTER

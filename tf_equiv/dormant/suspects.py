@@ -29,20 +29,25 @@ class Suspects:
     tf1: names of the first such ops in TF1.
     tf2: the same of TF2.
     is_same: whether both sides compute their results in the same way.
+    reads: for each of them, keys of the ops, inputs and variables it reads.
   """
 
   tf1: tuple[str, ...] = ()
   tf2: tuple[str, ...] = ()
   is_same: bool = False
+  reads: tuple[tuple[frozenset[str], ...], ...] = ((), ())
 
   @property
   def pairs(self) -> tuple[tuple[str, str], ...]:
-    """The first such ops, one of each side beside the other."""
-    count = max(len(self.tf1), len(self.tf2))
-    both = [
-      [*names, *[''] * (count - len(names))] for names in (self.tf1, self.tf2)
-    ]
-    return tuple(zip(*both, strict=True))
+    """The first such ops, beside one of the other side that reads the same."""
+    left = list(zip(self.tf2, self.reads[1], strict=True))
+    found = []
+    for name, read in zip(self.tf1, self.reads[0], strict=True):
+      match = next((pair for pair in left if pair[1] & read), None)
+      if match is not None:
+        left.remove(match)
+      found.append((name, '' if match is None else match[0]))
+    return (*found, *(('', name) for name, _ in left))
 
 
 def find(sides: side.Sides) -> Suspects:
@@ -62,7 +67,7 @@ def find(sides: side.Sides) -> Suspects:
         for label, operand in each.graph.results.items()
       }
     )
-  firsts = []
+  firsts, reads = [], []
   for i, each in enumerate(sides):
     known = set(keys[1 - i].values())
     firsts.append(
@@ -77,7 +82,17 @@ def find(sides: side.Sides) -> Suspects:
         )
       )
     )
-  return Suspects(*firsts, is_same=results[0] == results[1])
+    reads.append(
+      tuple(
+        frozenset(
+          keys[i].get(o.key, o.key)
+          for o in each.graph.nodes[name].operands
+          if o.kind in (graph_lib.NODE, graph_lib.INPUT)
+        )
+        for name in firsts[i]
+      )
+    )
+  return Suspects(*firsts, results[0] == results[1], tuple(reads))
 
 
 def _draw_keys(sides: side.Sides) -> list[dict[str, str]]:
@@ -117,9 +132,7 @@ def _keys(
 ) -> dict[str, str]:
   keys: dict[str, str] = {}
   for name, node in each.graph.nodes.items():
-    operands = [
-      _operand_key(o, keys, constants, draws) for o in node.operands
-    ]
+    operands = [_operand_key(o, keys, constants, draws) for o in node.operands]
     if node.family in _COMMUTATIVE:
       operands.sort()
     attributes: Sequence[Any] = sorted(

@@ -127,6 +127,29 @@ class Twins:
       found.append(self._fetched(i, run, constants, _held(captured, values)))
     return tuple(found)
 
+  def values(
+    self, point: probes.Point, names: Sequence[str]
+  ) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns a tensor of each side, None if it cannot be computed.
+
+    Args:
+      point: inputs and weights.
+      names: of the tensor in TF1 and in TF2.
+    """
+    found = []
+    for i, name in enumerate(names):
+      captured, run = self.captures[i], self._runs[i]
+      values = point.weights if i == 0 else self._carried(point.weights)
+      constants = self._wide(i, _fed(captured, point))
+      try:
+        (value,) = run.fetch(
+          [name], constants=constants, variables=_held(captured, values)
+        )
+      except tf.errors.OpError:
+        return None
+      found.append(np.asarray(value))
+    return tuple(found)
+
   def with_values(self, point: probes.Point) -> Captures:
     """Returns the captured sides with the inputs and weights of a point."""
     changed = []
@@ -151,18 +174,24 @@ class Twins:
     return self._carry(weights) if weights else {}
 
   def _fetched(self, i, run, constants, held) -> Results | str:
-    wide = {
+    try:
+      values = run.fetch(
+        self._targets[i], constants=self._wide(i, constants), variables=held
+      )
+    except tf.errors.OpError as error:
+      return error.message.strip().splitlines()[0] if error.message else 'error'
+    return dict(zip(self.labels, values, strict=True))
+
+  def _wide(
+    self, i: int, constants: Mapping[str, np.ndarray]
+  ) -> dict[str, np.ndarray]:
+    return {
       name: value.astype(np.float64)
       if self._double and value.dtype == np.float32
       else value
       for name, value in constants.items()
-      if run.has(name)
+      if self._runs[i].has(name)
     }
-    try:
-      values = run.fetch(self._targets[i], constants=wide, variables=held)
-    except tf.errors.OpError as error:
-      return error.message.strip().splitlines()[0] if error.message else 'error'
-    return dict(zip(self.labels, values, strict=True))
 
   def gap(
     self, tf1: Results | str, tf2: Results | str, is_generic: bool = True

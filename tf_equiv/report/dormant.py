@@ -139,16 +139,12 @@ def _weights_drawn(found: Change, unused_name: str) -> str:
 
 _WORDS: dict[Changed, Callable[[Change, str], str]] = {
   Changed.INPUTS_SCALED: _scaled,
-  Changed.INPUTS_SHIFTED: lambda c, name: (
-    f'with {c.value:.3g} added to {name}'
-  ),
+  Changed.INPUTS_SHIFTED: lambda c, name: f'with {c.value:.3g} added to {name}',
   Changed.INPUTS_NEGATED: lambda c, name: f'with {name} of the other sign',
   Changed.INPUTS_SET: lambda c, name: f'with {name} that are all {c.value:g}',
   Changed.INPUTS_ROUNDED: _rounded,
   Changed.INPUTS_DRAWN: lambda c, name: f'with other {name}',
-  Changed.DISCRETE_DRAWN: lambda c, name: (
-    f'with other whole numbers in {name}'
-  ),
+  Changed.DISCRETE_DRAWN: lambda c, name: f'with other whole numbers in {name}',
   Changed.DISCRETE_SET: lambda c, name: f'with {c.value} in {name}',
   Changed.MASKS_DRAWN: lambda c, name: f'with other zeros and ones in {name}',
   Changed.MASKS_SET: lambda c, name: (
@@ -157,7 +153,9 @@ _WORDS: dict[Changed, Callable[[Change, str], str]] = {
   Changed.ROWS_SHIFTED: lambda c, name: f'with other one-hot rows in {name}',
   Changed.WEIGHTS_DRAWN: _weights_drawn,
   Changed.WEIGHTS_SCALED: _weights_scaled,
-  Changed.WEIGHTS_INITIAL: lambda c, name: 'with the initial weights',
+  Changed.BIASES_SHIFTED: lambda c, name: (
+    f'with {c.value:.3g} added to the weights of one axis'
+  ),
   Changed.BATCH: lambda c, name: f'with a batch of {c.value}',
   Changed.SIZE: lambda c, name: (
     f'with {c.value[1]} in place of {c.value[0]} along axis {c.subject}'

@@ -8,13 +8,15 @@ from typing import Any
 
 from tf_equiv.compare import (
   difference,
-  dormant as dormant_lib,
   optimizers,
   outcome,
   step_vacuity,
   structures,
   vacuity,
   values,
+)
+from tf_equiv.compare import (
+  dormant as dormant_lib,
 )
 from tf_equiv.compare.vacuity import Reason
 from tf_equiv.compare.values import ProblemKind
