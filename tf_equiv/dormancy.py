@@ -8,7 +8,8 @@ import dataclasses
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,9 @@ _DIFFERENT = (
   outcome_lib.Kind.STRUCTURE,
 )
 _MAX_TRIES = 6
+# For so long are other inputs and weights tried; large networks take minutes.
+_MAX_SECONDS = 300.0
+_TIME_IS_OVER = 'the time for further probes was over'
 _ADVICE = (
   'Make both sides compute the same where the lines above differ, or, if such '
   'inputs cannot occur, pass allow_dormant=True.'
@@ -140,10 +144,12 @@ class Examiner:
     self._refusals: list[records.Refusal] = []
     self._obstacle = ''
     self._is_thorough = False
+    self._is_large = subject.tf1.activations > _MAX_QUICK
+    self._start = time.time()
 
   def quick(self) -> Look:
     """Looks at the structure, and tries the first probes."""
-    if self.subject.tf1.activations > _MAX_QUICK:
+    if self._is_large and not self._plan.batches:
       return Look()
     return self._look(self._search_quickly)
 
@@ -158,11 +164,8 @@ class Examiner:
     if found.witness is not None:
       return found
     found = self._by_running(
-      (
-        sizes.Sized(x, records.Change(records.Changed.GIVEN, i))
-        for i, x in enumerate(given)
-      ),
-      is_given=True,
+      sizes.Sized(x, records.Change(records.Changed.GIVEN, i))
+      for i, x in enumerate(given)
     ) or self._by_running(sizes.others(self._plan.inputs))
     return found or self._nothing()
 
@@ -211,8 +214,11 @@ class Examiner:
     found = self._of_steps(each) if self._plan.batches else None
     if found is not None or each.suspects.is_same:
       return found
-    base = self._base()
-    return self._first(each.look(probes.mild(base)))
+    if self._plan.batches:
+      found = self._first(each.look(steps.later()))
+    if found is not None or (self._is_large and not self._is_thorough):
+      return found
+    return self._first(each.look(self._in_time(probes.mild(self._base()))))
 
   def _search_thoroughly(
     self, each: search.Search, given: list[Any]
@@ -225,12 +231,22 @@ class Examiner:
     rest = list(probes.further(base, each.ids()))
     return (
       self._first(each.look(_of_given(given, self._plan.inputs)))
-      or self._first(each.look(rest))
-      or self._first(each.look(each.climb()))
+      or self._first(each.look(self._in_time(rest)))
+      or self._first(each.look(self._in_time(each.climb())))
       or self._first(
-        each.look_in_working_dtype(p for p in [*mild, *rest] if p.is_valid)
+        each.look_in_working_dtype(
+          self._in_time(p for p in [*mild, *rest] if p.is_valid)
+        )
       )
     )
+
+  def _in_time(self, points: Iterable[probes.Point]) -> Iterator[probes.Point]:
+    """Yields points until the time is over, which the verdict then says."""
+    for point in points:
+      if time.time() - self._start > _MAX_SECONDS:
+        self._obstacle = self._obstacle or _TIME_IS_OVER
+        return
+      yield point
 
   def _of_steps(self, each: search.Search) -> Look | None:
     own_step = self.subject.has_own_step
@@ -265,6 +281,10 @@ class Examiner:
     )
     comparisons: outcome_lib.Comparisons = {}
     rerun = False
+    if self._plan.batches and steps.COUNTER in point.weights:
+      # No run of theirs starts at a later step.
+      witness = self._saved(witness, point.inputs, point.weights)
+      return Look(witness, candidate.divergence)
     try:
       judged = self.rerun(plan, {**self._weights, **point.weights}).judged
     except SideError as error:
@@ -283,9 +303,7 @@ class Examiner:
     witness = self._saved(witness, point.inputs, point.weights)
     return Look(witness, candidate.divergence, comparisons)
 
-  def _by_running(
-    self, others: Iterable[sizes.Sized], is_given: bool = False
-  ) -> Look | None:
+  def _by_running(self, others: Iterable[sizes.Sized]) -> Look | None:
     """Runs both sides with inputs of other sizes."""
     for other in others:
       if self._plan.batches:
@@ -307,8 +325,6 @@ class Examiner:
         if not judged.outcome.passed:
           self._refuse(other.change, '', None)
         continue
-      if not is_given and judged.outcome.ledger is not None:
-        continue  # Other numbers are drawn.
       return self._of_run(again, other)
     return None
 
@@ -361,7 +377,7 @@ class Examiner:
         '.npz', 'tf_equiv_witness_', folder or None
       )
       with os.fdopen(handle, 'wb') as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     except OSError:
       return witness  # The message says all the same what was changed.
     return dataclasses.replace(witness, saved=path)

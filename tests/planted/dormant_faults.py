@@ -185,7 +185,7 @@ MASKS = (
   ),
   _fault(
     'padding_counted',
-    'NotEqual',
+    'not_equal',
     dormant.table(
       lambda table, x: tf.reduce_sum(
         tf.gather(table, x)
@@ -306,7 +306,7 @@ SIZES = (
   ),
   _plain(
     'transposed_images',
-    'Transpose',
+    'ksize',
     lambda x: tf.nn.avg_pool2d(x, [2, 1], [2, 1], 'VALID'),
     lambda x: tf.transpose(
       tf.nn.avg_pool2d(x, [1, 2], [1, 2], 'VALID'), [0, 2, 1, 3]

@@ -53,8 +53,9 @@ def main(words: list[str]) -> int:
   for each in chosen(words):
     problem, text = dormant_pair.examine(each)
     problems[each.name] = problem
+    print(f'{each.name}: {problem or "right"}', flush=True)
     if problem:
-      print(f'{each.name}: {problem}\n{text}\n', flush=True)
+      print(f'{text}\n', flush=True)
   print(line(problems))
   print(f'{time.time() - start:.0f} s')
   return sum(map(bool, problems.values()))

@@ -12,7 +12,7 @@ from tf_equiv.diagnose import description, search
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.dormant import ascent, probes, suspects, twins
-from tf_equiv.tf1.capture import capture
+from tf_equiv.tf1.capture import capture, step_capture
 
 # A point beside a witness must show it, too, or it is rounding that grows.
 _JITTER = 1e-6
@@ -73,7 +73,10 @@ class Search:
     labels = [
       label
       for label in first.targets
-      if label in second.targets and self._is_kept(label)
+      if label in second.targets
+      and self._is_kept(label)
+      # Rates are compared as functions, by `steps`.
+      and label[0] != step_capture.RATE
     ]
     self.pair = twins.Twins(self._captures, labels, self._carry, self.names)
     self._narrow: twins.Twins | None = None
@@ -96,7 +99,11 @@ class Search:
   def _carry(
     self, weights: Mapping[str, np.ndarray]
   ) -> Mapping[str, np.ndarray]:
-    return self._pairing.carry({**self.base.weights, **weights})
+    carried = self._pairing.carry({**self.base.weights, **weights})
+    if step_capture.COUNTER in weights:
+      counter = {step_capture.COUNTER: weights[step_capture.COUNTER]}
+      return {**carried, **counter}
+    return carried
 
   def ids(self) -> dict[str, int]:
     """Returns for inputs that look up rows of a table how many it has."""
@@ -173,8 +180,7 @@ class Search:
       )
     for point in points:
       self.probes += 1
-      exact = self.pair.results(point)
-      rounded = self._narrow.results(point)
+      exact, rounded = self.pair.results(point), self._narrow.results(point)
       if any(isinstance(each, str) for each in (*exact, *rounded)):
         continue
       if self.pair.gap(*exact).distance > self.tolerance:
@@ -182,11 +188,13 @@ class Search:
       gap = self._narrow.gap(*rounded)
       if gap.distance < _UNSTABLE or gap.label[0] == capture.GRADIENT:
         continue
-      errors = [
-        twins.apart(a[gap.label], b[gap.label])[0]
+      pairs = [
+        (a[gap.label], b[gap.label])
         for a, b in zip(exact, rounded, strict=True)
+        if not isinstance(a, str) and not isinstance(b, str)
       ]
-      finite = [bool(np.isfinite(x[gap.label]).all()) for x in exact]
+      errors = [twins.apart(a, b)[0] for a, b in pairs]
+      finite = [bool(np.isfinite(a).all()) for a, _ in pairs]
       worse = max(errors) > _UNSTABLE and max(errors) > _TIMES * min(errors)
       if worse and all(finite):
         place = self._locate(point, gap.label)
@@ -244,6 +252,8 @@ class Search:
     if self.pair.gap(first, second).distance < 0.1 * min(gap.distance, 1.0):
       return False
     before = self.pair.results(point)[0]
+    if isinstance(before, str):
+      return False
     moved, _ = twins.apart(before[gap.label], first[gap.label])
     return not np.isfinite(gap.distance) or gap.distance > _MARGIN * min(
       moved, 1.0
@@ -304,9 +314,7 @@ def _witness(
 ) -> Witness:
   names, values = ('', ''), None
   if place is not None:
-    names = tuple(
-      '' if each is None else each.name for each in (place.tf1, place.tf2)
-    )
+    names = names_of(place)
     if place.comparison is not None and not place.comparison.problem:
       values = place.comparison.tf1_value, place.comparison.tf2_value
   return Witness(
@@ -319,6 +327,15 @@ def _witness(
     precision=precision,
     failing_side=gap.failing_side,
     error=gap.error,
+  )
+
+
+def names_of(place: divergence_lib.Divergence) -> tuple[str, str]:
+  """Returns the names of the ops of both sides, '' where there is none."""
+  first, second = place.tf1, place.tf2
+  return (
+    '' if first is None else first.name,
+    '' if second is None else second.name,
   )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tf_equiv.compare.dormant import Change, Changed
 from tf_equiv.core import nest
 
-# Shorter axes are channels, or pairs of something.
+# The second and last axis, if shorter, is of channels, or pairs of something.
 _LEAST = 3
 _MAX_GROUPS = 4
 
@@ -47,7 +47,7 @@ def others(inputs: Any) -> Iterator[Sized]:
     # The last axis of what has several is that of the channels.
     last = leaf.ndim if leaf.ndim == 2 else leaf.ndim - 1
     for axis in range(1, last):
-      if leaf.shape[axis] >= _LEAST:
+      if leaf.shape[axis] >= (_LEAST if leaf.ndim == 2 else 1):
         groups[axis, leaf.shape[axis]] = None
   for axis, size in list(groups)[:_MAX_GROUPS]:
     yield Sized(

@@ -1,7 +1,7 @@
 """Learning rates and clipping of training steps, compared as functions."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare.dormant import Change, Changed, Witness
 from tf_equiv.diagnose import search, walks
 from tf_equiv.dormant import probes, twins
+from tf_equiv.dormant import search as search_lib
 from tf_equiv.tf1.capture import capture, step_capture
 
 RATE = (step_capture.RATE, step_capture.RATE)
@@ -65,6 +66,13 @@ def _times(gradient: Any, scale: tf.Tensor) -> Any:
   return gradient * scale
 
 
+def later() -> Iterator[probes.Point]:
+  """Yields later steps, from which the same state goes on."""
+  for number in (10, 1000, _LAST):
+    counter = {COUNTER: np.asarray(number, np.int64)}
+    yield probes.Point({}, counter, (Change(Changed.STEP, number),))
+
+
 def compare_clipping(
   pair: twins.Twins, names: Mapping[str, str], tolerance: float
 ) -> Found | None:
@@ -79,7 +87,7 @@ def compare_clipping(
   if not all(scales):
     return None
   for factor in _SCALES:
-    value = np.float32(factor)
+    value = np.asarray(factor, np.float32)
     feeds = {name: value for found in scales for name in found}
     results = pair.results(probes.Point(), feeds)
     gap = _of_gradients(pair, results)
@@ -159,10 +167,11 @@ def compare_rates(
 def _rates(pair: twins.Twins, step: int) -> tuple[float, float]:
   point = probes.Point({}, {COUNTER: np.asarray(step, np.int64)})
   found = pair.results(point)
-  return tuple(
+  first, second = (
     float('nan') if isinstance(each, str) else float(np.ravel(each[RATE])[0])
     for each in found
   )
+  return first, second
 
 
 def _at_step(captured: capture.Capture, step: int) -> capture.Capture:
@@ -184,7 +193,7 @@ def _found(captures, change, gap, names) -> Found:
   places, values = ('', ''), None
   if found is not None:
     found.layers = []
-    places = tuple('' if p is None else p.name for p in (found.tf1, found.tf2))
+    places = search_lib.names_of(found)
     compared = found.comparison
     if compared is not None and not compared.problem:
       values = compared.tf1_value, compared.tf2_value

@@ -92,7 +92,9 @@ def find(sides: side.Sides) -> Suspects:
         for name in firsts[i]
       )
     )
-  return Suspects(*firsts, results[0] == results[1], tuple(reads))
+  return Suspects(
+    firsts[0], firsts[1], results[0] == results[1], (reads[0], reads[1])
+  )
 
 
 def _draw_keys(sides: side.Sides) -> list[dict[str, str]]:

@@ -74,12 +74,13 @@ class Twins:
         stack.enter_context(replay.Replay(captured, double, targets))
         for captured, targets in zip(captures, self._targets, strict=True)
       ]
-      self.sides = tuple(
+      first, second = (
         side.Side(captured, graph_lib.read(captured, labels, named), run)
         for captured, named, run in zip(
           captures, ({}, names), self._runs, strict=True
         )
       )
+      self.sides = first, second
       search.share_draws(self.sides, True)
       self._stack = stack.pop_all()
 
@@ -125,7 +126,7 @@ class Twins:
       values = point.weights if i == 0 else self._carried(point.weights)
       constants = {**_fed(captured, point), **(feeds or {})}
       found.append(self._fetched(i, run, constants, _held(captured, values)))
-    return tuple(found)
+    return found[0], found[1]
 
   def values(
     self, point: probes.Point, names: Sequence[str]
@@ -148,7 +149,7 @@ class Twins:
       except tf.errors.OpError:
         return None
       found.append(np.asarray(value))
-    return tuple(found)
+    return found[0], found[1]
 
   def with_values(self, point: probes.Point) -> Captures:
     """Returns the captured sides with the inputs and weights of a point."""
@@ -166,7 +167,7 @@ class Twins:
           },
         )
       )
-    return tuple(changed)
+    return changed[0], changed[1]
 
   def _carried(
     self, weights: Mapping[str, np.ndarray]
@@ -203,11 +204,12 @@ class Twins:
       tf2: the same of TF2.
       is_generic: whether gradients are compared as well.
     """
-    if isinstance(tf1, str) and isinstance(tf2, str):
-      return Gap(is_void=True)
-    for name, found in (('TF1', tf1), ('TF2', tf2)):
-      if isinstance(found, str):
-        return Gap(float('inf'), failing_side=name, error=found)
+    if isinstance(tf1, str):
+      if isinstance(tf2, str):
+        return Gap(is_void=True)
+      return Gap(float('inf'), failing_side='TF1', error=tf1)
+    if isinstance(tf2, str):
+      return Gap(float('inf'), failing_side='TF2', error=tf2)
     largest = _largest_gradient(tf1)
     worst = Gap()
     for label in self.labels:

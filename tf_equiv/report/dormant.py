@@ -54,7 +54,8 @@ def notes(found: Examination) -> list[str]:
   """Returns what a reader of a pass should know of the search."""
   lines = [summary(found)] if found.is_thorough and found.probes else []
   if found.obstacle:
-    lines.append(f'dormant differences were not looked for: {found.obstacle}')
+    few = 'no further' if found.probes else 'no'
+    lines.append(f'{few} dormant differences were looked for: {found.obstacle}')
   refused = [
     f'{_change(each.change)} ({each.side or "the sides"} '
     f'{"cannot run" if each.error else "cannot be compared"}'
