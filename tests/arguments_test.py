@@ -88,6 +88,7 @@ _ASSERTIONS = {
     'compare_updates': 'flag',
     'variants': 'variants',
     'allow_vacuous': 'flag',
+    'allow_dormant': 'optional flag',
     **_COMPARING,
   },
   'assertTrainingEquivalent': {
@@ -98,6 +99,7 @@ _ASSERTIONS = {
     'compare_hyperparameters': 'flag',
     'variants': 'variants',
     'allow_vacuous': 'flag',
+    'allow_dormant': 'optional flag',
     **_COMPARING,
   },
   'assertGradientsClose': {
@@ -107,6 +109,7 @@ _ASSERTIONS = {
     'inputs': 'flag',
     'variants': 'variants',
     'allow_vacuous': 'flag',
+    'allow_dormant': 'optional flag',
     **_COMPARING,
   },
   'assertCheckpointEquivalent': {
@@ -115,6 +118,11 @@ _ASSERTIONS = {
     'seed_mode': 'seed mode',
     'moving_averages': 'flag',
     **_COMPARING,
+  },
+  'assertNoDormantDifferences': {
+    'training': 'flag',
+    'make_probes': None,
+    'msg': None,
   },
   'locateDivergence': {
     'training': 'flag',
@@ -129,6 +137,7 @@ _ATTRIBUTES = {
   'tf1_behavior': 'verdict',
   'tf1_reference': 'reference',
   'share_tf2_models': 'flag',
+  'allow_dormant': 'flag',
 }
 _GRAPH = {
   'inputs': None,

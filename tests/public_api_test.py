@@ -62,6 +62,7 @@ _ASSERTIONS = {
   'assertVariablesMatch': {'training': False, **_ALWAYS},
   'assertForwardEquivalent': {
     'allow_vacuous': False,
+    'allow_dormant': None,
     'training': False,
     'seed_mode': None,
     'compare_updates': True,
@@ -71,6 +72,7 @@ _ASSERTIONS = {
   },
   'assertTrainingEquivalent': {
     'allow_vacuous': False,
+    'allow_dormant': None,
     'seed_mode': 'num_random_ops',
     'steps': 0,
     'weights': 'seeded',
@@ -89,6 +91,7 @@ _ASSERTIONS = {
   },
   'assertGradientsClose': {
     'allow_vacuous': False,
+    'allow_dormant': None,
     'seed_mode': 'num_random_ops',
     'training': True,
     'weights': 'fixed',
@@ -96,6 +99,11 @@ _ASSERTIONS = {
     'variants': 'eager',
     **_TOLERANCES,
     **_ALWAYS,
+  },
+  'assertNoDormantDifferences': {
+    'training': False,
+    'make_probes': None,
+    'msg': None,
   },
 }
 _TEMPLATE = {
