@@ -123,7 +123,9 @@ def further(base: Base, ids: Mapping[str, int]) -> Iterator[Point]:
   yield from _out_of_range(base, ids)
   for seed in (3, 4):
     for factor in (1.0, 10.0, 0.1):
-      yield drawn_weights(base, factor, seed)
+      drawn = drawn_weights(base, factor, seed)
+      if drawn.weights:
+        yield drawn
   yield from _large_both(base)
 
 
@@ -327,10 +329,10 @@ def _scaled_weights(base: Base, factor: float) -> dict[str, np.ndarray]:
 
 
 def _of_weights(base: Base) -> Iterator[Point]:
-  if not base.weights:
-    return
-  yield drawn_weights(base, 1.0, 0)
-  yield drawn_weights(base, 4.0, 1)
+  for factor, seed in ((1.0, 0), (4.0, 1)):
+    drawn = drawn_weights(base, factor, seed)
+    if drawn.weights:
+      yield drawn
   for factor in (4.0, 100.0, -1.0, 1e-3):
     weights = _scaled_weights(base, factor)
     if weights:
