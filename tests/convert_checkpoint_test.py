@@ -46,7 +46,7 @@ def train(model, optimizer, first, steps):
     backends = [v if isinstance(v, tf.Variable) else v.value for v in variables]
     gradients = tape.gradient(loss, backends)
     optimizer.apply_gradients(zip(gradients, variables, strict=True))
-    later.append([np.array(v) for v in model.trainable_variables])
+    later.append([np.array(v.numpy()) for v in model.trainable_variables])
   return later
 
 
@@ -184,7 +184,7 @@ class TrainingGoesOnTest(ConvertTest):
     short = {'net/c/': 'net/conv/', 'net/n/': 'net/bn/', 'net/d/': 'net/dense/'}
     for a, b in short.items():
       names = [n.replace(a, b) for n in names]
-    start = [np.array(v) for v in model.trainable_variables]
+    start = [np.array(v.numpy()) for v in model.trainable_variables]
     far = 0.0
     for found, expected in zip(
       train(model, optimizer, 3, len(later)), later, strict=True

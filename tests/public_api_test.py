@@ -43,6 +43,7 @@ _NAMES = (
   'Tf1Interpreter',
   'Verdict',
   'assert_no_variable_creations',
+  'bound_placeholders',
   'catch_created_variables',
   'constant_weights',
   'deterministic_seeds',

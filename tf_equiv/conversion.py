@@ -1,6 +1,7 @@
 """Converts a checkpoint of TF1 for production use of the migrated model."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from tf_equiv.checkpoints import slots as slots_lib
 from tf_equiv.compare import judge_variables
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
+from tf_equiv.converters.mapping import Names
 from tf_equiv.core import arguments, errors, threads
 from tf_equiv.core.text import listed
 from tf_equiv.diagnose import first_look
@@ -64,12 +66,12 @@ class ConvertedCheckpoint:
 
 
 def convert_checkpoint(
-  tf1_path: Any,
+  tf1_path: str | os.PathLike[str],
   model: Any,
   optimizer: Any = None,
   *,
-  output: Any,
-  rename_variable: Callable[[str], Any] | None = None,
+  output: str | os.PathLike[str],
+  rename_variable: Callable[[str], Names] | None = None,
   convert_variable: Callable[[str, np.ndarray, str], np.ndarray] | None = None,
   ignored_variables: Sequence[str] = (),
   moving_averages: bool = False,

@@ -45,6 +45,7 @@ from tf_equiv.dormant import steps as dormant_steps
 from tf_equiv.references import base as references
 from tf_equiv.references import in_process
 from tf_equiv.report import telling
+from tf_equiv.tf1 import garbage
 from tf_equiv.tf2 import candidate as candidate_lib
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import program as tf2_program
@@ -193,14 +194,16 @@ class Session:
     Returns:
       The verdict of the first variant that fails, else of the first.
     """
-    if criteria.allow_dormant:
-      return self._compare(assertion, plan, criteria)
-    key = self._code_of(plan)
-    if key is not None and key[0] in self.shared.examined:
-      return self._compare(assertion, plan, criteria)
-    verdict = self._compare(assertion, plan, criteria, dormancy.Examiner.quick)
-    if key is not None and verdict.passed:
-      self.shared.examined[key[0]] = key[1]
+    key = None if criteria.allow_dormant else self._code_of(plan)
+    beyond = dormancy.Examiner.quick
+    if criteria.allow_dormant or (key and key[0] in self.shared.examined):
+      verdict = self._compare(assertion, plan, criteria)
+    else:
+      verdict = self._compare(assertion, plan, criteria, beyond)
+      if key is not None and verdict.passed:
+        self.shared.examined[key[0]] = key[1]
+    if plan.batches or not verdict.passed:
+      garbage.released()  # Graphs of steps and captures serve only once.
     return verdict
 
   @threads.alone()

@@ -96,7 +96,7 @@ class TemplateMethods:
     """
     return weights.named_weights(name, shape, dtype)
 
-  def rename_variable(self, tf1_name: str) -> Any:
+  def rename_variable(self, tf1_name: str) -> str | tuple[str, ...] | None:
     """Returns the TF2 name of a TF1 variable.
 
     Args:

@@ -12,7 +12,7 @@ from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
 from tf_equiv.references import base as references
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import user_code, weights
+from tf_equiv.tf1 import tensors, user_code, weights
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as tf2_program
 
@@ -132,7 +132,7 @@ class UserMethods:
     return program_lib.Program(
       build=case.build_tf1,
       reset_weights=reset_weights,
-      compute_loss=case.compute_loss_tf1,
+      compute_loss=self._loss('compute_loss_tf1'),
       behavior=behavior,
       build_optimizer=case.build_tf1_optimizer,
       clip_gradients=case.clip_gradients_tf1,
@@ -147,7 +147,7 @@ class UserMethods:
     return tf2_program.Program(
       build=case.build_tf2,
       call=case.call_tf2,
-      compute_loss=case.compute_loss_tf2,
+      compute_loss=self._loss('compute_loss_tf2'),
       # Whoever overrides call_tf2 hands the flag on in a way of their own.
       takes_training=(
         (lambda model: True)
@@ -158,6 +158,17 @@ class UserMethods:
       clip_gradients=case.clip_gradients_tf2,
       train=case.train_tf2 if self.overrides('train_tf2') else None,
     )
+
+  def _loss(self, name: str) -> Callable[..., Any]:
+    """Returns the loss of a side: of what the test case has, no more.
+
+    The default methods refer to the whole test case, on which a graph would
+    then depend.
+    """
+    for each in (name, 'compute_loss'):
+      if self.overrides(each):
+        return getattr(self._case, each)
+    return tensors.default_loss
 
   def mapping(self) -> pairing.VariableMapping:
     """Returns what is said of the variables."""

@@ -18,6 +18,8 @@ class Diagnosis:
     evidence: lines about what was found, before those of the outcome.
     notes: what was not examined, and why.
     advice: what to do next.
+    draws_matter: whether random draws can be what makes the results differ,
+      None where that was not examined.
   """
 
   kind: str = ''
@@ -27,6 +29,7 @@ class Diagnosis:
   evidence: tuple[str, ...] = ()
   notes: tuple[str, ...] = ()
   advice: tuple[str, ...] = ()
+  draws_matter: bool | None = None
 
   @property
   def divergence(self) -> divergence_lib.Divergence | None:

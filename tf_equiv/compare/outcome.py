@@ -153,6 +153,8 @@ class Outcome:
     response: which variables the outputs respond to, where that was measured.
     power: records of what an agreement proves.
     notes: what the runs say besides.
+    unaligned: why TF2 could not compute with the random numbers of TF1, where
+      its draws are others; '' else.
     variants: in which variants the sides agree, where there are several.
     examination: what the search for dormant differences has done.
   """
@@ -174,6 +176,7 @@ class Outcome:
   response: vacuity_lib.Response | None = None
   power: tuple[Power, ...] = ()
   notes: tuple[str, ...] = ()
+  unaligned: str = ''
   variants: Variants | None = None
   examination: dormant_lib.Examination | None = None
 

@@ -135,7 +135,8 @@ def match_variables(
   for name, sources in claimed.items():
     if len(sources) > 1:
       _check_parts(name, sources, by_name.get(name), convert)
-  table.extra = [spec for spec in tf2 if spec.name not in claimed]
+  # What a layer keeps besides its weights need not correspond to anything.
+  table.extra = [s for s in tf2 if s.tracked and s.name not in claimed]
   table.suggestion = renames_lib.propose(
     [first for first, _ in table.missing], table.extra
   )

@@ -4,12 +4,12 @@ Neither `tf.compat.v1.train` nor Keras publish an optimizer's hyperparameters,
 slots and learning rate in full.
 """
 
-import contextlib
 import sys
 
 import tensorflow as tf
 
 from tf_equiv.compat import constructors, execution, keras
+from tf_equiv.core import interrupts
 
 v1 = tf.compat.v1
 
@@ -41,7 +41,7 @@ _BASES = (
 )
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def made(callback):
   """Calls back with each optimizer and schedule that is made, while active.
 

@@ -29,9 +29,12 @@ class VariableSpec:
     dtype: name of the type, e.g. 'float32'.
     trainable: whether optimizers update it.
     line: line of user code that created it, where known.
-    tracked: whether the model lists it among its variables. It is stored with
-      the others, so it stays although nothing reads it.
+    tracked: whether the model lists it among its variables. What it does not
+      list, but a layer keeps (the states of a stateful RNN), may correspond to
+      a TF1 variable or to none.
     undecorated: whether TF1 code created it outside of the shim.
+    role: what it is for, one of the constants of `roles`; '' if not known.
+    center: the number about which its elements start, where the role has one.
   """
 
   name: str
@@ -41,6 +44,8 @@ class VariableSpec:
   line: SourceLine = SourceLine()
   tracked: bool = True
   undecorated: bool = False
+  role: str = ''
+  center: float = 0.0
 
   def __str__(self) -> str:
     frozen = '' if self.trainable else ' not trainable'
@@ -155,6 +160,7 @@ class Observation:
     draws: ledger of random draws.
     random_values: what the random ops of TF1's forward pass drew.
     injected: whether TF2 computed with TF1's random values.
+    unaligned: why it could not, where its draws are others; '' else.
     activations: bytes of all floating-point values that the forward pass
       computes, as far as their shapes are static.
     jitter: median change of each floating-point output, by path, when the
@@ -199,6 +205,7 @@ class Observation:
   draws: List[Draw] = dataclasses.field(default_factory=list)
   random_values: List[RandomValue] = dataclasses.field(default_factory=list)
   injected: bool = False
+  unaligned: str = ''
   activations: int = 0
   jitter: Dict[str, float] = dataclasses.field(default_factory=dict)
   sensitivity: Dict[str, float] = dataclasses.field(default_factory=dict)

@@ -8,7 +8,7 @@ name.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -52,6 +52,7 @@ class Alignment:
     draws: Mapping[str, str],
     tolerance: float,
     failing: Sequence[capture.Label],
+    converted: Collection[str] = (),
   ):
     """Aligns two graphs.
 
@@ -61,15 +62,18 @@ class Alignment:
       draws: which random draws correspond.
       tolerance: distance up to which values agree.
       failing: labels of results that differ, though it be in order only.
+      converted: TF1 names of the variables that `convert_variable` changed.
     """
     tf1, tf2 = self._tf1, self._tf2 = graphs
     self._strict = {tf1.results[label].key for label in failing}
     self.sketches, self.tolerance = sketches, tolerance
     self.draws = draws
+    self._gates = _gates(tf1, converted)
     self.pairs: dict[str, str] = {}
     self.inverse: dict[str, str] = {}
     self._by_value()
     self._by_structure()
+    self._by_readers()
     for label, first in tf1.results.items():
       second = tf2.results[label]
       if first.kind == second.kind == graph.NODE:
@@ -83,9 +87,12 @@ class Alignment:
   def distance(self, first: str) -> float | None:
     """Returns how far a TF1 node is from its counterpart, None if unknown.
 
-    It is not known where numbers agree, but not all outputs are numbers.
+    It is not known where numbers agree, but not all outputs are numbers, and
+    where they are gates that `convert_variable` has put into another order.
     """
     distance = self._distance_of_numbers(first)
+    if first in self._gates and distance is not None:
+      return distance if distance <= self.tolerance else None
     if distance is not None and distance <= self.tolerance:
       return None if self._tf1.nodes[first].opaque else distance
     return distance
@@ -237,6 +244,35 @@ class Alignment:
         if score >= _MIN_SCORE:
           self._add(name, other)
 
+  def _by_readers(self) -> None:
+    """Pairs what ops that correspond read at the same position."""
+    waiting = list(self.pairs.items())
+    while waiting:
+      first, second = waiting.pop()
+      a, b = self._tf1.nodes[first], self._tf2.nodes[second]
+      mine, theirs = (
+        [o for o in node.operands if o.kind != graph.CONSTANT]
+        for node in (a, b)
+      )
+      if a.family != b.family or len(mine) != len(theirs):
+        continue
+      for x, y in zip(mine, theirs, strict=True):
+        if x.kind == y.kind == graph.NODE and self._may_be_same(x.key, y.key):
+          self._add(x.key, y.key)
+          waiting.append((x.key, y.key))
+
+  def _may_be_same(self, first: str, second: str) -> bool:
+    """Returns whether two ops that are not paired yet do the same."""
+    if first in self.pairs or second in self.inverse:
+      return False
+    a, b = self._tf1.nodes[first], self._tf2.nodes[second]
+    return (
+      a.family == b.family
+      and a.shape == b.shape
+      and a.variables == b.variables
+      and a.nested == b.nested
+    )
+
   def _traits(self, node: graph.Node, second: bool = False) -> list[tuple]:
     """Returns what two nodes of a pair may have in common.
 
@@ -278,6 +314,33 @@ class Alignment:
       if mine[0].size != theirs[0].size:
         score -= _OTHER_SIZE
     return score + (0.5 if a.shape == b.shape else 0.0)
+
+
+def _gates(tf1: graph.Graph, converted: Collection[str]) -> set[str]:
+  """Returns the ops that compute all gates of a cell of TF1 in one.
+
+  A converted kernel has them in another order, up to where they are split.
+
+  Args:
+    tf1: the graph.
+    converted: names of the variables that were converted.
+  """
+  ordered: set[str] = set()
+  for name, node in tf1.nodes.items():
+    reads = any(parent in ordered for parent in node.parents)
+    if node.variables & set(converted) or (
+      reads and node.family in (*_FUSED, *_SPLITTING)
+    ):
+      if not any(
+        tf1.nodes[p].family in _SPLITTING for p in node.parents if p in ordered
+      ):
+        ordered.add(name)
+  found: set[str] = set()
+  for name, node in reversed(tf1.nodes.items()):
+    if name in ordered and (node.family in _SPLITTING or name in found):
+      found.add(name)
+      found.update(p for p in node.parents if p in ordered)
+  return found
 
 
 class _Group:

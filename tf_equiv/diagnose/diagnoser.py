@@ -5,11 +5,12 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from tf_equiv.compare import diagnosis as diagnosis_lib
+from tf_equiv.compare import difference, divergence, vacuity
 from tf_equiv.compare import outcome as outcome_lib
-from tf_equiv.compare import vacuity
 from tf_equiv.compare.quantity import Quantity
-from tf_equiv.core import capture_errors
+from tf_equiv.core import capture_errors, text
 from tf_equiv.diagnose import (
+  advice_texts,
   assignments,
   capturing,
   conclusion,
@@ -73,7 +74,7 @@ class Diagnoser:
       return
     failing = outcome.failing()
     if not failing:
-      structure.explain_structure(self.subject, draft)
+      self._explain_structure(draft)
       return
     key, failed = failing[0], outcome.failed(failing[0])
     if key.quantity is Quantity.WEIGHTS:
@@ -92,6 +93,29 @@ class Diagnoser:
       labels = [(group, name) for name in names]
       found = self.find(labels, index)
       conclusion.conclude(draft, found, index, self.tf1)
+
+  def _explain_structure(self, draft: draft_lib.Draft) -> None:
+    """Says which ops make an output that has another shape or dtype."""
+    outputs = [
+      (tf1_capture.OUTPUT, each.subject)
+      for each in draft.outcome.evidence_of(difference.Difference)
+      if each.kind is difference.Kind.OUTPUT
+    ]
+    if not outputs:
+      return
+    with noting_failures(draft_lib.Draft(draft.outcome, draft.finish())):
+      found = self.find(outputs)
+      place = found.divergence
+      if place is not None and place.differences:
+        draft.kind = divergence.REAL
+        draft.divergence = place
+        if place.mistake:
+          guesses = advice_texts.OTHER_SHAPE, advice_texts.OTHER_DTYPE
+          draft.advice = [place.mistake] + [
+            line for line in draft.advice if line not in guesses
+          ]
+        return
+    structure.explain_structure(self.subject, draft, outputs[0])
 
   def _explain_vacuity(self, draft: draft_lib.Draft) -> None:
     """Says where the rounding noise of vacuous outputs grows."""
@@ -236,9 +260,9 @@ def noting_failures(draft: draft_lib.Draft) -> Iterator[None]:
       f'cannot be traced as a graph: {error}'
     )
   except Exception as error:  # The user's code may do anything.
-    _log.info('locating failed', exc_info=True)
-    lines = str(error).strip().splitlines()
+    _log.info('locating failed: %s', text.of_error(error))
+    _log.debug('locating failed', exc_info=True)
     draft.notes.append(
-      'the first op that differs could not be looked for '
-      f'({type(error).__name__}: {lines[0] if lines else ""})'
+      f'the first op that differs could not be looked for '
+      f'({text.of_error(error)})'
     )

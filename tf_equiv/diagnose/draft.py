@@ -16,6 +16,7 @@ class Draft:
     evidence: see `Diagnosis`.
     notes: see `Diagnosis`.
     advice: see `Diagnosis`.
+    draws_matter: see `Diagnosis`.
   """
 
   def __init__(self, outcome: Outcome, known: Diagnosis):
@@ -27,6 +28,7 @@ class Draft:
     self.evidence = list(known.evidence)
     self.notes = list(known.notes)
     self.advice = list(known.advice)
+    self.draws_matter = known.draws_matter
     self._culprit = known.culprit
 
   def finish(self) -> Diagnosis:
@@ -40,4 +42,5 @@ class Draft:
       evidence=tuple(self.evidence),
       notes=tuple(self.notes),
       advice=tuple(self.advice),
+      draws_matter=self.draws_matter,
     )

@@ -30,12 +30,29 @@ class Gradients:
     tf1: gradients that differ, by name of the variable.
     tf2: gradients of TF2.
     decay: weight decay of the TF2 optimizer, None if it has none.
+    trained: number of gradients that were compared.
+    losses: the loss of TF1 and that of TF2, None where they are not known.
   """
 
   weights: Arrays
   tf1: Arrays
   tf2: Arrays
   decay: float | None = None
+  trained: int = 0
+  losses: tuple[float, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+  """Outputs that differ.
+
+  Attributes:
+    tf1: those of TF1, by path.
+    tf2: those of TF2.
+  """
+
+  tf1: Arrays
+  tf2: Arrays
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import steps as steps_lib
@@ -83,7 +85,53 @@ def _advice_on_values(outcome: Outcome, run: Run) -> list[str]:
     found = [known] if known else []
   else:
     found = advice.for_draws(outcome, run.tf2)
-  return found or advice.for_values(outcome, run.plan, run.tf2)
+    known = _mistake_of_values(outcome, run)
+    if known:
+      found.insert(0, known)
+      return found + advice.for_values(outcome, run.plan, run.tf1, run.tf2)
+  return found or advice.for_values(outcome, run.plan, run.tf1, run.tf2)
+
+
+def _mistake_of_values(outcome: Outcome, run: Run) -> str:
+  """Returns the mistake that the numbers of a pass fit, '' if none."""
+  key = outcome.failing()[0]
+  if key.quantity is Quantity.OUTPUTS:
+    paths = [c.name[len('outputs') :] for c in outcome.failed(key)]
+    first, second = dict(run.tf1.outputs), dict(run.tf2.outputs)
+    return rules.recognize(
+      facts.Outputs(
+        {path: first[path] for path in paths if path in first},
+        {path: second[path] for path in paths if path in second},
+      )
+    )
+  if key.quantity is not Quantity.GRADIENTS:
+    return ''
+  failed = [c.name for c in outcome.failed(key) if not c.problem]
+  names = run.pairing.tf1_names()
+  sources = {n: names.get(n, (n,)) for n in failed}
+  mine, theirs = (
+    {
+      spec.name: np.asarray(gradient)
+      for spec, gradient in zip(side.trainable(), side.gradients, strict=False)
+      if gradient is not None
+    }
+    for side in (run.tf1, run.tf2)
+  )
+  losses = run.tf1.loss, run.tf2.loss
+  known = None if None in losses else (float(losses[0]), float(losses[1]))
+  return rules.recognize(
+    facts.Gradients(
+      {},
+      {
+        n: mine[source[0]]
+        for n, source in sources.items()
+        if len(source) == 1 and source[0] in mine
+      },
+      theirs,
+      trained=len(outcome.comparisons[key]),
+      losses=known,
+    )
+  )
 
 
 def _diagnose_step(outcome: Outcome, run: Run) -> Diagnosis:
@@ -181,7 +229,18 @@ def _gradients(outcome: Outcome, run: Run) -> facts.Gradients:
     {c.name: tf1[c.name] for c in failed if not c.problem and c.name in tf1},
     tf2,
     next((x for x in decays if x), None),
+    len(outcome.comparisons[outcome.failing()[0]]),
+    _losses(sides),
   )
+
+
+def _losses(
+  sides: tuple[observation.StepObservation, observation.StepObservation],
+) -> tuple[float, float] | None:
+  first, second = (side.loss for side in sides)
+  if first is None or second is None:
+    return None
+  return float(first), float(second)
 
 
 def _before(outcome: Outcome, run: Run) -> facts.Arrays:

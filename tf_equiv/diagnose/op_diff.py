@@ -26,6 +26,12 @@ NOT_TELLING = {
   'validate_shape',
   'debug_name',
   'is_stateless',
+  # Numbers that a process gives to functions of Python, and names of its own.
+  'token',
+  'frame_name',
+  'tensor_array_name',
+  'config_proto',
+  'executor_type',
 }
 # How a loop is written down differs between versions and says nothing.
 _OF_LOOPS = {

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.diagnose import float64, partition, walks
+from tf_equiv.diagnose import float64, handles, partition, walks
 from tf_equiv.diagnose.control_flow import v1_frames
 from tf_equiv.tf1 import runner
 from tf_equiv.tf1.capture import capture
@@ -16,7 +16,6 @@ v1 = tf.compat.v1
 # Values are fetched, and variables are set, in parts of about so many bytes.
 _PART = 96 << 20
 _MAX_KEPT = 512 << 20
-_VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
 # Ops that fill lookup tables.
 _TABLES = (
   'InitializeTable',
@@ -51,7 +50,7 @@ class Replay:
       results: names of the tensors that the rest serves; what they do not
         depend on cannot be fetched. Without them everything can be.
     """
-    graph_def = _with_variables(captured)
+    graph_def = handles.add(captured.graph.as_graph_def(), captured.variables)
     if results:
       roots = [name.split(':')[0] for name in results]
       roots += [node.name for node in graph_def.node if node.op in _TABLES]
@@ -154,7 +153,7 @@ class Replay:
 
   def is_small(self, name: str, most: int) -> bool:
     """Returns whether a tensor has a known shape of few elements."""
-    tensor = self._graph.get_tensor_by_name(name)
+    tensor = self._graph.get_tensor_by_name(self._tensors.get(name, name))
     if tensor.dtype in (tf.resource, tf.variant):
       return False
     count = tensor.shape.num_elements()
@@ -247,21 +246,6 @@ class Replay:
     if self._nested is None:
       self._nested = v1_frames.nested(self._graph.get_operations())
     return name in self._nested
-
-
-def _with_variables(captured: capture.Capture) -> v1.GraphDef:
-  """Returns the graph with a variable for each resource from outside."""
-  graph_def = captured.graph.as_graph_def()
-  for node in graph_def.node:
-    if node.name not in captured.variables or node.op in partition.VARIABLES:
-      continue
-    value = captured.variables[node.name][1]
-    handle = v1.NodeDef(name=node.name, op='VarHandleOp')
-    handle.attr['dtype'].type = tf.as_dtype(value.dtype).as_datatype_enum
-    handle.attr['shape'].shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
-    handle.attr['shared_name'].s = node.name.encode()
-    node.CopyFrom(handle)
-  return graph_def
 
 
 def _pruned(graph_def: v1.GraphDef, roots: Sequence[str]) -> v1.GraphDef:

@@ -31,6 +31,7 @@ class Result:
     frontier: the ops of the divergence.
     graphs: the ops of each side.
     fixed: for each side, values of random draws by name of the tensor.
+    draws_matter: whether other random numbers would make the results others.
   """
 
   divergence: divergence_lib.Divergence | None
@@ -44,6 +45,7 @@ class Result:
   frontier: frontier_lib.Frontier | None = None
   graphs: tuple[graph_lib.Graph, graph_lib.Graph] | None = None
   fixed: tuple[dict, dict] = ({}, {})
+  draws_matter: bool | None = None
 
   @property
   def is_real(self) -> bool:

@@ -2,30 +2,40 @@
 
 import contextlib
 import dataclasses
+import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from tf_equiv.core import random_value
+from tf_equiv.compare.difference import Difference
+from tf_equiv.core import random_value, text
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import (
   cells,
+  computed,
   constant_rounding,
   description,
+  draw_effect,
+  epsilons,
+  factors,
   replay,
   rounding,
+  shards,
+  single,
+  stops,
 )
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import sketches as sketches_lib
-from tf_equiv.diagnose.control_flow import descent
+from tf_equiv.diagnose.control_flow import descent, inlining
 from tf_equiv.diagnose.result import Result, Results
 from tf_equiv.diagnose.rules import table
 from tf_equiv.diagnose.side import Side, Sides
 from tf_equiv.tf1.capture import capture
 
+_log = logging.getLogger('tf_equiv')
 # Distances (see `sketches.distance`) up to which values agree in float64.
 # Constants that were rounded to float32 in another way are 1e-8 apart.
 _TIGHT, _ROUNDED = 1e-10, 1e-7
@@ -91,6 +101,13 @@ def find(
   sketcher = sketches_lib.Sketcher()
   roundings = [rounding.measure(side, labels, sketcher) for side in sides]
   result.single = tuple(each.results for each in roundings)
+  result.divergence = single.overflow(
+    sides, roundings, result.alignment.pairs
+  ) or single.other_constant(sides, result.alignment, result.single)
+  if result.divergence is not None:
+    result.divergence.mistake = table.recognize(result.divergence)
+    result.divergence.seconds = time.time() - start
+    return result
   result.noise = rounding.explain(sides, roundings, result.alignment.pairs)
   return result
 
@@ -152,7 +169,9 @@ def _search(
       draws,
       tolerance,
       failing,
+      request.converted,
     )
+    result.draws_matter = draw_effect.reaches(sides, failing or labels)
     if failing:
       explain(result, sides, failing, request.tf1_name_of)
       errors = _errors(sides[0], labels, sketcher) if request.floor else {}
@@ -179,12 +198,37 @@ def explain(
   captures = tuple(side.captured for side in sides)
   result.graphs = tuple(side.graph for side in sides)
   frontiers = frontier_lib.find(*result.graphs, result.alignment, failing)
+  # What is inlined was added last, and is what is looked into.
+  frontiers.sort(key=lambda each: inlining.iteration_of(each.tf1.name) is None)
   divergence = description.describe(frontiers, sides, result.alignment, failing)
   divergence.layers = description.layers(result.alignment, sides, {})
+  if frontiers:
+    divergence.differences += _tested(frontiers[0], sides, result.alignment)
+  divergence.differences += stops.describe(
+    sides, result.alignment, failing, tf1_name_of
+  )
   divergence.differences += cells.describe(divergence, captures, tf1_name_of)
   divergence.mistake = table.recognize(divergence)
   result.divergence = divergence
   result.frontier = frontiers[0] if frontiers else None
+
+
+def _tested(
+  front: frontier_lib.Frontier, sides: Sides, alignment: alignment_lib.Alignment
+) -> list[Difference]:
+  """Returns what the numbers around a divergence tell of its cause."""
+  found: list[Difference] = []
+  for describe in (
+    lambda: factors.describe(front, sides, alignment),
+    lambda: epsilons.describe(front, sides),
+    lambda: computed.describe(front, sides, alignment),
+    lambda: shards.describe(front, sides),
+  ):
+    try:
+      found += [each for each in describe() if each not in found]
+    except Exception as error:  # Which must not hide the place itself.
+      _log.info('a cause could not be tested: %s', text.of_error(error))
+  return found
 
 
 def _names(captured: capture.Capture, labels: Labels) -> list[str]:

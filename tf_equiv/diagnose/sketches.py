@@ -65,6 +65,9 @@ class Sketcher:
     """Returns the sketch of a numeric array."""
     array = np.asarray(array)
     flat = array.reshape(-1)
+    is_complex = flat.dtype.kind == 'c'
+    if is_complex:  # Real and imaginary parts, in turns.
+      flat = np.ascontiguousarray(flat).view(flat.real.dtype)
     low, high = (
       (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
     )
@@ -72,6 +75,9 @@ class Sketcher:
       flat = flat.astype(np.float64)
       flat = np.nan_to_num(flat, nan=1.25e19, posinf=2.5e19, neginf=-2.5e19)
       low, high = float(flat.min()), float(flat.max())
+    is_constant = low == high
+    if is_complex and flat.size:
+      is_constant = bool((flat.reshape(-1, 2) == flat[:2]).all())
     magnitude = max(abs(low), abs(high))
     is_large = magnitude > _LARGE
     projections, total, squares = np.zeros(_PROJECTIONS), 0.0, 0.0
@@ -92,7 +98,7 @@ class Sketcher:
       projections,
       total,
       squares,
-      low == high,
+      is_constant,
     )
 
 

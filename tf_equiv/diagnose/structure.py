@@ -20,15 +20,17 @@ from tf_equiv.tf2 import program as tf2_program
 
 
 def explain_structure(
-  subject: capturing.Subject, draft: draft_lib.Draft
+  subject: capturing.Subject, draft: draft_lib.Draft, label: tf1_capture.Label
 ) -> None:
-  """Says which ops make an output that has another shape or dtype."""
-  for each in draft.outcome.evidence_of(difference.Difference):
-    if each.kind is difference.Kind.OUTPUT:
-      label = (tf1_capture.OUTPUT, each.subject)
-      captures = subject.capture([label])
-      draft.divergence = description.of_results(captures, label)
-      return
+  """Says which ops make an output, where nothing before it differs.
+
+  Args:
+    subject: both sides.
+    draft: gets the place.
+    label: the output.
+  """
+  captures = subject.capture([label])
+  draft.divergence = description.of_results(captures, label)
 
 
 def explain_loss(

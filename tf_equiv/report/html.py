@@ -15,8 +15,8 @@ from typing import Any
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import values
 from tf_equiv.compare.quantity import Key, Quantity
+from tf_equiv.report import differences, tables, text, wording
 from tf_equiv.report import document as document_lib
-from tf_equiv.report import tables, text, wording
 
 _log = logging.getLogger('tf_equiv')
 
@@ -73,6 +73,7 @@ def render(document: document_lib.Document) -> bytes:
     ratio=ratio,
     most=_most,
     excess=tables.ratio,
+    difference=differences.describe,
     problem=wording.problem,
     note=wording.note,
     relative=_relative,

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_equiv.compare import divergence, values
+from tf_equiv.report import differences, tables, wording
 from tf_equiv.report import document as document_lib
-from tf_equiv.report import tables, wording
 
 
 def render(document: document_lib.Document) -> bytes:
@@ -96,7 +96,7 @@ def _divergence(found: divergence.Divergence) -> dict[str, Any]:
     'tf1': found.tf1,
     'tf2': found.tf2,
     'values': found.comparison,
-    'differences': [str(each) for each in found.differences],
+    'differences': [*map(differences.describe, found.differences)],
     'only_tf1': found.only_tf1,
     'only_tf2': found.only_tf2,
     'variables': found.variables,

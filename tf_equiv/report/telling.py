@@ -38,9 +38,9 @@ def tell(
     diagnosis,
     run or run_info.RunInfo(),
     Words(
-      headline=headlines.headline(outcome, sides),
+      headline=headlines.headline(outcome, sides, diagnosis.draws_matter),
       evidence=(*diagnosis.evidence, *lines),
-      notes=(*_notes(outcome), *diagnosis.notes),
+      notes=(*_notes(outcome, diagnosis), *diagnosis.notes),
       power='; '.join(wording.power(each) for each in outcome.power),
     ),
   )
@@ -58,8 +58,12 @@ def with_summary(verdict: Verdict, summary: str) -> Verdict:
   return dataclasses.replace(verdict, words=words)
 
 
-def _notes(outcome: outcome_lib.Outcome) -> list[str]:
+def _notes(outcome: outcome_lib.Outcome, diagnosis: Diagnosis) -> list[str]:
   found = [*outcome.notes, headlines.later_steps(outcome)]
+  # Where the sides agree all the same, the draws do not matter.
+  if not outcome.passed and diagnosis.draws_matter is not False:
+    if outcome.unaligned:
+      found.append('random draws could not be aligned: ' + outcome.unaligned)
   if outcome.vacuity is not None and outcome.passed:
     found.append('vacuous: ' + wording.vacuous(outcome.vacuity))
   if outcome.noise:

@@ -18,7 +18,7 @@ from tf_equiv.core import errors
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import capped
-from tf_equiv.report import wording
+from tf_equiv.report import differences, wording
 
 _MAX_ITEMS = 10
 _MAX_FOLLOWING = 2
@@ -57,7 +57,7 @@ def failure(
   if verdict.noise is not None:
     lines += _noise(verdict.noise)
   most = _MAX_BESIDE_OTHERS if verdict.divergence else _MAX_ITEMS
-  if verdict.ledger is not None:
+  if verdict.ledger is not None and verdict.diagnosis.draws_matter is not False:
     lines += _ledger(verdict.ledger, sides)
     most = _MAX_BESIDE_OTHERS
   for key, pairs in verdict.outcome.comparisons.items():
@@ -112,7 +112,10 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
   for side, place in zip(wording.SIDES, (found.tf1, found.tf2), strict=True):
     if place is not None:
       lines.append(f'    {side} {place}{_of_line(place)}')
-  lines += [f'    {each}' for each in found.differences[:_MAX_DIFFERENCES]]
+  lines += [
+    '    ' + differences.describe(each)
+    for each in found.differences[:_MAX_DIFFERENCES]
+  ]
   for side, lone in zip(
     wording.SIDES, (found.only_tf1, found.only_tf2), strict=True
   ):

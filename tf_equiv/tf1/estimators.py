@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.core import errors, nest
-from tf_equiv.tf1 import step_graph, tensors, walks
+from tf_equiv.tf1 import ownership, tensors, walks
 from tf_equiv.tf1 import updates as updates_lib
 
 v1 = tf.compat.v1
@@ -251,7 +251,7 @@ class ModelFn:
 
   def hide(self, recording: updates_lib.Recording) -> None:
     """Makes what belongs to optimizers local, so that it is no weight."""
-    owned = step_graph.owned_by_optimizers(recording, v1.global_variables())
+    owned = ownership.owned_by_optimizers(recording, v1.global_variables())
     owned.add(v1.train.get_global_step().op.name)
     graph = v1.get_default_graph()
     everywhere = graph.get_collection_ref(v1.GraphKeys.GLOBAL_VARIABLES)

@@ -7,7 +7,7 @@ from typing import Any, Callable, FrozenSet, Optional, Sequence
 import numpy as np
 
 from tf_equiv import compat
-from tf_equiv.core import arguments, threads
+from tf_equiv.core import arguments, interrupts, threads
 from tf_equiv.tf1 import tensors, weights
 
 
@@ -49,7 +49,7 @@ class TF1Behavior:
     for field in dataclasses.fields(self):
       arguments.check_bool(getattr(self, field.name), field.name)
 
-  @contextlib.contextmanager
+  @interrupts.restoring
   def active(self):
     """Context in which these behaviours hold; restores the others."""
     with contextlib.ExitStack() as stack:
@@ -58,6 +58,7 @@ class TF1Behavior:
       stack.enter_context(compat.behaviors(**dataclasses.asdict(self)))
       stack.enter_context(compat.keras_classes_shielded())
       stack.enter_context(compat.fresh_keras_names())
+      stack.enter_context(compat.custom_gradients_forgotten())
       yield
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import time
-from typing import Any, Dict, Iterable, List, Set, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +14,7 @@ from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import (
   optimizers,
+  ownership,
   random_values,
   source_lines,
   tensors,
@@ -87,7 +88,7 @@ class Step:
   @property
   def specs(self) -> List[observation.VariableSpec]:
     """Descriptions of the model's variables."""
-    return [graph_lib.spec_of(variable) for variable in self.model]
+    return graph_lib.specs_of(self.model)
 
   def feed(self, batch: Any) -> Dict[Any, np.ndarray]:
     """Returns what to feed for a batch, by placeholder."""
@@ -145,7 +146,7 @@ def _build(program, plan, graph) -> Step:
     _fetch_updates(phase)
     _fetch_draws(phase)
   variables = list(v1.global_variables())
-  owned = owned_by_optimizers(recording, variables)
+  owned = ownership.owned_by_optimizers(recording, variables)
   rest = [v for v in variables if v.op.name in owned]
   return Step(
     graph=graph,
@@ -339,30 +340,3 @@ def _fetch_draws(phase: Phase) -> None:
   targets = [tensor.op for tensor in outputs + losses]
   phase.random_ops = random_values.random_ops(targets + phase.operations)
   phase.fetches['draws'] = [op.outputs[0] for op in phase.random_ops]
-
-
-def owned_by_optimizers(
-  recording: updates_lib.Recording, variables: Iterable[Any]
-) -> Set[str]:
-  """Returns names of variables that are no part of the model.
-
-  Args:
-    recording: what the optimizers did.
-    variables: all variables, of which some may have moving averages.
-
-  Returns:
-    Names of slots, counters and moving averages.
-  """
-  owned = set(recording.owned)
-  for update in recording.updates:
-    for variable in update.variables:
-      slots = optimizers.all_variables_of(update.optimizer, variable)
-      owned.update(slot.op.name for slot in slots)
-    owned.update(
-      other.op.name for other in optimizers.other_variables_of(update.optimizer)
-    )
-    if update.global_step is not None:
-      owned.add(update.global_step.op.name)
-  for variable in variables:
-    owned.update(v.op.name for v in recording.averages_of(variable))
-  return owned

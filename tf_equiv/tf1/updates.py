@@ -1,12 +1,12 @@
 """Watches which gradients the optimizers of `tf.compat.v1.train` apply."""
 
-import contextlib
 import dataclasses
 from typing import Any, Dict, List, Optional, Set
 
 import tensorflow as tf
 
 from tf_equiv.compat import optimizers
+from tf_equiv.core import interrupts
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import source_lines
 
@@ -68,7 +68,7 @@ class Recording:
     return [shadow for shadow in found if shadow is not None]
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def recorded(known: Optional[Recording] = None):
   """Context whose value is a `Recording`, which grows.
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.compat import optimizers as compat_optimizers
-from tf_equiv.core import errors
+from tf_equiv.core import errors, interrupts
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import source_lines
 from tf_equiv.tf2 import optimizers as optimizers_lib
@@ -34,7 +34,7 @@ class Update:
   line: SourceLine = SourceLine()
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def recorded(optimizers: Sequence[Any]) -> Iterator[list[Update]]:
   """Context whose value is the growing list of updates of some optimizers."""
   updates: list[Update] = []

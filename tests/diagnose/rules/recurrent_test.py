@@ -8,12 +8,33 @@ from tests.diagnose.rules.rule_cases import (
   diverge,
   numbers,
 )
+from tf_equiv.compare import difference
 from tf_equiv.diagnose.rules import recurrent
 
 _BIAS = Difference(Kind.SAME_NUMBERS, 'rnn/lstm/bias')
 _LSTM = {'variables': ('rnn/lstm/bias',)}
 
+_SELECTS = difference.one_sided(Kind.LOOP_OPS, 0, ('GreaterEqual', 'Select'))
+
 CASES = (
+  Case(
+    recurrent.lost_mask,
+    (
+      (
+        diverge(_SELECTS, tf1='rnn/while (While)'),
+        'TF1 selects by step inside of the loop',
+      ),
+      (
+        diverge(tf1='rnn/while/add (Add)', only=('', 'rnn/while/a (SelectV2)')),
+        'TF2 selects by step inside of the loop',
+      ),
+    ),
+    (
+      diverge(_SELECTS),
+      diverge(only=('rnn/a (Select)', 'rnn/b (SelectV2)')),
+      diverge(tf1='rnn/while (While)'),
+    ),
+  ),
   Case(
     recurrent.reset_after,
     (

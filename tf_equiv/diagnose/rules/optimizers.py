@@ -40,6 +40,26 @@ def clipping(found: divergence.Divergence) -> str:
   )
 
 
+def scaled_gradient(found: divergence.Divergence) -> str:
+  """A gradient is multiplied by another number on its way."""
+  factors = evidence.pair(found, Kind.FACTOR)
+  if found.group not in ('gradients', 'input gradients') or factors is None:
+    return ''
+  ways = tuple(map(_way, factors))
+  return (
+    f'A gradient is {ways[0]} on its way in TF1, and {ways[1]} in TF2: give '
+    'TF2 the factor of TF1 at the lines above (tf.custom_gradient).'
+  )
+
+
+def _way(factor: float) -> str:
+  if factor == 1:
+    return 'passed on as it is'
+  if factor < 0:
+    return f'reversed (times {factor:.4g})'
+  return f'scaled (times {factor:.4g})'
+
+
 def staircase(found: divergence.Divergence) -> str:
   """One side alone decays the learning rate in steps."""
   floors = [

@@ -4,6 +4,36 @@ from tf_equiv.compare import divergence
 from tf_equiv.diagnose.rules import evidence
 from tf_equiv.diagnose.rules.evidence import Kind
 
+_SELECTS = {'Select', 'SelectV2', 'Where'}
+
+
+def lost_mask(found: divergence.Divergence) -> str:
+  """One side alone selects by step, after the end of a sequence."""
+  if not evidence.is_recurrent(found):
+    return ''
+  selects = [
+    bool(_SELECTS & {*evidence.types(found, i), *_in_loop(found, i)})
+    for i in (0, 1)
+  ]
+  if selects[0] == selects[1]:
+    return ''
+  side, other = evidence.SIDES if selects[0] else evidence.SIDES[::-1]
+  return (
+    f'{side} selects by step inside of the loop, as it does for sequences that '
+    f'end earlier (sequence_length, a mask), {other} does not: hand the '
+    f'lengths on to the layer of {other}.'
+  )
+
+
+def _in_loop(found: divergence.Divergence, side: int) -> set[str]:
+  """Returns types of ops that one side alone has in its loop."""
+  return {
+    op_type
+    for each in evidence.of_kind(found, Kind.LOOP_OPS)
+    if each.side == evidence.SIDES[side]
+    for op_type in each.one_sided
+  }
+
 
 def reset_after(found: divergence.Divergence) -> str:
   """The GRU of Keras has two biases."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.core import capture_errors, errors
+from tf_equiv.core import capture_errors, errors, interrupts
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.source_line import SourceLine
@@ -26,6 +26,14 @@ _log = logging.getLogger('tf_equiv')
 # Methods that both sides need, or neither: their name, without the ending that
 # restricts them to one side, and whether only training steps use them.
 _GO_TOGETHER = (('compute_loss', False), ('clip_gradients', True))
+# What the file holds that answers a command.
+_RESULTS: dict[str, type] = {
+  'describe': observation_lib.Observation,
+  'run': observation_lib.Observation,
+  'capture': stored_capture.StoredCapture,
+  'capture_step': stored_capture.StoredCapture,
+  'capture_initializers': dict,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +85,11 @@ class Client:
 
   def close(self) -> None:
     """Ends the process; a later command starts another."""
-    if self._process is not None:
-      self._finalizer.detach()
-      self._process.close()
-      self._process = None
+    with interrupts.deferred():
+      if self._process is not None:
+        self._finalizer.detach()
+        self._process.close()
+        self._process = None
 
   def defines(self, name: str) -> bool:
     """Returns whether the model defines a template method.
@@ -140,21 +149,25 @@ class Client:
     python = python_lib.find_python(settings.python)
     folders = [_folder(path, self._beside) for path in settings.sys_path]
     _log.info('TF1: starting %s', python)
-    process = process_lib.WorkerProcess(
-      python, dict(settings.env), settings.timeout
-    )
-    self._process, self._defined = process, None
-    # Also at the exit of Python, for whoever has no tearDownClass.
-    self._finalizer = weakref.finalize(self, process.close)
-    self._loading = process.send('load', model=settings.model, sys_path=folders)
+    with interrupts.deferred():
+      process = process_lib.WorkerProcess(
+        python, dict(settings.env), settings.timeout
+      )
+      self._process, self._defined = process, None
+      # Also at the exit of Python, for whoever has no tearDownClass.
+      self._finalizer = weakref.finalize(self, process.close)
+      self._loading = process.send(
+        'load', model=settings.model, sys_path=folders
+      )
 
 
 class Call:
   """One plan on its way through the process."""
 
+  _first: '_Sent | None' = None
+
   def __init__(self, client: Client, program, plan, do: str):
     self._client, self._program, self._plan = client, program, plan
-    self._first: _Sent | None = None
     weights = {'weights': None} if do == 'run' else {}
     self._first = self._send(do, plan, **weights)
 
@@ -240,7 +253,14 @@ class Call:
   def _wait(self, sent: '_Sent') -> Any:
     self._check_defined()
     name = self._client.wait(sent.process, sent.number)
-    return sent.process.read(name)
+    result = sent.process.read(name)
+    if not isinstance(result, _RESULTS[sent.do]):
+      raise errors.EnvironmentSetupError(
+        f'{name}, a file of the interpreter of the TF1 side, holds a '
+        f'{type(result).__name__} where a {_RESULTS[sent.do].__name__} was '
+        'expected: something has changed it.'
+      )
+    return result
 
   def _check_defined(self) -> None:
     """Refuses a loss or clipping that only one side would have.

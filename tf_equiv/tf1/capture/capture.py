@@ -28,7 +28,7 @@ from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import runner, source_lines, walks
-from tf_equiv.tf1.capture import assignments
+from tf_equiv.tf1.capture import assignments, function_assignments
 
 v1 = tf.compat.v1
 
@@ -193,11 +193,10 @@ def capture(
     },
   )
   if plan.updates:
-    roots = [
-      op if isinstance(op, tf.Operation) else op.op for op in built.updates
-    ]
-    labels = {s.name: (UPDATED, s.name) for s in built.specs if not s.trainable}
-    add_assignments(captured, walks.ancestors(roots, control=True), labels)
+    # Not only UPDATE_OPS assign: outputs may wait for an assignment.
+    ops = walks.ancestors(built.forward_ops(), control=True)
+    labels = {s.name: (UPDATED, s.name) for s in built.specs}
+    add_assignments(captured, ops, labels)
   return captured
 
 
@@ -221,6 +220,10 @@ def add_assignments(
       captured.assigned[labels[name]] = op
       if name in found.values:
         captured.targets[labels[name]] = found.values[name]
+  inside = function_assignments.find(captured.graph, ops, names)
+  for name, op in inside.items():
+    if name in labels:
+      captured.assigned.setdefault(labels[name], op)
 
 
 def _values(graph, variables, weights) -> Dict[str, np.ndarray]:
