@@ -57,6 +57,8 @@ __unittest = True
 
 # Under this name a test class keeps what its tests share.
 _SHARED = '_tf_equiv_shared'
+# What both programs have that a search for dormant differences depends on.
+_CODE = ('build', 'compute_loss', 'build_optimizer', 'clip_gradients', 'train')
 
 
 class Shared:
@@ -233,10 +235,13 @@ class Session:
     """Returns what a search for dormant differences depends on, if known."""
     if not self.methods.shares_models():
       return None
+    tf1, tf2 = self.methods.tf1_program(), self.methods.tf2_program()
     found = fingerprint.of(
       {
-        'tf1': dataclasses.asdict(self.methods.tf1_program()),
-        'tf2': dataclasses.asdict(self.methods.tf2_program()),
+        'tf1': [getattr(tf1, name) for name in _CODE],
+        'tf2': [getattr(tf2, name) for name in _CODE],
+        'behavior': tf1.behavior,
+        'call': tf2.call,
       }
     )
     if found is None:
