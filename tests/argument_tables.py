@@ -54,6 +54,7 @@ NOT = {
   'renames': ['x', 1, [], {'a': 1}, {1: 'a'}, {'a': ''}, {'a': ['b', 1]}],
   'scopes': ['x', None, 1, [], {'keys': 'a'}, {'query': 1}, {'query': ''}],
   'tables': ['x', None, 1, [], {'a': 1}, {1: {}}],
+  'values by name': ['x', None, 1, [], {1: 1}, {'': 1}, {'a': None}],
 }
 # Kind of each argument of each public callable; None for those that take
 # whatever is given, and for those whose errors tests of their own look at.
@@ -176,6 +177,7 @@ FUNCTIONS = {
     'env': 'environment',
   },
   'assert_no_variable_creations': {},
+  'bound_placeholders': {'values': 'values by name'},
   'catch_created_variables': {},
   'constant_weights': {'value': 'number'},
   'convert_checkpoint': {
@@ -236,6 +238,7 @@ CONVERTERS = {
 }
 # Good values of arguments that have no default, by callable or for all.
 GOOD = {
+  'values': {},
   'dtype': 'float32',
   'export_dir': 'folder',
   'heads': 2,

@@ -115,6 +115,8 @@ _TEMPLATE = {
   'call_tf2': ['model', 'inputs', 'training'],
   'reset_weights': ['name', 'shape', 'dtype'],
   'rename_variable': ['tf1_name'],
+  'rename_slot': ['tf1_slot'],
+  'rename_hyperparameter': ['tf1_name'],
   'convert_variable': ['tf1_name', 'value', 'tf2_name'],
   'compute_loss': ['outputs', 'inputs'],
   'compute_loss_tf1': ['outputs', 'inputs'],
@@ -238,6 +240,7 @@ class SignaturesTest(parameterized.TestCase):
         'learning_rate': None,
         'iterations': None,
         'overwrite': False,
+        'rename_slot': None,
       },
     )
     self.assertEqual(

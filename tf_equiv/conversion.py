@@ -79,6 +79,7 @@ def convert_checkpoint(
   learning_rate: float | None = None,
   iterations: int | None = None,
   overwrite: bool = False,
+  rename_slot: Callable[[str], str | None] | None = None,
 ) -> ConvertedCheckpoint:
   """Writes a TF2 checkpoint with the values of a TF1 checkpoint.
 
@@ -123,6 +124,9 @@ def convert_checkpoint(
       next update of the optimizer.
     iterations: number of updates that TF1 had made; None for its global step.
     overwrite: whether an existing checkpoint is replaced.
+    rename_slot: as in `MigrationTestCase`, for optimizers of one's own: the
+      last part of the name of a slot in the checkpoint ('adam_m' of
+      'dense/bias/adam_m') is given, and the name of the slot in TF2 returned.
 
   Returns:
     A `ConvertedCheckpoint`.
@@ -137,6 +141,8 @@ def convert_checkpoint(
     arguments.check_callable(rename_variable, 'rename_variable')
   if convert_variable is not None:
     arguments.check_callable(convert_variable, 'convert_variable')
+  if rename_slot is not None:
+    arguments.check_callable(rename_slot, 'rename_slot')
   if optimizer_name is not None:
     arguments.check_text(optimizer_name, 'optimizer_name')
   if learning_rate is not None:
@@ -173,7 +179,9 @@ def convert_checkpoint(
       origin,
       model,
       variables,
-      slots_lib.Target(optimizer, optimizer_name, learning_rate, iterations),
+      slots_lib.Target(
+        optimizer, optimizer_name, learning_rate, iterations, rename_slot
+      ),
       output,
       moving_averages,
     )

@@ -69,6 +69,8 @@ class Shared:
     models: keeps TF2 models for further assertions.
     examined: code that was searched for dormant differences, in vain, with
       what its fingerprint relies on.
+    names: names of the variables that the assertions have, once they were
+      asked for.
   """
 
   def __init__(self) -> None:
@@ -76,6 +78,7 @@ class Shared:
     self.references: list[references.Reference] = []
     self.models = shared_models.SharedModels()
     self.examined: dict[Hashable, Any] = {}
+    self.names: set[str] | None = None
 
   def open(self, reference: references.Reference) -> references.Reference:
     """Returns the reference that is used in place of an equal one."""
@@ -151,6 +154,32 @@ class Session:
     if self.methods.shares_models():
       return self.shared.models
     return shared_models.SharedModels(shares=False)
+
+  def mapping(self) -> pairing_lib.VariableMapping:
+    """Returns what the test case says of the variables."""
+    return self.methods.mapping(self._names)
+
+  def _names(self) -> Sequence[str]:
+    """Returns names of TF1 variables of all assertions that there may be."""
+    if self.shared.names is None:
+      self.shared.names = set()
+      for options in (
+        {'training': False},
+        {'training': True},
+        {'training': True, 'steps': 1},
+      ):
+        # What cannot be built here has no variables that could be ignored.
+        with contextlib.suppress(Exception):
+          self.shared.names.update(self._names_in(**options))
+    return sorted(self.shared.names)
+
+  def _names_in(self, training: bool, steps: int = 0) -> list[str]:
+    reference, program = self.reference, self.methods.tf1_program()
+    plan = self.methods.make_plan(training, steps=steps)
+    if steps:
+      return reference.list_step_variables(program, plan)
+    observed = reference.list_variables(program, plan)
+    return [spec.name for spec in observed.variables]
 
   def submit(self, plan: plan_lib.RunPlan) -> references.Run:
     """Begins to run a plan on the TF1 side."""
@@ -387,9 +416,7 @@ class Session:
     variant: str,
   ) -> trials.Judged:
     """Runs a candidate beside TF1, and judges."""
-    pairing = self.methods.mapping().pair(
-      comparison.run.result(), candidate.variables
-    )
+    pairing = self.mapping().pair(comparison.run.result(), candidate.variables)
     return trials.try_candidate(comparison, candidate, pairing, variant)
 
   def _culprit(
@@ -415,7 +442,7 @@ class Session:
     run, program = self.submit(plan), self.methods.tf2_program()
     fixed = dataclasses.replace(plan, weights=plan_lib.FIXED)
     forward = tf2_capture.prepare(program, fixed, run.result())
-    pairing = self.methods.mapping().pair(run.result(), forward.observed)
+    pairing = self.mapping().pair(run.result(), forward.observed)
     return capturing.Subject(program, plan, run, pairing, forward)
 
   def explain_shapes(

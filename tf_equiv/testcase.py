@@ -70,8 +70,9 @@ class MigrationTestCase(
 
   Attributes:
     ignored_variables: regular expressions (`re.search`) of variables on
-      either side that are no part of the comparison. One that matches nothing
-      is an error.
+      either side that are no part of the comparison, and keep their initial
+      values. One that matches nothing in any assertion of the class is an
+      error.
     tf1_update_ops: whether the default training step of TF1 runs UPDATE_OPS.
     tf1_behavior: TF2 behaviours that are on while `build_tf1` runs.
     tf1_reference: where the TF1 side runs; in this process by default.

@@ -147,7 +147,7 @@ class CheckpointAssertions(base.AssertionBase):
     session.models.clear()  # The model is going to be saved.
     first = candidate.prepare(methods.tf2_program(), plan)
     others = [n for n in checkpoint.entries if n not in tf1.weight_of()]
-    pairing = methods.mapping().pair(tf1, first.variables, others)
+    pairing = session.mapping().pair(tf1, first.variables, others)
     judged = trials.try_candidate(
       trials.Comparison(_NAME, plan, criteria, run), first, pairing
     )

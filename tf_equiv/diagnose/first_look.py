@@ -13,7 +13,7 @@ from tf_equiv.compare.outcome import Kind, Outcome
 from tf_equiv.compare.quantity import Quantity
 from tf_equiv.core import observation
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import advice, facts, update_location
+from tf_equiv.diagnose import advice, facts, step_facts, update_location
 from tf_equiv.diagnose.rules import table as rules
 
 
@@ -155,6 +155,8 @@ def _diagnose_step(outcome: Outcome, run: Run) -> Diagnosis:
     )
     if place is not None and place.mistake:
       found.insert(0, place.mistake)
+  if run.tf1.races:
+    found.insert(0, advice.for_races(run.tf1.races))
   return Diagnosis(
     divergences=() if place is None else (place,), advice=tuple(found)
   )
@@ -197,7 +199,10 @@ def _mistake(outcome: Outcome, run: Run) -> str:
     return rules.recognize(_gradients(outcome, run))
   if quantity is Quantity.UNTRAINED_VARIABLES:
     return rules.recognize(_moving_statistics(outcome, run))
-  return ''
+  record = step_facts.of(
+    outcome, run.plan, _step(outcome, run), (run.pairing, _before(outcome, run))
+  )
+  return '' if record is None else rules.recognize(record)
 
 
 def _rates(outcome: Outcome, run: Run) -> facts.Rates | None:

@@ -39,6 +39,7 @@ DATACLASSES = {
     initializers.Initializer,
     nest.Structure,
     observation.Observation,
+    observation.Race,
     observation.RegularizationLoss,
     observation.StepObservation,
     observation.UpdateObservation,

@@ -20,6 +20,7 @@ from tf_equiv.references.exported import graph as graph_lib
 from tf_equiv.references.exported import training as training_lib
 from tf_equiv.tf1 import graph, runner, source_lines, weights
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import training as tf1_training
 from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf1.capture import refused_nodes
 
@@ -329,5 +330,5 @@ class _Adapter:
     if self.imported.loss is None:
       notes.append('not compared: the loss (name its tensor with loss=...)')
     if self._unknown_updates:
-      notes.append(training_lib.unknown_note(self._unknown_updates))
+      notes.append(tf1_training.unknown_note(self._unknown_updates))
     return notes

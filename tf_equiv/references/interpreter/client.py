@@ -185,14 +185,23 @@ class Call:
     first = self.read_first()
     if self._plan.weights != plan_lib.FIXED:
       return first
-    specs = first.variables
+    specs = [
+      spec
+      for spec in first.variables
+      if not self._program.leaves_alone(spec.name)
+    ]
     values = runner.fixed_weights(self._program.reset_weights, specs)
     names = [spec.name for spec in specs]
     given = dict(zip(names, values, strict=True))
     observed = self._read(
       self._send('run', self._plan, weights=process_lib.File(given))
     )
-    observed.weights = values
+    # It sends those that it did not get.
+    others = iter(observed.weights)
+    observed.weights = [
+      given[spec.name] if spec.name in given else next(others)
+      for spec in observed.variables
+    ]
     return observed
 
   def read_initializers(
@@ -232,7 +241,11 @@ class Call:
     behavior = None
     if program.behavior != program_lib.TF1Behavior():
       behavior = dataclasses.asdict(program.behavior)
-    return {'behavior': behavior, 'update_ops': program.update_ops}
+    return {
+      'behavior': behavior,
+      'update_ops': program.update_ops,
+      'ignored': list(program.ignored),
+    }
 
   def _send(self, do: str, plan, **arguments) -> '_Sent':
     arguments['plan'] = process_lib.File(plan)

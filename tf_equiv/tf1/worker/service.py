@@ -134,7 +134,12 @@ class Service:
       observed = runner.run(program, plan, built)
       observed.seconds['TF1 build'] = built.seconds
     if weights:
-      observed.weights = []  # The other side has them.
+      # The other side has those that it gave.
+      observed.weights = [
+        value
+        for spec, value in zip(observed.variables, observed.weights)
+        if spec.name not in values
+      ]
     return self._give(observed)
 
   def capture(self, plan, program, weights):
