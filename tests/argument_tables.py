@@ -78,6 +78,7 @@ ASSERTIONS = {
     'compare_updates': 'flag',
     'variants': 'variants',
     'allow_vacuous': 'flag',
+    'allow_dormant': 'optional flag',
     **COMPARING,
   },
   'assertTrainingEquivalent': {
@@ -88,6 +89,7 @@ ASSERTIONS = {
     'compare_hyperparameters': 'flag',
     'variants': 'variants',
     'allow_vacuous': 'flag',
+    'allow_dormant': 'optional flag',
     **COMPARING,
   },
   'assertGradientsClose': {
@@ -97,6 +99,7 @@ ASSERTIONS = {
     'inputs': 'flag',
     'variants': 'variants',
     'allow_vacuous': 'flag',
+    'allow_dormant': 'optional flag',
     **COMPARING,
   },
   'assertCheckpointEquivalent': {
@@ -105,6 +108,11 @@ ASSERTIONS = {
     'seed_mode': 'seed mode',
     'moving_averages': 'flag',
     **COMPARING,
+  },
+  'assertNoDormantDifferences': {
+    'training': 'flag',
+    'make_probes': None,
+    'msg': None,
   },
   'locateDivergence': {
     'training': 'flag',
@@ -119,6 +127,7 @@ ATTRIBUTES = {
   'tf1_behavior': 'verdict',
   'tf1_reference': 'reference',
   'share_tf2_models': 'flag',
+  'allow_dormant': 'flag',
 }
 _GRAPH = {
   'inputs': None,

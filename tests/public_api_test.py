@@ -63,6 +63,7 @@ _ASSERTIONS = {
   'assertVariablesMatch': {'training': False, **_ALWAYS},
   'assertForwardEquivalent': {
     'allow_vacuous': False,
+    'allow_dormant': None,
     'training': False,
     'seed_mode': None,
     'compare_updates': True,
@@ -72,6 +73,7 @@ _ASSERTIONS = {
   },
   'assertTrainingEquivalent': {
     'allow_vacuous': False,
+    'allow_dormant': None,
     'seed_mode': 'num_random_ops',
     'steps': 0,
     'weights': 'seeded',
@@ -90,6 +92,7 @@ _ASSERTIONS = {
   },
   'assertGradientsClose': {
     'allow_vacuous': False,
+    'allow_dormant': None,
     'seed_mode': 'num_random_ops',
     'training': True,
     'weights': 'fixed',
@@ -97,6 +100,11 @@ _ASSERTIONS = {
     'variants': 'eager',
     **_TOLERANCES,
     **_ALWAYS,
+  },
+  'assertNoDormantDifferences': {
+    'training': False,
+    'make_probes': None,
+    'msg': None,
   },
 }
 _TEMPLATE = {

@@ -130,6 +130,11 @@ def write(verdict: verdict_lib.Verdict) -> str:
   return line
 
 
+def witness_directory() -> str:
+  """Returns where to save inputs that tell sides apart, '' if not known."""
+  return _directory()
+
+
 def reports_failures() -> bool:
   """Returns whether failures are reported; `write` names a wrong mode."""
   try:

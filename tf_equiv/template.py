@@ -21,6 +21,7 @@ class TemplateMethods:
   tf1_behavior = program_lib.TF1Behavior()
   tf1_reference: references.Reference = in_process.InProcess()
   share_tf2_models: bool = True
+  allow_dormant: bool = False
 
   def make_inputs(self) -> Any:
     """Returns the inputs of the model, which are fed to both sides.

@@ -29,6 +29,7 @@ from tf_equiv import session
 from tf_equiv.assertions import (
   checkpoints,
   divergence,
+  dormant,
   forward,
   gradients,
   training,
@@ -45,6 +46,7 @@ class MigrationTestCase(
   gradients.GradientAssertions,
   checkpoints.CheckpointAssertions,
   divergence.DivergenceMethods,
+  dormant.DormantAssertions,
   tf.test.TestCase,
 ):
   """Base class for tests that a TF2 model computes what its TF1 code did.
@@ -79,6 +81,8 @@ class MigrationTestCase(
       `call_tf2`, what they call, and what they read are what they were, and
       nothing but variables, which are set back, has changed in the model.
       Without it, each assertion builds the model.
+    allow_dormant: whether assertions pass although the sides differ for other
+      inputs, weights or steps than those that were compared.
   """
 
   @classmethod

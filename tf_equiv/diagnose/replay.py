@@ -91,7 +91,7 @@ class Replay:
     self._course: _Course | None = None
     self._feed = {}
     for name, value in captured.feeds.items():
-      if self._has(name):
+      if self.has(name):
         self._feed[name] = self._wide(value)
 
   def __enter__(self) -> 'Replay':
@@ -100,7 +100,8 @@ class Replay:
   def __exit__(self, *exc_info) -> None:
     self._session.close()
 
-  def _has(self, name: str) -> bool:
+  def has(self, name: str) -> bool:
+    """Returns whether the graph has a tensor of this name."""
     try:
       self._graph.get_tensor_by_name(name)
     except KeyError:
@@ -160,7 +161,7 @@ class Replay:
   def dtype_of(self, name: str) -> tf.DType | None:
     """Returns the type that a tensor has in the runs, None if there is none."""
     name = self._tensors.get(name, name)
-    if not self._has(name):
+    if not self.has(name):
       return None
     return self._graph.get_tensor_by_name(name).dtype.base_dtype
 
@@ -194,7 +195,7 @@ class Replay:
   def takes(self, name: str, value: np.ndarray) -> bool:
     """Returns whether a tensor may be given a value, by its static shape."""
     name = self._tensors.get(name, name)
-    if not self._has(name):
+    if not self.has(name):
       return False
     tensor = self._graph.get_tensor_by_name(name)
     return tensor.shape.is_compatible_with(value.shape)
