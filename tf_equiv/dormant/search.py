@@ -1,6 +1,7 @@
 """Looks for inputs and weights on which two sides that agree are apart."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -78,6 +79,9 @@ class Search:
       # Rates are compared as functions, by `steps`.
       and label[0] != step_capture.RATE
     ]
+    # No method of this object: what has files open must not wait for garbage
+    # to be collected.
+    self._carry = functools.partial(_carried, pairing, base.weights)
     self.pair = twins.Twins(self._captures, labels, self._carry, self.names)
     self._narrow: twins.Twins | None = None
     self.suspects = suspects.find(self.pair.sides)
@@ -95,15 +99,6 @@ class Search:
     if label[0] not in labels_lib.BY_VARIABLE:
       return True
     return self._pairing.keeps_layout(label[1], self.base.weights)
-
-  def _carry(
-    self, weights: Mapping[str, np.ndarray]
-  ) -> Mapping[str, np.ndarray]:
-    carried = self._pairing.carry({**self.base.weights, **weights})
-    if step_capture.COUNTER in weights:
-      counter = {step_capture.COUNTER: weights[step_capture.COUNTER]}
-      return {**carried, **counter}
-    return carried
 
   def ids(self) -> dict[str, int]:
     """Returns for inputs that look up rows of a table how many it has."""
@@ -354,3 +349,16 @@ def _relabeled(
       for label, op in second.assigned.items()
     },
   )
+
+
+def _carried(
+  pairing: pairing_lib.Pairing,
+  base: Mapping[str, np.ndarray],
+  weights: Mapping[str, np.ndarray],
+) -> Mapping[str, np.ndarray]:
+  """Returns weights by the names of TF2, with those that are not changed."""
+  carried = pairing.carry({**base, **weights})
+  if step_capture.COUNTER in weights:
+    counter = {step_capture.COUNTER: weights[step_capture.COUNTER]}
+    return {**carried, **counter}
+  return carried
