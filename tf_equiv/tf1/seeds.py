@@ -68,13 +68,14 @@ class DeterministicSeeds:
     return list(self._draws)
 
   def __enter__(self) -> 'DeterministicSeeds':
+    # First: while the context is active, `_context` is what ends it.
+    with threads.alone():
+      self._check_not_active()
     self._context = self._active()
     return self._context.__enter__()
 
   @interrupts.restoring
   def _active(self):
-    with threads.alone():
-      self._check_not_active()
     self._reset()
     with contextlib.ExitStack() as stack:
       stack.enter_context(threads.alone())
