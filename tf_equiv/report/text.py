@@ -30,7 +30,7 @@ _LEDGER_ROWS = 6
 _MAX_RENAMES = 12
 _MAX_HINTS = 3
 _MAX_DIFFERENCES = 5
-_MAX_LONE = 3
+_MAX_LONE = 4
 # By so much the relative error must grow in an op for it to be named.
 _MIN_GROWTH = 4.0
 _ROUND_UP = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
@@ -120,7 +120,7 @@ def _divergence(found: divergence_lib.Divergence) -> list[str]:
     wording.SIDES, (found.only_tf1, found.only_tf2), strict=True
   ):
     lines += [
-      f'    only {side} {place}{_of_line(place)}' for place in lone[-_MAX_LONE:]
+      f'    only {side} {place}{_of_line(place)}' for place in _ends(lone)
     ]
     lines += _more(lone, _MAX_LONE)
   if found.comparison is not None and not found.comparison.problem:
@@ -363,6 +363,13 @@ def _pair(a: Draw, b: Draw, sides: wording.Sides) -> str:
   else:
     head = f'{first} draw {a.index}: {a}; {second} draw {b.index}: {b}'
   return head + f'\n      {first} {a.line}\n      {second} {b.line}'
+
+
+def _ends(lone: Sequence[Any]) -> list[Any]:
+  """Returns where ops of one side begin, and those before the place."""
+  if len(lone) <= _MAX_LONE:
+    return list(lone)
+  return [lone[0], *lone[1 - _MAX_LONE :]]
 
 
 def _more(rows: Sequence[Any], most: int) -> list[str]:
