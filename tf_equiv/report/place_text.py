@@ -1,5 +1,8 @@
 """Places where the sides part, and where rounding grows, in words."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
@@ -9,7 +12,7 @@ from tf_equiv.report import differences, numbers, repair_text, wording
 
 _MAX_PLACES = 10
 _MAX_DIFFERENCES = 5
-_MAX_LONE = 3
+_MAX_LONE = 4
 _MAX_BRIEF = 2
 # Group of the results of which a factor says most.
 _LOSSES = 'regularization losses'
@@ -100,7 +103,7 @@ def _divergence(
     wording.SIDES, (found.only_tf1, found.only_tf2), strict=True
   ):
     lines += [
-      f'    only {side} {place}{_of_line(place)}' for place in lone[-_MAX_LONE:]
+      f'    only {side} {place}{_of_line(place)}' for place in _ends(lone)
     ]
     lines += wording.more(lone, _MAX_LONE)
   if found.comparison is not None and not found.comparison.problem:
@@ -134,6 +137,13 @@ def _divergence(
       % ', '.join(str(other.tf1) for other in found.others[:_MAX_LONE])
     )
   return lines
+
+
+def _ends(lone: Sequence[Any]) -> list[Any]:
+  """Returns where ops of one side begin, and those before the place."""
+  if len(lone) <= _MAX_LONE:
+    return list(lone)
+  return [lone[0], *lone[1 - _MAX_LONE :]]
 
 
 def noise_lines(found: divergence_lib.Noise) -> list[str]:
