@@ -15,6 +15,8 @@ import tensorflow as tf
 from tf_equiv.diagnose.repairs import causes
 from tf_equiv.diagnose.side import Side, Sides
 
+v1 = tf.compat.v1
+
 # Inputs that are the shape of a tensor, or as many numbers.
 _SHAPES = {
   ('Reshape', 1),
@@ -40,7 +42,6 @@ _COUNTS = ('RealDiv', 1)
 # Attributes that an op shares with its gradients, and that change shapes.
 _ATTRIBUTES = ('strides', 'padding', 'explicit_paddings', 'dilations', 'ksize')
 
-AttrValue = tf.compat.v1.AttrValue
 Shape = tuple[int, ...]
 Changes = set[tuple[Shape, Shape]]
 
@@ -83,7 +84,7 @@ def constants(side: Side) -> dict[str, np.ndarray]:
 
 def attributes(
   sides: Sides, places: Iterable[tuple[str, str]]
-) -> dict[str, dict[str, AttrValue]]:
+) -> dict[str, dict[str, v1.AttrValue]]:
   """Returns the attributes that gradients of TF2 have as their op is in TF1.
 
   Args:
@@ -94,7 +95,7 @@ def attributes(
     Attributes by name, by the name of the op of the gradient.
   """
   graphs = [side.captured.graph for side in sides]
-  mine: dict[str, dict[str, AttrValue]] = {}
+  mine: dict[str, dict[str, v1.AttrValue]] = {}
   for names in places:
     first, second = (
       graph.get_operation_by_name(name)
@@ -183,10 +184,10 @@ def _changed(value: Sequence[int], changes: Changes) -> list[int] | None:
 
 
 def changed(
-  graph_def: tf.compat.v1.GraphDef,
+  graph_def: v1.GraphDef,
   constants_of: Mapping[str, np.ndarray],
-  attributes_of: Mapping[str, Mapping[str, AttrValue]],
-) -> tf.compat.v1.GraphDef:
+  attributes_of: Mapping[str, Mapping[str, v1.AttrValue]],
+) -> v1.GraphDef:
   """Returns a graph with other constants and attributes.
 
   Args:
@@ -194,7 +195,7 @@ def changed(
     constants_of: values of constants by name of the tensor.
     attributes_of: see `attributes`.
   """
-  copied = tf.compat.v1.GraphDef()
+  copied = v1.GraphDef()
   copied.CopyFrom(graph_def)
   for node in copied.node:
     value = constants_of.get(node.name + ':0')
