@@ -75,6 +75,31 @@ def ops(verdict):
   return [place.tf1.name for place in verdict.divergences]
 
 
+def images(
+  x, training, stride=2, padding='same', window='SAME', alpha=0.2, weight=1.0
+):
+  """A network whose faults change shapes that its gradients hold."""
+  del training
+  net = v1.layers.conv2d(x, 4, 3, stride, padding, name='conv')
+  with tf.name_scope('pool'):
+    net = tf.nn.avg_pool2d(net, 2, 1, window)
+  with tf.name_scope('unit'):
+    net = tf.nn.l2_normalize(net, -1, 1e-2)
+  with tf.name_scope('rows'):
+    net = tf.concat([net[..., :2], tf.sin(net)], -1)
+  net = tf.nn.leaky_relu(tf.reduce_mean(net, [1, 2]), alpha)
+  return weight * dense(net, 3, 'out')
+
+
+def of_images(**arguments):
+  """Returns the case of a network of images, with faults."""
+  return case_of(
+    lambda x, training: images(x, training, **arguments),
+    images,
+    make_inputs=pair.numbers(2, 8, 8, 3),
+  )
+
+
 class AllPlacesTest(parameterized.TestCase):
   def test_each_is_named_and_repaired(self):
     case = case_of(
@@ -211,6 +236,23 @@ class AllPlacesTest(parameterized.TestCase):
     self.assertLen(verdict.divergences, 2, text)
     self.assertIn('gradients', verdict.proof.groups)
     self.assertEqual(verdict.proof.rest, ())
+
+  @parameterized.named_parameters(
+    ('padding', {'padding': 'valid'}, 'padding SAME for VALID'),
+    ('stride', {'stride': 1}, 'strides [1, 2, 2, 1] for [1, 1, 1, 1]'),
+    ('pooling', {'window': 'VALID'}, 'padding SAME for VALID'),
+  )
+  def test_gradients_behind_another_shape(self, fault, repair):
+    text, verdict = failure(of_images(**fault, alpha=0.3).assertGradientsClose)
+    self.assertLen(verdict.divergences, 2, text)
+    self.assertIn('repair: ' + repair, text)
+    self.assertIn('repair: alpha 0.2 for 0.3', text)
+    self.assertIn('gradients', verdict.proof.groups)
+    self.assertEqual(verdict.proof.rest, (), text)
+    self.assertNotIn('there may be further places', text)
+
+  def test_same_shapes(self):
+    of_images().assertGradientsClose()
 
   def test_training_step(self):
     def optimizer_of_tf1():

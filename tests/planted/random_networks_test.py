@@ -11,7 +11,7 @@ from absl.testing import absltest, parameterized
 from tests.planted import random_networks
 
 # Seeds of networks with four faults.
-_SEEDS = {random_networks.SHIM: 2}
+_SEEDS = {random_networks.SHIM: 2, random_networks.NATIVE: 3}
 
 
 class NetworksTest(parameterized.TestCase):

@@ -24,6 +24,7 @@ _MARGIN = 1.1
 # Groups of places that data tell of, which come last.
 _OF_OPTIMIZERS = (updates.RATES, updates.HYPERPARAMETERS)
 
+_MORE = 'there may be further places'
 _VACUOUS_ADVICE = (
   'Choose inputs and weights that mean something: random inputs instead of '
   'constant ones, a batch larger than one, another reset_weights.'
@@ -45,11 +46,11 @@ def conclude(
     tf1: the observation of the TF1 side.
   """
   if found.problem:
-    draft.notes.append(f'only the first place is told: {found.problem}')
+    draft.notes.append(f'{_MORE}: {found.problem}')
   if found.recorded and found.divergence is not None:
     draft.notes.append(
-      'only the first place is told: the TF2 side cannot be traced, so that '
-      'what lies behind it cannot be computed again'
+      f'{_MORE}: the TF2 side cannot be traced, so that what lies behind the '
+      'first cannot be computed again'
     )
   draft.draws_matter = found.draws_matter
   if found.divergence is not None:

@@ -44,6 +44,7 @@ class Replay:
     double: bool,
     results: Sequence[str] = (),
     loose: Collection[str] = (),
+    graph_def: v1.GraphDef | None = None,
   ):
     """Prepares the graph.
 
@@ -53,14 +54,18 @@ class Replay:
       results: names of the tensors that the rest serves; what they do not
         depend on cannot be fetched. Without them everything can be.
       loose: names of ops that are not run, but are given values of any shape.
+      graph_def: the graph in another version, with the same names; it is not
+        changed.
     """
-    graph_def = handles.add(captured.graph.as_graph_def(), captured.variables)
-    if loose:
-      _loosen(graph_def, loose)
+    copied = v1.GraphDef()
+    copied.CopyFrom(graph_def or captured.graph.as_graph_def())
+    graph_def = handles.add(copied, captured.variables)
     if results:
       roots = [name.split(':')[0] for name in results]
       roots += [node.name for node in graph_def.node if node.op in _TABLES]
       graph_def = _pruned(graph_def, roots)
+    if loose:  # What they are computed from stays, and can be fetched.
+      _loosen(graph_def, loose)
     self._captured, self._double = captured, double
     self._original = {node.name for node in graph_def.node}
     unchanged = float64.unchanged_variables(graph_def)

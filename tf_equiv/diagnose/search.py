@@ -284,10 +284,13 @@ def _go_on(
       place.mistake = table.recognize(place)
     return place
 
-  def reopen(loose: Collection[str]) -> replay.Replay:
+  def reopen(
+    graph_def: tf.compat.v1.GraphDef, loose: Collection[str]
+  ) -> replay.Replay:
     labels = [*request.labels, *(request.further or ())]
+    wanted = _names(captures[1], labels)
     return stack.enter_context(
-      replay.Replay(captures[1], True, _names(captures[1], labels), loose)
+      replay.Replay(captures[1], True, wanted, loose, graph_def)
     )
 
   hunting = hunt.Hunt(
@@ -303,7 +306,7 @@ def _go_on(
     result.problem = text.of_error(error)
     if isinstance(error, tf.errors.OpError):
       result.problem = (
-        'what lies behind it cannot be computed with the values of TF1'
+        'what lies behind those told cannot be computed with the values of TF1'
       )
 
 

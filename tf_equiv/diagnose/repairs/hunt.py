@@ -19,7 +19,7 @@ from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose import sketches as sketches_lib
 from tf_equiv.diagnose.control_flow import inlining
-from tf_equiv.diagnose.repairs import causes, examination
+from tf_equiv.diagnose.repairs import causes, examination, shapes
 from tf_equiv.diagnose.result import Result
 from tf_equiv.diagnose.side import Sides
 from tf_equiv.tf1.capture import capture
@@ -40,8 +40,8 @@ class Means:
     judge: returns the labels of the results that differ, and the tolerance.
     describe: describes a place, given its ops, which ops correspond, and the
       results that differ.
-    reopen: returns a new run of TF2, in which some ops, given by name, take
-      values of any shape.
+    reopen: returns a new run of a graph of TF2, in which some ops, given by
+      name, take values of any shape.
     names: TF1 name of the variable by that of the TF2 variable.
     converted: TF1 names of the variables that were converted.
   """
@@ -51,7 +51,7 @@ class Means:
     [frontier_lib.Frontier, alignment_lib.Alignment, Labels],
     divergence.Divergence,
   ]
-  reopen: Callable[[Collection[str]], Any]
+  reopen: Callable[[Any, Collection[str]], Any]
   names: dict[str, str]
   converted: Collection[str] = ()
 
@@ -64,12 +64,14 @@ class _Known:
     phase: number of the phase in which it was found.
     position: of its op in TF1.
     place: what is told of it.
+    ends: for each side, name of the op where they part.
     covered: for each side, names of the ops that belong to it.
   """
 
   phase: int
   position: int
   place: divergence.Divergence
+  ends: tuple[str, str]
   covered: tuple[set[str], set[str]]
 
 
@@ -264,7 +266,10 @@ class Hunt:
       return False
     place.repair, place.tried = finding.repair, True
     place.excerpts = finding.excerpts
-    self._known.append(_Known(self._phase, found.tf1.position, place, covered))
+    ends = found.tf1.name, found.tf2.name
+    self._known.append(
+      _Known(self._phase, found.tf1.position, place, ends, covered)
+    )
     return True
 
   def _is_consequence(
@@ -333,9 +338,7 @@ class Hunt:
     side = self._sides[1]
     if self._loose - self._loosened:
       self._loosened |= self._loose
-      given = dict(side.run.fixed)
-      side.run = self._means.reopen(self._loosened)
-      side.run.fix({**given, **patches})
+      self._reopen(patches)
       side.sketches, side.results = sketches_lib.of_run(
         side.run,
         side.captured,
@@ -364,6 +367,7 @@ class Hunt:
 
   def _read(self, labels: Labels) -> None:
     """Reads what further results depend on, and fetches them."""
+    self._reshape()
     for side, names in zip(self._sides, ({}, self._means.names), strict=True):
       side.graph = graph_lib.read(side.captured, self._labels, names)
       tensors = [side.captured.targets[label].name for label in labels]
@@ -372,6 +376,24 @@ class Hunt:
         **side.results,
         **dict(zip(labels, values, strict=True)),
       }
+
+  def _reshape(self) -> None:
+    """Gives the gradients of TF2 the shapes that places were given."""
+    side = self._sides[1]
+    values = shapes.constants(side) if self._loosened else {}
+    places = [known.ends for known in self._known]
+    attributes = shapes.attributes(self._sides, places) if values else {}
+    if values or attributes:
+      first, second = self._definitions
+      self._definitions = first, shapes.changed(second, values, attributes)
+      self._reopen({})
+
+  def _reopen(self, values: dict[str, np.ndarray]) -> None:
+    """Runs TF2 anew, with tensors that take values of any shape."""
+    side = self._sides[1]
+    given = dict(side.run.fixed)
+    side.run = self._means.reopen(self._definitions[1], self._loosened)
+    side.run.fix({**given, **values})
 
   def _sketch(self) -> None:
     """Sketches the nodes that are not sketched yet."""
