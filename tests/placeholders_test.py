@@ -80,6 +80,24 @@ class BoundPlaceholdersTest(parameterized.TestCase):
     verdict = found.assertTrainingEquivalent(steps=2, weights='fixed')
     self.assertTrue(verdict.passed)
 
+  def test_a_train_op_that_is_not_run(self):
+    class Anew(Case):
+      train_tf1 = tf_equiv.MigrationTestCase.train_tf1
+      train_tf2 = tf_equiv.MigrationTestCase.train_tf2
+
+      def compute_loss(self, outputs, inputs):
+        return tf.reduce_mean(
+          tf.nn.softmax_cross_entropy_with_logits(inputs['labels'], outputs)
+        )
+
+      def build_tf1_optimizer(self):
+        return v1.train.AdamOptimizer(1e-3)
+
+    verdict = Anew().assertTrainingEquivalent(steps=2, weights='fixed')
+    self.assertTrue(verdict.passed)
+    self.assertIn('6 slots (first moment)', verdict.summary)
+    self.assertNotIn('not compared', verdict.summary)
+
   def test_another_value_that_is_fed(self):
     with self.assertRaises(AssertionError) as caught:
       case(scale=2.0).assertForwardEquivalent()

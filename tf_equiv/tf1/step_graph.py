@@ -154,14 +154,16 @@ def _build(program, plan, graph) -> Step:
       losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
       depends = graph_lib.is_stochastic_or_updates(outputs)
       fetches = graph_lib.fetched(outputs, losses)
+      made = len(recording.updates)
       if program.step is None:
         operation = default_step.build(
           program, (outputs, inputs), fetches, recording
         )
       else:
+        made = 0  # The train op is one that was made with the model.
         loss, operation = program.step(recording)
         fetches.update({} if loss is None else {'loss': loss})
-      phases = [Phase(fetches, [operation], list(recording.updates))]
+      phases = [Phase(fetches, [operation], recording.updates[made:])]
       structure = nest.describe(outputs)
       order = graph_lib.order_of(graph, fetches['outputs'])
     else:
@@ -271,8 +273,9 @@ def _share_out(updates, phases, variables) -> List[str]:
   """
   if any(phase.updates for phase in phases):
     (phase,) = phases
-    updates[:] = [_with_counter(update, phase) for update in updates]
-    phase.updates[:] = updates
+    phase.updates[:] = [_with_counter(each, phase) for each in phase.updates]
+    # A model may come with a train op of its own, which does not run here.
+    updates[:] = phase.updates
     return []
   for i, update in enumerate(updates):
     for phase in phases:
