@@ -25,7 +25,7 @@ _VARIABLES = 4.0
 _OPERANDS = 3.0
 _MIN_SCORE = 4.0
 # Evidence against it: of the gates of a cell, one side may compute several in
-# one op of these types.
+# one op, and it may look up each row once, or what is masked, too.
 _OTHER_SIZE = 5.0
 _FUSED = ('MatMul', 'Add')
 # Ops that compute nothing of their own: what they read tells what they are.
@@ -344,7 +344,7 @@ class Alignment:
       score -= _OTHER_INPUT
     score += min(_common_suffix(a.name, b.name), 3)
     mine, theirs = self.sketches[0][a.name], self.sketches[1][b.name]
-    if a.family in _FUSED and mine and theirs:
+    if a.family in (*_FUSED, *_GATHERING) and mine and theirs:
       if mine[0].size != theirs[0].size:
         score -= _OTHER_SIZE
     return score + (0.5 if a.shape == b.shape else 0.0)
