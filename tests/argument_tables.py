@@ -187,6 +187,7 @@ FUNCTIONS = {
     'output': 'path',
     'rename_variable': 'optional function',
     'convert_variable': 'optional function',
+    'rename_slot': 'optional function',
     'ignored_variables': 'patterns',
     'moving_averages': 'flag',
     'optimizer_name': 'optional name',

@@ -20,6 +20,7 @@ from tf_equiv.compare import run_info, tolerances
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import arguments, threads
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.diagnose import first_look
 from tf_equiv.report import telling
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
@@ -37,10 +38,10 @@ class CheckpointAssertions(base.AssertionBase):
 
   def assertCheckpointEquivalent(
     self,
-    path: Any,
+    path: str | os.PathLike[str],
     *,
     training: bool = False,
-    seed_mode: Any = 'constant',
+    seed_mode: SeedMode | str = 'constant',
     moving_averages: bool = False,
     rtol: float | None = None,
     atol: float | None = None,

@@ -1,6 +1,6 @@
 """Steps 3 and 4 of the guide: the forward pass."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from tf_equiv.assertions import base
 from tf_equiv.compare import criteria as criteria_lib
@@ -21,12 +21,12 @@ class ForwardAssertions(base.AssertionBase):
     self,
     *,
     training: bool = False,
-    seed_mode: Any = None,
+    seed_mode: SeedMode | str | None = None,
     rtol: float | None = None,
     atol: float | None = None,
     equal_nan: bool = False,
     compare_updates: bool = True,
-    variants: Any = 'eager',
+    variants: str | Sequence[str] = 'eager',
     allow_empty: bool = False,
     allow_vacuous: bool = False,
     allow_dormant: bool | None = None,

@@ -1,12 +1,13 @@
 """Beyond the guide's steps: gradients of the loss."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from tf_equiv.assertions import base
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import tolerances
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import arguments
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
@@ -18,14 +19,14 @@ class GradientAssertions(base.AssertionBase):
   def assertGradientsClose(
     self,
     *,
-    seed_mode: Any = 'num_random_ops',
+    seed_mode: SeedMode | str = 'num_random_ops',
     training: bool = True,
     weights: str = 'fixed',
     inputs: bool = False,
     rtol: float | None = None,
     atol: float | None = None,
     equal_nan: bool = False,
-    variants: Any = 'eager',
+    variants: str | Sequence[str] = 'eager',
     allow_empty: bool = False,
     allow_vacuous: bool = False,
     allow_dormant: bool | None = None,

@@ -1,12 +1,13 @@
 """Step 4 of the guide in training mode, and the steps of an optimizer."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from tf_equiv.assertions import base
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import tolerances
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import arguments
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
@@ -21,7 +22,7 @@ class TrainingAssertions(base.AssertionBase):
   def assertTrainingEquivalent(
     self,
     *,
-    seed_mode: Any = 'num_random_ops',
+    seed_mode: SeedMode | str = 'num_random_ops',
     steps: int = 0,
     weights: str = 'seeded',
     rtol: float | None = None,
@@ -29,7 +30,7 @@ class TrainingAssertions(base.AssertionBase):
     equal_nan: bool = False,
     compare_updates: bool = True,
     compare_hyperparameters: bool = True,
-    variants: Any = 'eager',
+    variants: str | Sequence[str] = 'eager',
     allow_empty: bool = False,
     allow_vacuous: bool = False,
     allow_dormant: bool | None = None,

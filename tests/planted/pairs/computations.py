@@ -65,6 +65,7 @@ def gate(x, training, hard=True):
 
 @tf.custom_gradient
 def _turned(x):
+  # FAULT: gradient_not_reversed
   return tf.identity(x), lambda gradient: -0.25 * gradient
 
 
@@ -75,9 +76,7 @@ def adversarial(x, training, turned=True):
   # FAULT: gradient_not_reversed
   other = _turned(h) if turned else tf.identity(h)
   return {
-    # FAULT: gradient_not_reversed
     'label': v1.layers.dense(h, 3, name='label'),
-    # FAULT: gradient_not_reversed
     'domain': v1.layers.dense(other, 2, name='domain'),
   }
 
@@ -86,11 +85,11 @@ def decoded(inputs, training, merged=True):
   """The best sequence of labels, and something that has variables."""
   del training
   labels = inputs['steps']
+  # FAULT: repeated_labels_not_merged
   found, _ = v1.nn.ctc_beam_search_decoder(
     labels, np.array([5], np.int32), merge_repeated=merged
   )
   return {
-    # FAULT: repeated_labels_not_merged
     'labels': tf.sparse.to_dense(found[0]),
     'other': v1.layers.dense(inputs['x'], 3, name='fc'),
   }
