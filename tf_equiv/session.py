@@ -346,10 +346,7 @@ class Session:
         tf2, clip_gradients=dormant_steps.with_scale(tf2.clip_gradients)
       )
       if isinstance(run, in_process.InProcessRun):
-        tf1 = dataclasses.replace(
-          tf1, clip_gradients=dormant_steps.with_scale(tf1.clip_gradients)
-        )
-        run = in_process.InProcessRun(tf1, plan, run.result())
+        run = run.with_clipping(dormant_steps.with_scale)
 
     def again(
       plan: plan_lib.RunPlan, weights: Mapping[str, np.ndarray]

@@ -140,6 +140,26 @@ class ByStructureTest(absltest.TestCase):
     self.assertTrue(found.agrees('g'))
     self.assertFalse(found.agrees('h'))
 
+  def test_rows_that_one_side_alone_gathers(self):
+    graphs = tuple(
+      graph_of(
+        node(ids, 'GatherV2', '$w', '@' + ids),
+        node(mean, mean, ids),
+        node('h', 'Tanh', mean),
+      )
+      for ids, mean in (('unique', 'SegmentMean'), ('ids', 'Mean'))
+    )
+    rows = array(0, 12).reshape(3, 4)
+    found = aligned(
+      graphs,
+      (
+        {'unique': rows, 'SegmentMean': array(1), 'h': array(2)},
+        {'ids': np.tile(rows, (2, 1)), 'Mean': array(3), 'h': array(4)},
+      ),
+    )
+    self.assertNotIn('unique', found.pairs)
+    self.assertEqual(found.pairs['h'], 'h')
+
   def test_gates_that_are_converted(self):
     def cell():
       return graph_of(

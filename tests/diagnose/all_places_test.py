@@ -6,6 +6,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from tests.planted import pair
+from tf_equiv import MigrationTestCase
 from tf_equiv.compare.repairs import ChangeKind
 
 v1 = tf.compat.v1
@@ -303,6 +304,68 @@ class AllPlacesTest(parameterized.TestCase):
 
 
 del tf_equiv
+
+
+class Averages(MigrationTestCase):
+  """TF1 keeps its averages by ops of its own, TF2 in the fused op."""
+
+  momentum = 0.9
+
+  def make_inputs(self):
+    return np.random.default_rng(0).normal(size=(4, 5, 5, 3)).astype('f')
+
+  def build_tf1(self, inputs, training):
+    with v1.variable_scope('net/bn'):
+      gamma, beta, mean, variance = (
+        v1.get_variable(name, [3], trainable=trainable)
+        for name, trainable in (
+          ('gamma', True),
+          ('beta', True),
+          ('moving_mean', False),
+          ('moving_variance', False),
+        )
+      )
+    if not training:
+      return v1.nn.fused_batch_norm(
+        inputs, gamma, beta, mean, variance, is_training=False
+      )[0]
+    found = v1.nn.fused_batch_norm(inputs, gamma, beta)
+    for kept, new in ((mean, found[1]), (variance, found[2])):
+      v1.add_to_collection(
+        v1.GraphKeys.UPDATE_OPS, kept.assign_sub((kept - new) * 0.1)
+      )
+    return found[0]
+
+  def build_tf2(self):
+    normalize = tf.keras.layers.BatchNormalization(
+      momentum=self.momentum, name='bn'
+    )
+
+    class Net(tf.keras.Model):
+      def __init__(self):
+        super().__init__(name='net')
+        self.bn = normalize
+
+      def call(self, x, training=None):
+        return self.bn(x, training=training)
+
+    return Net()
+
+
+class AveragesTest(absltest.TestCase):
+  def test_outputs_of_a_fused_op(self):
+    case = Averages()
+    self.assertTrue(case.assertTrainingEquivalent(weights='fixed').passed)
+    case = Averages()
+    case.momentum = 0.99
+    with self.assertRaises(AssertionError) as caught:
+      case.assertTrainingEquivalent(weights='fixed')
+    message = str(caught.exception)
+    self.assertIn('is 0.9 in TF1 and 0.99 in TF2', message)
+    self.assertIn('all 3 results agree', message)
+    self.assertNotIn('only the first place', message)
+    self.assertNotIn('reads net/bn/gamma', message)
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -152,6 +152,21 @@ class OperandsTest(absltest.TestCase):
     self.assertEqual((first.side, first.one_sided), ('TF1', ('v',)))
     self.assertEqual(differences.describe(second), 'only TF2 reads w')
 
+  def test_variables_that_the_other_side_reads_above(self):
+    found = frontier.Frontier(
+      node('a', 'Mul', 'x', 'y'),
+      node('b', 'Mul', 'x', 'z'),
+      [],
+      [node('z', 'MatMul', '@x', '$w'), node('y', 'MatMul', '@x', '$v')],
+      (frozenset('w'), frozenset('wv')),
+    )
+    read = [
+      each
+      for each in op_diff.describe(found, SameNames(), ({}.get, {}.get))
+      if each.kind is Kind.READS
+    ]
+    self.assertEqual([each.one_sided for each in read], [('v',)])
+
   def test_many_variables_are_all_kept(self):
     read = [f'$v{i}' for i in range(6)]
     (found, _) = diff(node('a', 'AddN', *read), node('a', 'AddN', '$v0'))

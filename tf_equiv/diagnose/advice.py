@@ -155,6 +155,10 @@ def _for_quantity(
   )
   if is_trained and any(c.problem and c.problem.kind in flags for c in failed):
     return [texts.TRAINABLE]
+  if quantity is Quantity.UPDATED_VARIABLES and not any(
+    evidence.MOVING.search(c.name) for c in failed
+  ):
+    return [texts.OTHER_ASSIGNMENT]
   return [texts.OF_QUANTITY[quantity]] if quantity in texts.OF_QUANTITY else []
 
 

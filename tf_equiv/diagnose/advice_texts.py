@@ -207,6 +207,12 @@ LOSS_OR_GRADIENTS = (
   'clipping, and the reduction of the loss.'
 )
 
+# Where what a forward pass assigns are no moving statistics.
+OTHER_ASSIGNMENT = (
+  'Outputs agree, so what the forward pass assigns differs: compare what both '
+  'sides assign, and how often.'
+)
+
 OF_QUANTITY = {
   Quantity.WEIGHTS: (
     'Give both sides the same initializers (Keras defaults are '

@@ -25,8 +25,9 @@ _VARIABLES = 4.0
 _OPERANDS = 3.0
 _MIN_SCORE = 4.0
 # Evidence against it: of the gates of a cell, one side may compute several in
-# one op of these types.
-_OTHER_SIZE = 5.0
+# one op. Rows of a table that one side alone looks up (what is masked, or each
+# row once) are another value, whatever the op is called.
+_OTHER_SIZE, _OTHER_ROWS = 5.0, 10.0
 _FUSED = ('MatMul', 'Add')
 # Ops that compute nothing of their own: what they read tells what they are.
 _OTHER_INPUT = 3.0
@@ -344,9 +345,11 @@ class Alignment:
       score -= _OTHER_INPUT
     score += min(_common_suffix(a.name, b.name), 3)
     mine, theirs = self.sketches[0][a.name], self.sketches[1][b.name]
-    if a.family in _FUSED and mine and theirs:
-      if mine[0].size != theirs[0].size:
+    if mine and theirs and mine[0].size != theirs[0].size:
+      if a.family in _FUSED:
         score -= _OTHER_SIZE
+      elif a.family in _GATHERING:
+        score -= _OTHER_ROWS
     return score + (0.5 if a.shape == b.shape else 0.0)
 
 

@@ -203,8 +203,8 @@ class Diagnoser:
       if labels_lib.is_wanted(label, labels, groups) and self._is_kept(label)
     ]
     if not wanted:
-      raise capture_errors.CannotTraceError(
-        'nothing to look at is in both graphs'
+      raise capture_errors.CannotCaptureError(
+        'nothing that could be looked at is in both graphs'
       )
     further = [
       label

@@ -208,14 +208,18 @@ def _dtypes(a: graph.Node, b: graph.Node) -> list[Difference]:
 
 def _variables(found: frontier.Frontier) -> list[Difference]:
   """Returns which variables one side alone reads."""
-  read = tuple(
-    sorted(frozenset().union(*(n.variables for n in (node, *lone))))
+  read = [
+    frozenset().union(*(n.variables for n in (node, *lone)))
     for node, lone in (
       (found.tf1, found.only_tf1),
       (found.tf2, found.only_tf2),
     )
-  )
-  return _only(Kind.READS, read)
+  ]
+  a, b = found.tf1, found.tf2
+  if a.family != b.family or not (a.variables and b.variables):
+    # The other side may read it further above.
+    read = [mine - found.variables[1 - i] for i, mine in enumerate(read)]
+  return _only(Kind.READS, (sorted(read[0]), sorted(read[1])))
 
 
 def _operands(

@@ -27,6 +27,8 @@ def change(made: repairs.Change) -> str:
   kind = made.kind
   if kind is ChangeKind.OP:
     mine, theirs = (_types(types) for types in (made.tf1, made.tf2))
+    if made.tf1 == made.tf2:
+      return f'the {mine} of TF1 for that of TF2'
     if mine and theirs:
       return f'{mine} for {theirs}'
     if mine:
@@ -94,8 +96,11 @@ def _value(value: object) -> str:
   if isinstance(value, (float, np.floating)):
     return f'{value:.7g}'
   if isinstance(value, tuple):
-    flat = np.ravel(np.asarray(value, dtype=object))
-    if flat.size > _MAX_ELEMENTS:
-      return f'{list(value)[:2]}, ...'
-    return str(list(value))
+    flat = np.ravel(np.asarray(value, dtype=object)).tolist()
+    texts = [repr(x) if isinstance(x, str) else _value(x) for x in flat]
+    is_float = all(isinstance(x, float) for x in flat)
+    if len(set(texts)) == 1 and (is_float or len(texts) > _MAX_ELEMENTS):
+      return f'{texts[0]} in all {len(texts)} elements'
+    rest = ', ...' if len(texts) > _MAX_ELEMENTS else ''
+    return f'[{", ".join(texts[:_MAX_ELEMENTS])}{rest}]'
   return str(value)

@@ -212,6 +212,32 @@ class LossesTest(absltest.TestCase):
     found = facts.ScalarLosses(['a', 'b'], [1.0, 2.0], [2.0, 3.0], (2,))
     self.assertEqual(table.recognize(found), '')
 
+  def test_weight_decay_of_equal_weights(self):
+    ones = np.ones(5)
+    changes = {'gain': _CHANGES['net/bias']}
+
+    def of(tf2, tf1=changes, agreeing=3):
+      found = facts.Updates(
+        1,
+        {'gain': ones},
+        tf1,
+        {'gain': tf2},
+        0.1,
+        ('Legacy', 'Ported'),
+        ({}, {}),
+        agreeing,
+      )
+      return update_rules.lone_decay(found)
+
+    text = of(changes['gain'] - 0.001)
+    self.assertStartsWith(text, 'The updates of gain (3 others agree) are')
+    self.assertIn('the learning rate times 0.01 times the weights', text)
+    self.assertNotIn('decays', text)
+    self.assertEqual(of(1.1 * changes['gain']), '')
+    # Any rule moves all by the same where the gradients are the same.
+    self.assertEqual(of(0.4 * ones, {'gain': 0.5 * ones}), '')
+    self.assertEqual(of(changes['gain'] - 0.001, agreeing=0), '')
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -359,6 +359,8 @@ def of_types(region: Region) -> Iterator[Trial]:
     for side, end in ((region.tf1, first), (region.tf2, second))
   ]
   names = [n.name for n in region.tf2.nodes]
+  if not any(types):  # One op on both sides, that does something else.
+    types = [[first.op_type], [second.op_type]]
   yield Trial(
     (
       Change(

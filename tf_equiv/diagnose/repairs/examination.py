@@ -101,7 +101,7 @@ class Examiner:
             lone[i] = [*lone[i], ends[i]]
             ends[i] = node
             break
-    return frontier_lib.Frontier(*ends, *lone)
+    return frontier_lib.Frontier(*ends, *lone, found.variables)
 
   def _differs(self, first: np.ndarray, second: np.ndarray) -> bool:
     return trials.distance(first, second) > self._tolerance
@@ -173,6 +173,7 @@ class Examiner:
         theirs,
         _before(0, self._sides, mine, found.only_tf1),
         _before(1, self._sides, theirs, found.only_tf2),
+        found.variables,
       )
       region = self._region(
         inner, [*inner.only_tf1, mine], [*inner.only_tf2, theirs]
@@ -214,6 +215,7 @@ class Examiner:
       second,
       _before(0, self._sides, first, found.only_tf1),
       _before(1, self._sides, second, found.only_tf2),
+      found.variables,
     )
     kept = self._region(
       inner, [*inner.only_tf1, first], [*inner.only_tf2, second]

@@ -226,9 +226,27 @@ class Hunt:
         findings = [examination.Finding(found)]
       for finding in findings:
         patches.update(self._fitting(finding.patches))
+        patches.update(self._of_results(finding.frontier, failing))
         if not self._list(finding, alignment, failing, first):
           continue
         first = None
+    return patches
+
+  def _of_results(
+    self, found: frontier_lib.Frontier, failing: Labels
+  ) -> dict[str, np.ndarray]:
+    """Returns the results that a pair of ops makes at different outputs."""
+    first, second = self._sides
+    patches = {}
+    for label in failing:
+      a, b = first.graph.results[label], second.graph.results[label]
+      if (a.key, b.key) != (found.tf1.name, found.tf2.name):
+        continue
+      if a.output != b.output:
+        (value,) = first.run.fetch([first.captured.targets[label].name])
+        name = second.captured.targets[label].name
+        if second.run.takes(name, value):
+          patches[name] = value
     return patches
 
   def _fitting(self, patches: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -236,7 +254,7 @@ class Hunt:
     loose = {
       name.split(':')[0]
       for name, value in patches.items()
-      if not run.takes(name, value) and name.endswith(':0')
+      if not run.takes(name, value) and self._is_alone(name)
     }
     self._loose |= loose
     return {
@@ -244,6 +262,16 @@ class Hunt:
       for name, value in patches.items()
       if name.split(':')[0] in loose or run.takes(name, value)
     }
+
+  def _is_alone(self, tensor: str) -> bool:
+    """Returns whether a tensor is all that an op of TF2 gives."""
+    try:
+      op = self._sides[1].captured.graph.get_operation_by_name(
+        tensor.split(':')[0]
+      )
+    except KeyError:  # It was inlined.
+      return tensor.endswith(':0')
+    return len(op.outputs) == 1
 
   def _list(
     self,

@@ -1,6 +1,7 @@
 """Mistakes in the rule by which an optimizer updates, told by its numbers."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def lone_decay(found: facts.Updates) -> str:
   )
   spread = np.ptp(sizes) > _LEAST_SPREAD * np.max(sizes)
   if not known and not spread:
-    return ''
+    return _equal_decay(found, factors, decay)
   sides = ('TF2', 'TF1') if mean * (found.rate or 1) < 0 else ('TF1', 'TF2')
   names = text.listed(sorted(factors), _MAX_NAMES)
   others = f' ({found.agreeing} others agree)' if found.agreeing else ''
@@ -104,6 +105,27 @@ def lone_decay(found: facts.Updates) -> str:
     'times the weights. That is weight decay: check its strength, and which '
     'variables are excluded from it (exclude_from_weight_decay; a pattern must '
     'match the names that the variables have in TF2).'
+  )
+
+
+def _equal_decay(
+  found: facts.Updates, factors: Mapping[str, float], decay: float
+) -> str:
+  """Tells of updates that are apart by the same number in all elements."""
+  if not found.agreeing or not all(
+    np.ptp(found.tf1[name]) > _LEAST_SPREAD * np.max(np.abs(found.tf1[name]))
+    for name in factors
+  ):
+    return ''  # The gradients may be the same everywhere, too.
+  names = text.listed(sorted(factors), _MAX_NAMES)
+  rate = 'the learning rate times ' if found.rate else ''
+  return (
+    f'The updates of {names} ({found.agreeing} others agree) are apart by the '
+    f'same number everywhere, whatever the gradients are: {rate}{decay:.3g} '
+    'times the weights, which are all the same before this step. Weight decay '
+    'would do so: compare which variables are excluded from it '
+    "(exclude_from_weight_decay); with weights='fixed' the weights are not "
+    'all the same, which tells more.'
   )
 
 

@@ -112,7 +112,8 @@ def scaled_gradients(found: facts.Gradients) -> str:
   if np.isclose(first, second, rtol=_RTOL):
     return (
       f'{text}, although the losses agree: the gradients are multiplied '
-      'afterwards (scaling, clipping by a norm).'
+      'afterwards (scaling, clipping by a norm), or the loss has another '
+      'weight where its value does not show it (tf.stop_gradient).'
     )
   return f'{text}.'
 
