@@ -15,7 +15,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
-from tf_equiv import reporting, template, trials, user_methods
+from tf_equiv import class_digest, reporting, template, trials, user_methods
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import diagnosis as diagnosis_lib
 from tf_equiv.compare import judge_forward, run_info
@@ -52,12 +52,14 @@ class Shared:
   Attributes:
     references: those that were opened.
     models: keeps TF2 models for further assertions.
+    tests: what became of the tests that have run.
   """
 
   def __init__(self) -> None:
     """Makes it empty."""
     self.references: list[references.Reference] = []
     self.models = shared_models.SharedModels()
+    self.tests = class_digest.ClassRun()
 
   def open(self, reference: references.Reference) -> references.Reference:
     """Returns the reference that is used in place of an equal one."""
@@ -97,10 +99,12 @@ def begin(owner: type) -> None:
 
 
 def end(owner: type) -> None:
-  """Releases what the tests of a class share."""
+  """Releases what the tests of a class share, and tells what they came to."""
   if _SHARED in vars(owner):
-    shared_of(owner).close()
+    shared = shared_of(owner)
+    shared.close()
     delattr(owner, _SHARED)
+    shared.tests.tell(owner.__qualname__)
 
 
 class Session:
@@ -316,4 +320,7 @@ class Session:
       is, '' if there is none).
     """
     verdict = reporting.with_test(verdict, test, self.ran)
-    return verdict, reporting.write(verdict)
+    line = reporting.write(verdict)
+    if verdict.report:
+      self.shared.tests.add_report(verdict.report)
+    return verdict, line
