@@ -151,6 +151,11 @@ def write_index(directory: str) -> str:
   return 'All reports: ' + path if path else ''
 
 
+def witness_directory() -> str:
+  """Returns where to save inputs that tell sides apart, '' if not known."""
+  return _directory()
+
+
 def reports_failures() -> bool:
   """Returns whether failures are reported; `write` names a wrong mode."""
   try:

@@ -28,6 +28,7 @@ class GradientAssertions(base.AssertionBase):
     variants: Any = 'eager',
     allow_empty: bool = False,
     allow_vacuous: bool = False,
+    allow_dormant: bool | None = None,
     msg: str | None = None,
   ) -> verdict_lib.Verdict:
     """Asserts that the gradients of the loss agree for each variable.
@@ -56,6 +57,8 @@ class GradientAssertions(base.AssertionBase):
       allow_empty: whether it passes when no variable has a gradient.
       allow_vacuous: whether agreement passes that proves nothing, because all
         outputs are equal, or rounding noise, or respond to no variable.
+      allow_dormant: whether it passes although the sides differ for other
+        inputs, weights or steps; None for the attribute of the class.
       msg: text added to the failure message.
 
     Returns:
@@ -73,6 +76,7 @@ class GradientAssertions(base.AssertionBase):
       allow_empty=allow_empty,
       allow_vacuous=allow_vacuous,
       variants=variants_lib.check_variants(variants),
+      allow_dormant=self._allows_dormant(allow_dormant),
     )
     inputs = arguments.check_bool(inputs, 'inputs')
     plan = self._session.methods.make_plan(

@@ -32,6 +32,7 @@ class TrainingAssertions(base.AssertionBase):
     variants: Any = 'eager',
     allow_empty: bool = False,
     allow_vacuous: bool = False,
+    allow_dormant: bool | None = None,
     msg: str | None = None,
   ) -> verdict_lib.Verdict:
     """Asserts that both sides compute the same in training mode.
@@ -78,6 +79,8 @@ class TrainingAssertions(base.AssertionBase):
         outputs are equal, or rounding noise, or respond to no variable; with
         `steps`, because outputs or loss are rounding noise, all gradients are
         zero, or the loss is the same in all steps.
+      allow_dormant: whether it passes although the sides differ for other
+        inputs, weights or steps; None for the attribute of the class.
       msg: text added to the failure message.
 
     Returns:
@@ -99,6 +102,7 @@ class TrainingAssertions(base.AssertionBase):
       compare_updates,
       compare_hyperparameters,
       variants_lib.check_variants(variants),
+      self._allows_dormant(allow_dormant),
     )
     steps = arguments.check_count(steps, 'steps', most=_MAX_STEPS)
     methods = self._session.methods
