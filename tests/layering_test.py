@@ -24,7 +24,7 @@ _LAYERS = (
   ('compare', 'converters', 'fingerprint', 'golden'),
   ('report', 'tf2'),
   ('checkpoints', 'reporting'),
-  ('references',),
+  ('class_digest', 'references'),
   ('diagnose',),
   ('dormant',),
   ('template',),
@@ -40,7 +40,7 @@ _LAYERS = (
 _RUN = ('core', 'compat', 'tf1', 'fingerprint', 'golden', 'tf2', 'references')
 _DECIDE = ('compare',)
 _EXPLAIN = ('diagnose', 'dormant')
-_TELL = ('report', 'reporting')
+_TELL = ('report', 'reporting', 'class_digest')
 _PLAIN = ('core', *_DECIDE, 'report')
 _TENSORFLOW = ('tensorflow', 'tf_keras', 'keras', 'tf_slim')
 

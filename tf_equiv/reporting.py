@@ -14,7 +14,7 @@ from absl import flags
 
 from tf_equiv.compare import run_info
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.report import rerun, writer
+from tf_equiv.report import index, rerun, writer
 
 _log = logging.getLogger('tf_equiv')
 
@@ -128,6 +128,27 @@ def write(verdict: verdict_lib.Verdict) -> str:
   if verdict.passed:
     _log.info(line)
   return line
+
+
+def directory_of(report: str) -> str:
+  """Returns the directory that a report was written to."""
+  return os.path.dirname(report)
+
+
+def write_index(directory: str) -> str:
+  """Writes the page that lists the reports of a directory.
+
+  Args:
+    directory: where they are.
+
+  Returns:
+    A line about the page, '' if it cannot be made because there are no pages.
+  """
+  try:
+    path = index.write(directory)
+  except Exception as error:
+    return f'All reports: could not be listed ({writer.describe(error)})'
+  return 'All reports: ' + path if path else ''
 
 
 def witness_directory() -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tf_equiv import (
+  class_digest,
   dormancy,
   fingerprint,
   reporting,
@@ -71,6 +72,7 @@ class Shared:
       what its fingerprint relies on.
     names: names of the variables that the assertions have, once they were
       asked for.
+    tests: what became of the tests that have run.
   """
 
   def __init__(self) -> None:
@@ -79,6 +81,7 @@ class Shared:
     self.models = shared_models.SharedModels()
     self.examined: dict[Hashable, Any] = {}
     self.names: set[str] | None = None
+    self.tests = class_digest.ClassRun()
 
   def open(self, reference: references.Reference) -> references.Reference:
     """Returns the reference that is used in place of an equal one."""
@@ -119,10 +122,12 @@ def begin(owner: type) -> None:
 
 
 def end(owner: type) -> None:
-  """Releases what the tests of a class share."""
+  """Releases what the tests of a class share, and tells what they came to."""
   if _SHARED in vars(owner):
-    shared_of(owner).close()
+    shared = shared_of(owner)
+    shared.close()
     delattr(owner, _SHARED)
+    shared.tests.tell(owner.__qualname__)
 
 
 class Session:
@@ -479,7 +484,10 @@ class Session:
       is, '' if there is none).
     """
     verdict = reporting.with_test(verdict, test, self.ran)
-    return verdict, reporting.write(verdict)
+    line = reporting.write(verdict)
+    if verdict.report:
+      self.shared.tests.add_report(verdict.report)
+    return verdict, line
 
 
 @contextlib.contextmanager

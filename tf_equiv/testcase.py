@@ -23,6 +23,8 @@ A complete test of a migration from TF1 to TF2:
         self.assertCheckpointEquivalent('/path/to/model.ckpt')
 """
 
+import unittest
+
 import tensorflow as tf
 
 from tf_equiv import session
@@ -91,8 +93,21 @@ class MigrationTestCase(
     super().setUpClass()
     session.begin(cls)
 
+  def run(
+    self, result: unittest.TestResult | None = None
+  ) -> unittest.TestResult | None:
+    """Runs the test, and notes for the end of the class what becomes of it."""
+    if result is None:  # By itself, not among the tests of a class.
+      return super().run()
+    with session.shared_of(type(self)).tests.noting(self, result) as noting:
+      super().run(noting)
+    return result
+
   @classmethod
   def tearDownClass(cls) -> None:
-    """Releases what the tests of the class share: graphs, process, model."""
+    """Releases what the tests share: graphs, process, model.
+
+    Where several have failed, a digest says each cause once.
+    """
     session.end(cls)
     super().tearDownClass()

@@ -20,6 +20,7 @@ class Words:
 
   Attributes:
     headline: the verdict of a failure in one line; '' if it passed.
+    cause: the same without what was not compared because of it.
     evidence: further lines, in the order in which to read them.
     notes: what a reader should know of a pass, too.
     power: how much the outputs depend on, in one line.
@@ -27,6 +28,7 @@ class Words:
   """
 
   headline: str = ''
+  cause: str = ''
   evidence: tuple[str, ...] = ()
   notes: tuple[str, ...] = ()
   power: str = ''

@@ -69,6 +69,8 @@ class Document:
     written: when, in ISO 8601 with the offset from UTC.
     result: 'fail', 'pass', or 'differs' where a difference was found without a
       failure.
+    cause: the headline of a failure without what was not compared because of
+      it; '' of others.
     message: the message of the failure, or the summary of a pass.
     groups: summary of each group of compared pairs.
     comparisons: all compared pairs by group, those that differ most first.
@@ -89,6 +91,7 @@ class Document:
   conditions: str
   result: str
   headline: str
+  cause: str
   kind: str
   power: str
   culprit: str
@@ -133,6 +136,7 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     conditions=verdict.conditions,
     result=result,
     headline=headline,
+    cause=verdict.words.cause,
     kind=verdict.kind,
     power=verdict.power,
     culprit=verdict.culprit,

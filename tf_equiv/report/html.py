@@ -17,6 +17,7 @@ from tf_equiv.compare import values
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.report import (
   differences,
+  digest,
   numbers,
   repair_text,
   tables,
@@ -62,6 +63,47 @@ def render(document: document_lib.Document) -> bytes:
   Raises:
     ImportError: if Jinja2 is not installed.
   """
+  environment = _environment()
+  # Only these two are known not to be text of the user.
+  style, script = (_markup(_read(name)) for name in ('page.css', 'page.js'))
+  page: str = environment.get_template('page.html').render(
+    document=document,
+    failed=document.result == 'fail',
+    meaning=_MEANINGS.get(document.kind, ''),
+    gradients=_rows(document, lambda quantity: quantity.is_of_gradients),
+    others=_rows(
+      document,
+      lambda quantity: (
+        not (quantity.is_of_gradients or quantity.is_of_variables)
+      ),
+    ),
+    plots=_plots(document),
+    most_rows=_MAX_ROWS,
+    style=style,
+    script=script,
+    style_hash=_digest(style),
+    script_hash=_digest(script),
+  )
+  return page.encode('utf-8', 'backslashreplace')
+
+
+def render_index(**values: Any) -> bytes:
+  """Returns the page that lists reports, in UTF-8.
+
+  Args:
+    **values: what the template 'index.html' names.
+
+  Raises:
+    ImportError: if Jinja2 is not installed.
+  """
+  environment = _environment()
+  page: str = environment.get_template('index.html').render(
+    style=_markup(_read('page.css')), **values
+  )
+  return page.encode('utf-8', 'backslashreplace')
+
+
+def _environment() -> Any:
   import jinja2
 
   environment = jinja2.Environment(
@@ -85,28 +127,9 @@ def render(document: document_lib.Document) -> bytes:
     relative=_relative,
     repair=repair_text.repair,
     proof=repair_text.proof,
+    tests=digest.tests,
   )
-  # Only these two are known not to be text of the user.
-  style, script = (_markup(_read(name)) for name in ('page.css', 'page.js'))
-  page = environment.get_template('page.html').render(
-    document=document,
-    failed=document.result == 'fail',
-    meaning=_MEANINGS.get(document.kind, ''),
-    gradients=_rows(document, lambda quantity: quantity.is_of_gradients),
-    others=_rows(
-      document,
-      lambda quantity: (
-        not (quantity.is_of_gradients or quantity.is_of_variables)
-      ),
-    ),
-    plots=_plots(document),
-    most_rows=_MAX_ROWS,
-    style=style,
-    script=script,
-    style_hash=_digest(style),
-    script_hash=_digest(script),
-  )
-  return page.encode('utf-8', 'backslashreplace')
+  return environment
 
 
 def number(found: float | None) -> str:

@@ -33,12 +33,16 @@ def tell(
   lines = [
     line for each in outcome.evidence for line in wording.evidence(each, sides)
   ]
+  matter = diagnosis.draws_matter
+  # Assertions that fail for one reason are stopped at different points.
+  reason = dataclasses.replace(outcome, stopped=False)
   verdict = Verdict(
     outcome,
     diagnosis,
     run or run_info.RunInfo(),
     Words(
-      headline=headlines.headline(outcome, sides, diagnosis.draws_matter),
+      headline=headlines.headline(outcome, sides, matter),
+      cause=headlines.headline(reason, sides, matter),
       evidence=(*diagnosis.evidence, *lines),
       notes=(*_notes(outcome, diagnosis), *diagnosis.notes),
       power='; '.join(wording.power(each) for each in outcome.power),
