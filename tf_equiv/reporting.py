@@ -130,6 +130,14 @@ def write(verdict: verdict_lib.Verdict) -> str:
   return line
 
 
+def directory_for(verdict: verdict_lib.Verdict) -> str:
+  """Returns where the report of a verdict goes, '' if none is wanted."""
+  try:
+    return _directory() if _is_wanted(verdict) else ''
+  except BadModeError:
+    return ''
+
+
 def reports_failures() -> bool:
   """Returns whether failures are reported; `write` names a wrong mode."""
   try:

@@ -30,6 +30,7 @@ from tf_equiv.diagnose import (
   first_look,
   structure,
 )
+from tf_equiv.diagnose.reproduction import offering
 from tf_equiv.references import base as references
 from tf_equiv.report import telling
 from tf_equiv.tf1 import garbage
@@ -316,4 +317,7 @@ class Session:
       is, '' if there is none).
     """
     verdict = reporting.with_test(verdict, test, self.ran)
+    directory = reporting.directory_for(verdict)
+    if directory and verdict.divergences:
+      verdict.run.reproductions = offering.offer(verdict, directory)
     return verdict, reporting.write(verdict)

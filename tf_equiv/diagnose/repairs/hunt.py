@@ -257,7 +257,7 @@ class Hunt:
       self._followed += finding.repair is None
       return False
     place.repair, place.tried = finding.repair, True
-    place.excerpts = finding.excerpts
+    place.excerpts, place.is_large = finding.excerpts, finding.is_large
     self._known.append(_Known(self._phase, found.tf1.position, place, covered))
     return True
 
