@@ -56,8 +56,10 @@ test: venv  ## Runs all tests with pytest.
 test-quick: venv  ## Runs the tests that need no large network, nor another process.
 	$(PYTEST) $(QUICK_TESTS)
 
-fuzz: venv  ## Reads 1,000 damaged files of each kind, with fixed seeds.
-	$(VENV_PYTHON) -m tests.fuzz --count 1000
+fuzz: venv  ## Damaged files and replies, odd calls, interrupts; fixed seeds.
+	$(VENV_PYTHON) -m tests.fuzz --count 1000 goldens checkpoints exports replies
+	$(VENV_PYTHON) -m tests.fuzz --count 2000 calls
+	$(VENV_PYTHON) -m tests.fuzz --count 300 interrupts
 
 lint: venv  ## Checks style, format and types of all files.
 	$(VENV_PYTHON) -m ruff check .

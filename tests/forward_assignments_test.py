@@ -30,6 +30,9 @@ def centered(x, training, decay, how):
           return tf.identity(x)
 
       x = v1.cond(tf.reduce_sum(x) < 1e9, updated, lambda: x)
+    # After the update, as in TF2; else TF1 leaves the order open.
+    with tf.control_dependencies([x]):
+      mean = mean.read_value()
     return tf.matmul(x - tf.stop_gradient(mean), w)
 
 

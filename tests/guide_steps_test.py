@@ -17,6 +17,7 @@ _ONCE = {
   'test_step1_no_new_variables': ('assertNoNewVariables', {}),
   'test_step2_variables_match': ('assertVariablesMatch', {}),
   'test_step3_forward_with_fixed_weights': ('assertForwardEquivalent', {}),
+  'test_beyond': ('assertNoDormantDifferences', {}),
 }
 _PER_MODE = {
   'test_step4_inference_': 'assertForwardEquivalent',

@@ -26,8 +26,10 @@ _LAYERS = (
   ('checkpoints', 'reporting'),
   ('references',),
   ('diagnose',),
+  ('dormant',),
   ('template',),
   ('trials', 'user_methods'),
+  ('dormancy',),
   ('session',),
   ('assertions', 'conversion', 'suggestions'),
   ('testcase',),
@@ -37,7 +39,7 @@ _LAYERS = (
 )
 _RUN = ('core', 'compat', 'tf1', 'fingerprint', 'golden', 'tf2', 'references')
 _DECIDE = ('compare',)
-_EXPLAIN = ('diagnose',)
+_EXPLAIN = ('diagnose', 'dormant')
 _TELL = ('report', 'reporting')
 _PLAIN = ('core', *_DECIDE, 'report')
 _TENSORFLOW = ('tensorflow', 'tf_keras', 'keras', 'tf_slim')

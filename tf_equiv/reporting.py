@@ -138,6 +138,11 @@ def directory_for(verdict: verdict_lib.Verdict) -> str:
     return ''
 
 
+def witness_directory() -> str:
+  """Returns where to save inputs that tell sides apart, '' if not known."""
+  return _directory()
+
+
 def reports_failures() -> bool:
   """Returns whether failures are reported; `write` names a wrong mode."""
   try:

@@ -1,12 +1,12 @@
 """What a test author has filled in, checked, as the programs of both sides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tf_equiv import template
-from tf_equiv.compare import pairing
+from tf_equiv.compare import pairing, variables
 from tf_equiv.core import arguments, errors
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
@@ -139,6 +139,7 @@ class UserMethods:
       update_ops=arguments.check_bool(case.tf1_update_ops, 'tf1_update_ops'),
       train=case.train_tf1 if self.overrides('train_tf1') else None,
       defined=frozenset(n for n in _METHODS if self.overrides(n)),
+      ignored=self._ignored(),
     )
 
   def tf2_program(self) -> tf2_program.Program:
@@ -170,14 +171,29 @@ class UserMethods:
         return getattr(self._case, each)
     return tensors.default_loss
 
-  def mapping(self) -> pairing.VariableMapping:
-    """Returns what is said of the variables."""
+  def _ignored(self) -> tuple[str, ...]:
+    patterns = self._case.ignored_variables
+    return tuple(p.pattern for p in variables.compile_ignored(patterns))
+
+  def mapping(
+    self, elsewhere: Callable[[], Sequence[str]] = tuple
+  ) -> pairing.VariableMapping:
+    """Returns what is said of the variables.
+
+    Args:
+      elsewhere: returns names of variables that other assertions have.
+    """
     convert = pairing.unchanged
     if self.overrides('convert_variable'):
       convert = self._convert
     case = self._case
     return pairing.VariableMapping(
-      case.rename_variable, convert, case.ignored_variables
+      case.rename_variable,
+      convert,
+      case.ignored_variables,
+      elsewhere,
+      case.rename_slot,
+      case.rename_hyperparameter,
     )
 
   def _convert(
@@ -211,4 +227,5 @@ class UserMethods:
         f'{self.owner.__name__}{where} defines '
         f'{"train_tf1" if first else "train_tf2"} only; define train_tf1 and '
         'train_tf2 together, or neither for the default step on both sides.'
+        + reference.advise_own_step()
       )

@@ -7,6 +7,7 @@ so starts from the same state and leaves nothing to the next.
 
 import atexit
 import functools
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,9 +15,9 @@ import sys
 import tempfile
 import textwrap
 
-import tf_equiv
-
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tf_equiv.__file__)))
+# Not imported: this process may need no TensorFlow.
+_FILE = importlib.util.find_spec('tf_equiv').origin
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_FILE)))
 # Each line of its input names a file with code, and one for the output.
 _FORKING = """
 import json, os, sys, traceback

@@ -64,6 +64,8 @@ class NormalizationsTest(parameterized.TestCase):
     variance = x.var(-1, keepdims=True)
     for made in (
       x,
+      0.1 * x,
+      0.1 * (x - x.mean()),
       x - x.mean(-1, keepdims=True),
       x.mean(-1),
       3 * variance,

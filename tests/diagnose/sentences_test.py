@@ -111,6 +111,35 @@ class CausesTest(SentencesTest):
     self.assertSays(text, 'over the axes [1] in TF1, and over [0] in TF2')
     self.assertSaysNot(text, 'The epsilon of the normalization')
 
+  @parameterized.parameters(
+    lambda x, number: dense(x) + number,
+    lambda x, number: tf.math.log(tf.exp(dense(x)) + number),
+    lambda x, number: dense(x) * number,
+  )
+  def test_small_numbers_that_are_no_epsilon(self, layer):
+    text = self.fails(
+      case_of(lambda x: layer(x, 0.02), lambda x: layer(x, 0.03))
+    )
+    self.assertSays(text, 'TF1 0.02, TF2 0.03')
+    self.assertSaysNot(text, 'epsilon')
+
+  @parameterized.parameters(
+    lambda x, number: x * tf.math.rsqrt(tf.reduce_mean(x * x) + number),
+    lambda x, number: x / (tf.math.reduce_std(x, 0) + number),
+    lambda x, number: tf.nn.l2_normalize(x, -1, epsilon=number),
+  )
+  def test_epsilons_whatever_they_are_called(self, layer):
+    case = case_of(
+      lambda x: layer(dense(x), 0.02), lambda x: layer(dense(x), 0.05)
+    )
+    case.reset_weights = lambda name, shape, dtype: (
+      np.full(shape, 0.01, dtype) * np.arange(1, shape[-1] + 1)
+    )
+    text = self.fails(case)
+    self.assertSays(
+      text, 'The epsilon of the normalization is 0.02 in TF1 and 0.05 in TF2'
+    )
+
   def test_stop_that_explains_nothing(self):
     def loss(outputs, factor, stop):
       target = tf.ones_like(outputs)

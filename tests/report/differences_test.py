@@ -101,6 +101,23 @@ class SidesTest(parameterized.TestCase):
       Difference(Kind.OUTPUT, 'outputs', 'int8[]', 'bool[]'),
       'outputs: A int8[], B bool[]',
     ),
+    (
+      Difference(Kind.FACTOR, 'x', 0.125, 1.0),
+      'what differs is 0.125 times x in A, 1 times it in B',
+    ),
+    (Difference(Kind.MULTIPLE, tf2=2.0), 'B is 2 times A everywhere'),
+    (
+      Difference(
+        Kind.NORMALIZES, 'x', ('variance', (3,)), ('variance', (1, 2))
+      ),
+      'x is divided by the root of the variance over axes [3] in A, of the '
+      'variance over axes [1, 2] in B',
+    ),
+    (
+      difference.one_sided(Kind.OVERFLOW, 1, True, subject='Exp'),
+      'overflow: Exp exceeds what float32 holds in B; in float64 the sides '
+      'agree',
+    ),
     (difference.one_sided(Kind.READS, 0, ('w',)), 'only A reads w'),
     (difference.one_sided(Kind.READS, 1, ('w',)), 'only B reads w'),
   )
@@ -111,12 +128,14 @@ class SidesTest(parameterized.TestCase):
   def test_no_kind_has_names_of_its_own(self, kind):
     one = kind.name in {
       *('READS', 'NUMBERS', 'LOOP_OPS', 'STOPS_GRADIENT', 'ASSIGNS', 'KEYS'),
-      *('LEAVES_ALONE', 'REGULARIZES', 'NOT_TRAINED'),
+      *('LEAVES_ALONE', 'REGULARIZES', 'NOT_TRAINED', 'OVERFLOW'),
     }
     numbers = kind.name in {'DECAY', 'INITIALIZER_NUMBER'}
     value = 0.5 if numbers else (0.5, 1.0)
     if kind is Kind.OPERAND_ORDER:
       value = ('a', 'b')
+    if kind is Kind.NORMALIZES:
+      value = ('mean', (0, 1))
     record = Difference(kind, 'x', value, None if one else value, operand=0)
     self.assertNotRegex(differences.describe(record, _FILES), 'TF[12]')
 

@@ -402,9 +402,9 @@ class NumberUpTest(parameterized.TestCase):
 
   def test_never_below(self):
     generator = np.random.default_rng(0)
-    numbers = 10.0 ** generator.uniform(-300, 300, 2000)
-    rounded = np.array([float('%.3g' % v) for v in numbers])
-    for value in (*numbers, *rounded, *np.nextafter(rounded, np.inf)):
+    values = 10.0 ** generator.uniform(-300, 300, 2000)
+    rounded = np.array([float('%.3g' % v) for v in values])
+    for value in (*values, *rounded, *np.nextafter(rounded, np.inf)):
       shown = float(numbers.number_up(value))
       self.assertGreaterEqual(shown, value)
       self.assertLessEqual(shown, value * 1.0101)

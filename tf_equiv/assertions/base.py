@@ -6,6 +6,7 @@ from typing import Any
 from tf_equiv import reporting, session, template
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import arguments
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.report import text
 
@@ -30,6 +31,11 @@ class AssertionBase(template.TemplateMethods, unittest.TestCase):
     """Runs a plan on both sides, judges, and raises or returns the verdict."""
     verdict = self._session.compare(assertion, plan, criteria)
     return self._conclude(verdict, msg)
+
+  def _allows_dormant(self, given: bool | None) -> bool:
+    """Returns whether dormant differences pass, by argument or by class."""
+    allowed = self.allow_dormant if given is None else given
+    return arguments.check_bool(allowed, 'allow_dormant')
 
   def _conclude(
     self, verdict: verdict_lib.Verdict, msg: str | None

@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-from typing import Any
 
 from tf_equiv import trials
 from tf_equiv.assertions import base
@@ -12,6 +11,7 @@ from tf_equiv.compare import judge_variables, run_info
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import arguments, capture_errors, errors
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.diagnose import diagnoser, result
 from tf_equiv.report import headlines, place_text, telling
 
@@ -27,7 +27,7 @@ class DivergenceMethods(base.AssertionBase):
     self,
     *,
     training: bool = False,
-    seed_mode: Any = 'num_random_ops',
+    seed_mode: SeedMode | str = 'num_random_ops',
     weights: str = 'fixed',
     gradients: bool = False,
   ) -> verdict_lib.Verdict:

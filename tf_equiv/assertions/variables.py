@@ -105,7 +105,7 @@ class VariableAssertions(base.AssertionBase):
     start, session = time.time(), self._session
     plan = session.methods.make_plan(training)
     tf1, tf2 = session.list_variables(plan)
-    table = session.methods.mapping().pair(tf1, tf2).table
+    table = session.mapping().pair(tf1, tf2).table
     outcome = dataclasses.replace(
       judge_variables.judge_variables(
         table, 'assertVariablesMatch', allow_empty

@@ -8,6 +8,7 @@ REAL = 'real'
 NOISE = 'noise'
 ORDER = 'random order'
 VACUOUS = 'vacuous'
+DORMANT = 'dormant'
 
 
 @dataclasses.dataclass(frozen=True)

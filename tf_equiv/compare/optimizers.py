@@ -2,8 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from tf_equiv.core import errors
+
+# Kind of an optimizer that is not known.
+OTHER = 'other'
 
 # Hyperparameters that appear in the same place of the same formula on both
 # sides, by kind of optimizer.
@@ -101,9 +106,9 @@ def compare_specs(tf1: Any, tf2: Any) -> list[HyperparameterDifference]:
     the optimizer. Momentum without momentum is gradient descent.
   """
   kinds = [kind_of(spec) for spec in (tf1, tf2)]
+  if OTHER in kinds:
+    return []
   if kinds[0] != kinds[1]:
-    if 'other' in kinds:
-      return []
     return [HyperparameterDifference('kind', *kinds)]
   first, second = tf1.hyperparameters, tf2.hyperparameters
   found = [
@@ -124,6 +129,41 @@ def compare_specs(tf1: Any, tf2: Any) -> list[HyperparameterDifference]:
     if value is not None and value != off and first.get(name) != value:
       found.append(HyperparameterDifference(name, first.get(name), value))
   return sorted(found, key=lambda difference: difference.name)
+
+
+def compare_renamed(
+  tf1: Any, tf2: Any, rename: Callable[[str], object]
+) -> tuple[list[HyperparameterDifference], int]:
+  """Compares two `OptimizerSpec`, one of which is not known.
+
+  Args:
+    tf1: the reference.
+    tf2: the candidate.
+    rename: `rename_hyperparameter`.
+
+  Returns:
+    The differences, sorted by name, and the number of hyperparameters that
+    were compared.
+
+  Raises:
+    UsageError: if `rename` names a hyperparameter that TF2 does not have.
+  """
+  found, count = [], 0
+  for name, value in sorted(tf1.hyperparameters.items()):
+    new = rename(name)
+    if new is None:
+      continue
+    if new not in tf2.hyperparameters:
+      known = ', '.join(sorted(tf2.hyperparameters)) or 'none'
+      raise errors.UsageError(
+        f'rename_hyperparameter({name!r}) returned {new!r}, which {tf2.name} '
+        f'does not have as a number. It has: {known}.'
+      )
+    count += 1
+    other = tf2.hyperparameters[str(new)]
+    if not _equal(value, other):
+      found.append(HyperparameterDifference(str(new), value, other))
+  return found, count
 
 
 def kind_of(spec: Any) -> str:
@@ -149,6 +189,7 @@ def _matters_for_adagrad(
 
 
 def _equal(first: Any, second: Any) -> bool:
-  if isinstance(first, float) and isinstance(second, float):
+  numbers = isinstance(first, (int, float)) and isinstance(second, (int, float))
+  if numbers and not isinstance(first, bool) and not isinstance(second, bool):
     return math.isclose(first, second, rel_tol=_RTOL)
   return bool(first == second)

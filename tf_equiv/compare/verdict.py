@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import dormant as dormant_lib
 from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import quantity as quantity_lib
@@ -186,12 +187,18 @@ class Verdict:
   def kind(self) -> str:
     """Kind of a difference, where that was examined.
 
-    It is 'real', 'noise' or 'random order', and 'vacuous' where the compared
-    values prove nothing.
+    It is 'real', 'noise' or 'random order', 'vacuous' where the compared
+    values prove nothing, and 'dormant' where they agree, and others do not.
     """
     if self.outcome.vacuity is not None and not self.diagnosis.kind:
       return divergence_lib.VACUOUS
     return self.diagnosis.kind
+
+  @property
+  def witness(self) -> dormant_lib.Witness | None:
+    """For what the sides differ, where the difference is dormant."""
+    found = self.outcome.evidence_of(dormant_lib.Witness)
+    return found[0] if found else None
 
   @property
   def response(self) -> vacuity.Response | None:

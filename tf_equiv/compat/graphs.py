@@ -1,11 +1,12 @@
 """Graphs and their ops: traced, looked into, and what is registered."""
 
-import contextlib
 import functools
 import importlib
 import types
 
 import tensorflow as tf
+
+from tf_equiv.core import interrupts
 
 v1 = tf.compat.v1
 
@@ -124,7 +125,7 @@ def op_position(op) -> int:
   return op._id
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def ops_replaced(graph, replace):
   """Context in which ops of a graph may be others than were asked for.
 
@@ -160,7 +161,7 @@ def ops_replaced(graph, replace):
       graph._create_op_internal = create
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def op_callback(callback):
   """Lets a callback see, and in graphs replace, the outputs of each new op.
 
@@ -224,7 +225,7 @@ def cpu_kernels(op_type):
   ]
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def gradients_replaced(op_types, replace):
   """Context in which types of ops have other gradients.
 

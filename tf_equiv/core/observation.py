@@ -83,6 +83,8 @@ class UpdateObservation:
       user's.
     operations: (name, type) of the op that updates a variable, by its name;
       for TF1.
+    slot_names: what the slots are called in `StepObservation.slots`, by the
+      names that the optimizer gives them.
   """
 
   optimizer: Any
@@ -95,6 +97,26 @@ class UpdateObservation:
   operations: Dict[str, Tuple[str, str]] = dataclasses.field(
     default_factory=dict
   )
+  slot_names: Dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Race:
+  """A variable that one run reads and assigns without an order between them.
+
+  Attributes:
+    variable: its name.
+    read: name of an op that reads it.
+    assigned: name of the op that assigns it.
+    read_at: line of user code that made the first.
+    assigned_at: line of user code that made the second.
+  """
+
+  variable: str
+  read: str
+  assigned: str
+  read_at: SourceLine = SourceLine()
+  assigned_at: SourceLine = SourceLine()
 
 
 @dataclasses.dataclass
@@ -170,6 +192,8 @@ class Observation:
     sensitivity: effect of each variable on the outputs, by name, over the
       largest output, where it was measured.
     notes: what else a reader should know of the run.
+    races: variables that a training step of TF1 reads and assigns without an
+      order, so that it cannot be repeated.
     unknown: kinds of facts that this side cannot know (TRAINABLE, LOSSES), so
       that nothing is compared with them.
     takes_training: whether the model was given the training flag.
@@ -210,6 +234,7 @@ class Observation:
   jitter: Dict[str, float] = dataclasses.field(default_factory=dict)
   sensitivity: Dict[str, float] = dataclasses.field(default_factory=dict)
   notes: List[str] = dataclasses.field(default_factory=list)
+  races: List[Race] = dataclasses.field(default_factory=list)
   unknown: List[str] = dataclasses.field(default_factory=list)
   takes_training: bool = True
   depends_on_training: bool = False

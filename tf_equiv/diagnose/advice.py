@@ -19,6 +19,7 @@ from tf_equiv.compare.values import ProblemKind
 from tf_equiv.core import observation, text
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import advice_texts as texts
+from tf_equiv.diagnose import step_facts
 from tf_equiv.diagnose.rules import evidence
 
 # How slots of momentum, and optimizers that keep them, are called.
@@ -173,6 +174,8 @@ def for_step(
     return [texts.OWN_LOOP]
   if key.quantity is Quantity.OUTPUTS and step:
     return [texts.LATER_OUTPUTS]
+  if key.quantity is Quantity.VARIABLES:
+    return [_for_update(outcome)]
   if key.quantity in (Quantity.OUTPUTS, Quantity.REGULARIZATION_LOSSES):
     by_flag = plan.training and _depends_on_flag(tf1)
     unaware = [texts.UNAWARE] if by_flag and not tf2.takes_training else []
@@ -182,6 +185,37 @@ def for_step(
   if key.quantity is Quantity.GRADIENTS and tf1.steps[step].loss is None:
     return [texts.GRADIENTS_OF_OWN_LOOP]
   return [texts.STEP[key.quantity]]
+
+
+def _for_update(outcome: Outcome) -> str:
+  """Advice on variables that differ, by what was compared before."""
+  key = outcome.failing()[0]
+  compared = [
+    step_facts.were_compared(outcome, each.name) for each in outcome.failed(key)
+  ]
+  gradients = all(of_gradient for of_gradient, _ in compared)
+  rate = all(of_rate for _, of_rate in compared)
+  if gradients and rate:
+    return texts.STEP[Quantity.VARIABLES]
+  if gradients:
+    return texts.UPDATE_WITHOUT_RATE
+  if not any(of_gradient for of_gradient, _ in compared):
+    return texts.UPDATE_WITHOUT_GRADIENTS
+  return texts.UPDATE_PARTLY
+
+
+def for_races(races: Sequence[observation.Race]) -> str:
+  """Says that a program cannot be repeated, and what to do."""
+  first = races[0]
+  places = [
+    str(line) if line.filename else op
+    for line, op in (
+      (first.read_at, first.read),
+      (first.assigned_at, first.assigned),
+    )
+  ]
+  more = f' (and {len(races) - 1} more)' if len(races) > 1 else ''
+  return texts.RACE.format(first.variable + more, *places)
 
 
 def _rate_changes(tf1: observation.Observation, step: int) -> bool:

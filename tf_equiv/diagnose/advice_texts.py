@@ -132,6 +132,28 @@ STEP = {
   ),
 }
 
+UPDATE_WITHOUT_RATE = (
+  'Gradients agree; the learning rates were not compared. Compare them, and '
+  'the update rule: epsilon, momentum, Nesterov, weight decay.'
+)
+
+UPDATE_WITHOUT_GRADIENTS = (
+  'What is assigned to these variables differs; their gradients were not '
+  'compared, because no optimizer of one side, or an unknown one, trains them. '
+  'Compare what the step computes for them.'
+)
+
+UPDATE_PARTLY = (
+  'The update differs. Gradients were compared for some of these variables '
+  'only: compare those of the others, and the update rule.'
+)
+
+RACE = (
+  'TF1 reads and assigns {} in one run with no order between them, so that no '
+  'comparison can be repeated: it is read by {} and assigned by {}. Order them '
+  'in TF1 by tf.control_dependencies, the read first if that is meant.'
+)
+
 GRADIENTS_OF_OWN_LOOP = (
   'The variables agree before the step, and the gradients do not: compare what '
   'train_tf1 and train_tf2 differentiate (which losses, with which weights), '

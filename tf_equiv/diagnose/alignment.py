@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from tf_equiv.diagnose import graph
+from tf_equiv.diagnose import gates, graph
 from tf_equiv.diagnose import sketches as sketches_lib
 from tf_equiv.tf1.capture import capture
 
@@ -28,6 +28,22 @@ _MIN_SCORE = 4.0
 # one op of these types.
 _OTHER_SIZE = 5.0
 _FUSED = ('MatMul', 'Add')
+# Ops that compute nothing of their own: what they read tells what they are.
+_OTHER_INPUT = 3.0
+_MOVING = (
+  'Cast',
+  'ExpandDims',
+  'Gather',
+  'GatherNd',
+  'GatherV2',
+  'Reshape',
+  'Slice',
+  'Squeeze',
+  'StridedSlice',
+  'Tile',
+  'Transpose',
+)
+_GATHERING = ('Gather', 'GatherV2', 'GatherNd', 'ResourceGather')
 # So few numbers may agree by chance.
 _FEW = 8
 # Ops that split a value.
@@ -68,7 +84,7 @@ class Alignment:
     self._strict = {tf1.results[label].key for label in failing}
     self.sketches, self.tolerance = sketches, tolerance
     self.draws = draws
-    self._gates = _gates(tf1, converted)
+    self._gates = gates.in_one(tf1, converted)
     self.pairs: dict[str, str] = {}
     self.inverse: dict[str, str] = {}
     self._by_value()
@@ -162,12 +178,18 @@ class Alignment:
     a, b = self._tf1.nodes[first], self._tf2.nodes[second]
     if first in self._strict:
       return True
+    if a.family in _GATHERING and self._have_other_shapes(first, second):
+      return False  # The same rows, in another layout.
     known = [o for o in a.operands if o.kind != graph.CONSTANT]
     return a.family == b.family and all(
       not (o.kind == graph.NODE and self.is_rearranged(o.key))
       and any(self.same_operand(o, other) for other in b.operands)
       for o in known
     )
+
+  def _have_other_shapes(self, first: str, second: str) -> bool:
+    mine, theirs = self.sketches[0][first], self.sketches[1][second]
+    return bool(mine and theirs) and mine[0].shape != theirs[0].shape
 
   def is_rearranged(self, first: str) -> bool:
     """Returns whether a node and its counterpart differ in order only."""
@@ -297,6 +319,16 @@ class Alignment:
         traits.append((family, o.kind, key, o.output))
     return traits
 
+  def _read_others(self, a: graph.Node, b: graph.Node) -> bool:
+    """Returns whether both read what corresponds to something else."""
+    mine = [o.key for o in a.operands if o.kind == graph.NODE]
+    theirs = [o.key for o in b.operands if o.kind == graph.NODE]
+    return (
+      bool(mine and theirs)
+      and all(key in self.pairs for key in mine)
+      and all(key in self.inverse for key in theirs)
+    )
+
   def _score(self, a: graph.Node, b: graph.Node) -> float:
     """Returns how much speaks for a pair of nodes."""
     score = _FAMILY if a.family == b.family else 0.0
@@ -308,39 +340,14 @@ class Alignment:
     )
     if known:
       score += _OPERANDS * found / len(known)
+    if not found and a.family in _MOVING and self._read_others(a, b):
+      score -= _OTHER_INPUT
     score += min(_common_suffix(a.name, b.name), 3)
     mine, theirs = self.sketches[0][a.name], self.sketches[1][b.name]
     if a.family in _FUSED and mine and theirs:
       if mine[0].size != theirs[0].size:
         score -= _OTHER_SIZE
     return score + (0.5 if a.shape == b.shape else 0.0)
-
-
-def _gates(tf1: graph.Graph, converted: Collection[str]) -> set[str]:
-  """Returns the ops that compute all gates of a cell of TF1 in one.
-
-  A converted kernel has them in another order, up to where they are split.
-
-  Args:
-    tf1: the graph.
-    converted: names of the variables that were converted.
-  """
-  ordered: set[str] = set()
-  for name, node in tf1.nodes.items():
-    reads = any(parent in ordered for parent in node.parents)
-    if node.variables & set(converted) or (
-      reads and node.family in (*_FUSED, *_SPLITTING)
-    ):
-      if not any(
-        tf1.nodes[p].family in _SPLITTING for p in node.parents if p in ordered
-      ):
-        ordered.add(name)
-  found: set[str] = set()
-  for name, node in reversed(tf1.nodes.items()):
-    if name in ordered and (node.family in _SPLITTING or name in found):
-      found.add(name)
-      found.update(p for p in node.parents if p in ordered)
-  return found
 
 
 class _Group:

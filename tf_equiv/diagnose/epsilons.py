@@ -15,6 +15,11 @@ _LEFT = 1e-3
 # Epsilons are no larger than this.
 _LARGEST = 0.1
 _FUSED = 'FusedBatchNorm'
+# What adds an epsilon, and what follows it in a normalization.
+_ADDING = ('Add', 'AddN', 'Maximum')
+_ROOTS = ('Rsqrt', 'Sqrt', 'Pow', 'Reciprocal', 'Inv')
+_DIVIDING = ('RealDiv', 'DivNoNan', 'Xdivy')
+_PASSING = ('Reshape', 'Squeeze', 'ExpandDims', 'Cast', 'Tile', 'BroadcastTo')
 
 
 def describe(found: frontier_lib.Frontier, sides: Sides) -> list[Difference]:
@@ -86,6 +91,8 @@ def among(
   for node in nodes:
     if node.op_type.startswith(_FUSED) and 'epsilon' in node.attributes:
       yield node, float(node.attributes['epsilon'])
+    if node.family not in _ADDING or not _is_divided_by(side.graph, node.name):
+      continue
     for operand in node.operands:
       if operand.kind != graph_lib.CONSTANT:
         continue
@@ -96,6 +103,20 @@ def among(
         number = plain(np.float32(value.reshape(-1)[0]))
         if 0 < number <= _LARGEST:
           yield operand.tensor, number
+
+
+def _is_divided_by(graph: graph_lib.Graph, name: str) -> bool:
+  """Returns whether something is divided by a value, or by its root."""
+  known = {name}
+  for node in graph.nodes.values():
+    read = [i for i, o in enumerate(node.operands) if o.key in known]
+    if not read:
+      continue
+    if node.family in _ROOTS or (node.family in _DIVIDING and 1 in read):
+      return True
+    if node.family in _PASSING:
+      known.add(node.name)
+  return False
 
 
 def _normalized(

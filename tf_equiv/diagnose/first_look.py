@@ -11,7 +11,7 @@ from tf_equiv.compare.optimizers import OptimizerDifference
 from tf_equiv.compare.outcome import Kind, Outcome
 from tf_equiv.compare.quantity import Quantity
 from tf_equiv.core import observation
-from tf_equiv.diagnose import advice, facts, update_location
+from tf_equiv.diagnose import advice, facts, step_facts, update_location
 from tf_equiv.diagnose.first_look_run import Run
 from tf_equiv.diagnose.repairs import updates
 from tf_equiv.diagnose.rules import table as rules
@@ -138,6 +138,8 @@ def _diagnose_step(outcome: Outcome, run: Run) -> Diagnosis:
     )
     if place is not None and place.mistake:
       found.insert(0, place.mistake)
+  if run.tf1.races:
+    found.insert(0, advice.for_races(run.tf1.races))
   return Diagnosis(
     divergences=_with_others(place, outcome, run), advice=tuple(found)
   )
@@ -155,12 +157,20 @@ def _with_others(
   """
   others = updates.places(outcome, run)
   first = outcome.failing()[0] if outcome.failing() else None
-  if first is not None and first.quantity is Quantity.LEARNING_RATE:
+  if place is None or not others:
     return tuple(others) or (() if place is None else (place,))
-  if first is None or not first.quantity.precedes_optimizers:
-    # What follows the gradients is a consequence of these.
-    return tuple(others) or (() if place is None else (place,))
-  return (*([] if place is None else [place]), *others)
+  if first is None or first.quantity is Quantity.LEARNING_RATE:
+    return tuple(others)
+  if not (
+    first.quantity.precedes_optimizers
+    or first.quantity is Quantity.STEP_COUNTER
+  ):
+    # The update differs because of this.
+    cause, *others = others
+    place.differences += cause.differences
+    place.repair, place.tried = cause.repair, cause.tried
+    place.group, place.mistake = cause.group, place.mistake or cause.mistake
+  return (place, *others)
 
 
 def _diagnose_optimizers(outcome: Outcome, run: Run) -> Diagnosis:
@@ -200,7 +210,10 @@ def _mistake(outcome: Outcome, run: Run) -> str:
     return rules.recognize(_gradients(outcome, run))
   if quantity is Quantity.UNTRAINED_VARIABLES:
     return rules.recognize(_moving_statistics(outcome, run))
-  return ''
+  record = step_facts.of(
+    outcome, run.plan, _step(outcome, run), (run.pairing, _before(outcome, run))
+  )
+  return '' if record is None else rules.recognize(record)
 
 
 def _rates(outcome: Outcome, run: Run) -> facts.Rates | None:

@@ -145,9 +145,15 @@ class Rewriter:
     """Returns the nodes in double precision."""
     for node in self._nodes:
       self._rewrite(node)
+    names = {node.name for node in self._new}
     for node in self._new:
       if '/tf_equiv_keep' not in node.name:
-        inputs = [self.now(self._full(ref), ref) for ref in node.input]
+        inputs = [
+          self.now(self._full(ref), ref)
+          for ref in node.input
+          # What became several nodes has none that can be waited for.
+          if not ref.startswith('^') or ref[1:] in names
+        ]
         del node.input[:]
         # The same op may stand for several that are waited for.
         node.input.extend(

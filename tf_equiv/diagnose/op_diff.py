@@ -10,7 +10,7 @@ from tf_equiv.compare.difference import Difference, Kind
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier, graph
 
-_NOT_TELLING = {
+NOT_TELLING = {
   'shape',
   'container',
   'shared_name',
@@ -155,7 +155,7 @@ def telling_attributes(a: graph.Node, b: graph.Node) -> list[str]:
 
 def is_telling(attribute: str) -> bool:
   """Returns whether an attribute says anything of what an op computes."""
-  return attribute not in _NOT_TELLING
+  return attribute not in NOT_TELLING
 
 
 def _constants_of(
@@ -276,7 +276,7 @@ def _numbers(found: frontier.Frontier, values: Values) -> list[Difference]:
     numbers = []
     for node in nodes:
       for key, value in node.attributes.items():
-        if isinstance(value, float) and key not in _NOT_TELLING:
+        if isinstance(value, float) and key not in NOT_TELLING:
           numbers.append(value)
       for _, value in _constants_of(node, value_of):
         if value is not None and value.size == 1 and value.dtype.kind == 'f':

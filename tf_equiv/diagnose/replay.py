@@ -16,6 +16,8 @@ v1 = tf.compat.v1
 # Values are fetched, and variables are set, in parts of about so many bytes.
 _PART = 96 << 20
 _MAX_KEPT = 512 << 20
+# Attributes that are the type of the output.
+_OF_OUTPUT = ('DstT', 'output_type', 'Tparams', 'dtype', 'T')
 # Ops that fill lookup tables.
 _TABLES = (
   'InitializeTable',
@@ -89,7 +91,7 @@ class Replay:
     self._course: _Course | None = None
     self._feed = {}
     for name, value in captured.feeds.items():
-      if self._has(name):
+      if self.has(name):
         self._feed[name] = self._wide(value)
 
   def __enter__(self) -> 'Replay':
@@ -98,7 +100,8 @@ class Replay:
   def __exit__(self, *exc_info) -> None:
     self._session.close()
 
-  def _has(self, name: str) -> bool:
+  def has(self, name: str) -> bool:
+    """Returns whether the graph has a tensor of this name."""
     try:
       self._graph.get_tensor_by_name(name)
     except KeyError:
@@ -158,7 +161,7 @@ class Replay:
   def dtype_of(self, name: str) -> tf.DType | None:
     """Returns the type that a tensor has in the runs, None if there is none."""
     name = self._tensors.get(name, name)
-    if not self._has(name):
+    if not self.has(name):
       return None
     return self._graph.get_tensor_by_name(name).dtype.base_dtype
 
@@ -192,7 +195,7 @@ class Replay:
   def takes(self, name: str, value: np.ndarray) -> bool:
     """Returns whether a tensor may be given a value, by its static shape."""
     name = self._tensors.get(name, name)
-    if not self._has(name):
+    if not self.has(name):
       return False
     tensor = self._graph.get_tensor_by_name(name)
     return tensor.shape.is_compatible_with(value.shape)
@@ -381,9 +384,10 @@ class _Course:
 def _loosen(graph_def: v1.GraphDef, names: Collection[str]) -> None:
   """Makes placeholders of some ops with one output."""
   for node in graph_def.node:
-    if node.name in names:
+    if node.name in names and any(key in node.attr for key in _OF_OUTPUT):
       placeholder = v1.NodeDef(name=node.name, op='Placeholder')
-      placeholder.attr['dtype'].type = node.attr['T'].type
+      kinds = [node.attr[key].type for key in _OF_OUTPUT if key in node.attr]
+      placeholder.attr['dtype'].type = kinds[0]
       placeholder.attr['shape'].shape.unknown_rank = True
       node.CopyFrom(placeholder)
 

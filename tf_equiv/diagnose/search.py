@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
+import tensorflow as tf
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare.difference import Difference
@@ -299,8 +300,11 @@ def _go_on(
     hunting.go_on(result, request.labels, request.further or ())
   except Exception as error:  # Graphs of users may hold anything.
     _log.info('looking for further places failed', exc_info=True)
-    lines = str(error).strip().splitlines()
-    result.problem = f'{type(error).__name__}: {lines[0] if lines else ""}'
+    result.problem = text.of_error(error)
+    if isinstance(error, tf.errors.OpError):
+      result.problem = (
+        'what lies behind it cannot be computed with the values of TF1'
+      )
 
 
 def explain(

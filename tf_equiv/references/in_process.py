@@ -7,7 +7,7 @@ from tf_equiv import fingerprint
 from tf_equiv.core import arguments, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base
-from tf_equiv.tf1 import graph, runner, shared_graphs, training
+from tf_equiv.tf1 import graph, runner, shared_graphs, step_graph, training
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf1.capture import initializers, step_capture
@@ -64,6 +64,13 @@ class InProcess(base.Reference):
     observed = runner.run(program, plan, built)
     observed.seconds['TF1 build'] = built.seconds
     return InProcessRun(program, plan, observed, built)
+
+  def list_step_variables(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> list[str]:
+    """Returns the names of all variables; see `Reference`."""
+    step = step_graph.build(program, plan)
+    return [variable.op.name for variable in step.variables]
 
   def close(self) -> None:
     """Releases the graphs."""

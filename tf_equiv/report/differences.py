@@ -120,9 +120,6 @@ _TEXTS: dict[Kind, Callable[[Difference, str, str], str]] = {
     f'overflow: {d.subject} exceeds what float32 holds in {_one(d, *sides)}; '
     'in float64 the sides agree'
   ),
-  Kind.STOP_EXPLAINS: lambda *_: (
-    'with the gradient stopped there on both sides they agree'
-  ),
   Kind.READS: lambda d, *sides: (
     f'only {_one(d, *sides)} reads {_listed(d.one_sided)}'
   ),
@@ -135,6 +132,9 @@ _TEXTS: dict[Kind, Callable[[Difference, str, str], str]] = {
   Kind.STOPS_GRADIENT: lambda d, *sides: (
     f'only {_one(d, *sides)} stops the gradient of {d.subject}: '
     f'{d.one_sided} at {d.detail}'
+  ),
+  Kind.STOP_EXPLAINS: lambda *_: (
+    'where neither side stops it, the gradients agree'
   ),
   Kind.ASSIGNS: lambda d, *sides: (
     f'only {_one(d, *sides)} assigns {d.subject}, by the op above'

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 
 from tf_equiv.compare import difference, structures, values, variables
 from tf_equiv.compare import outcome as outcome_lib
+from tf_equiv.compare.dormant import Witness
 from tf_equiv.compare.optimizers import OptimizerDifference
 from tf_equiv.compare.outcome import Creation, Kind, Outcome
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import listed
-from tf_equiv.report import misfit, wording
+from tf_equiv.report import dormant, misfit, wording
 
 _MAX_NAMES = 3
 _QUANTITIES = {
@@ -234,6 +235,11 @@ def _of_vacuity(outcome: Outcome, unused_sides: wording.Sides) -> str:
   return f'Vacuous agreement proves nothing: {reason}'
 
 
+def _of_dormant(outcome: Outcome, sides: wording.Sides) -> str:
+  (found,) = outcome.evidence_of(Witness)
+  return dormant.headline(found, sides)
+
+
 def _of_misfit(outcome: Outcome, sides: wording.Sides) -> str:
   (found,) = outcome.evidence_of(outcome_lib.Misfit)
   what = f'the {sides[0]} model'
@@ -270,6 +276,7 @@ _MAKERS: dict[Kind, Callable[[Outcome, wording.Sides], str]] = {
   Kind.HYPERPARAMETERS: _of_hyperparameters,
   Kind.NO_UPDATES: _of_no_updates,
   Kind.VACUOUS: _of_vacuity,
+  Kind.DORMANT: _of_dormant,
   Kind.MISFIT: _of_misfit,
   Kind.NOT_TRACKABLE: _not_trackable,
   Kind.UNSAVED: _of_unsaved,

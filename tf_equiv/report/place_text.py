@@ -4,6 +4,7 @@ import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.compare.difference import Kind
 from tf_equiv.report import differences, numbers, repair_text, wording
 
 _MAX_PLACES = 10
@@ -87,9 +88,13 @@ def _divergence(
   for side, place in zip(wording.SIDES, (found.tf1, found.tf2), strict=True):
     if place is not None:
       lines.append(f'    {side} {place}{_of_line(place)}')
+  told = [
+    each
+    for each in found.differences
+    if each.kind is not Kind.HYPERPARAMETER  # They are in the evidence.
+  ]
   lines += [
-    '    ' + differences.describe(each)
-    for each in found.differences[:_MAX_DIFFERENCES]
+    '    ' + differences.describe(each) for each in told[:_MAX_DIFFERENCES]
   ]
   for side, lone in zip(
     wording.SIDES, (found.only_tf1, found.only_tf2), strict=True

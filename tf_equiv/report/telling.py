@@ -7,7 +7,7 @@ from tf_equiv.compare import run_info
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.compare.verdict import Verdict, Words
 from tf_equiv.core.text import listed
-from tf_equiv.report import headlines, text, wording
+from tf_equiv.report import dormant, headlines, text, wording
 
 _MAX_NAMES = 3
 
@@ -74,4 +74,6 @@ def _notes(outcome: outcome_lib.Outcome, diagnosis: Diagnosis) -> list[str]:
     )
   if outcome.variants is not None and outcome.passed:
     found.append('variants: ' + ', '.join(outcome.variants.passed))
+  if outcome.examination is not None and outcome.passed:
+    found += dormant.notes(outcome.examination)
   return [note for note in found if note]

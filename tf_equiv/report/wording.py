@@ -15,11 +15,14 @@ from tf_equiv.compare import (
   vacuity,
   values,
 )
+from tf_equiv.compare import (
+  dormant as dormant_lib,
+)
 from tf_equiv.compare.vacuity import Reason
 from tf_equiv.compare.values import ProblemKind
 from tf_equiv.core import observation
 from tf_equiv.core.text import capped, listed
-from tf_equiv.report import differences, hyperparameters, misfit
+from tf_equiv.report import differences, dormant, hyperparameters, misfit
 
 SIDES = ('TF1', 'TF2')
 Sides = tuple[str, str]
@@ -167,6 +170,8 @@ def evidence(found: outcome.Evidence, sides: Sides = SIDES) -> list[str]:
   if isinstance(found, outcome.Unsaved):
     rows = capped(sorted(found.names), 10)
     return ['\n    '.join(['not reachable by attributes of the model:', *rows])]
+  if isinstance(found, dormant_lib.Witness):
+    return dormant.evidence(found, sides)
   return [_line(found, sides)]
 
 

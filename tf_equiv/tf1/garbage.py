@@ -1,11 +1,12 @@
 """When Python looks for garbage, and when memory is given back."""
 
-import contextlib
 import ctypes
 import gc
 
+from tf_equiv.core import interrupts
 
-@contextlib.contextmanager
+
+@interrupts.restoring
 def collection_paused():
   """Context in which Python does not look for cyclic garbage.
 

@@ -15,8 +15,9 @@ from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.tf1 import (
+  counters,
   garbage,
-  ownership,
+  optimizer_state,
   random_values,
   roles,
   source_lines,
@@ -124,13 +125,14 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
     stack.enter_context(program.behavior.active())
     stack.enter_context(seeds)
     stack.enter_context(graph.as_default())
+    stack.enter_context(counters.adopted(graph))
     _log.info('TF1: building the graph (%s)', plan.describe())
     inputs = placeholders(plan.inputs)
     # The code may make its train op together with the model.
     with updates_lib.recorded() as recording:
       outputs = build_outputs(program, inputs, plan, graph)
     every = list(v1.global_variables())
-    owned = ownership.owned_by_optimizers(recording, every)
+    owned = optimizer_state.owned(recording, every)
     variables = [v for v in every if v.op.name not in owned]
     losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
     fetches = fetched(outputs, losses)

@@ -19,8 +19,7 @@ _SPARSE = ('indices', 'values', 'shape')
 _MAX_NAMES = 10
 
 
-@contextlib.contextmanager
-def bound_placeholders(values: Mapping[str, Any]):
+def bound_placeholders(values: Mapping[str, Any]) -> Any:
   """Context in which placeholders that are made stand for given values.
 
   For code whose constructor makes its own placeholders, with its loss and its
@@ -61,22 +60,29 @@ def bound_placeholders(values: Mapping[str, Any]):
       'Placeholder_1' and so on. A `tf.SparseTensor` is for a
       `sparse_placeholder`.
 
-  Yields:
-    None.
+  Returns:
+    The context.
 
   Raises:
-    UsageError: if a placeholder has another dtype or shape than its value, or
-      if none of a name was made; those with a similar name are listed.
+    UsageError: for something else than a dict of values by name. Inside of it,
+      if a placeholder has another dtype or shape than its value, and at its
+      end, if none of a name was made; those with a similar name are listed.
   """
+  if not isinstance(values, Mapping):
+    raise arguments.wrong('values', 'a dict of values by name', values)
+  return _bound(_flattened(values))
+
+
+@contextlib.contextmanager
+def _bound(values: Dict[str, Any]):
+  """Context in which placeholders stand for values, by name."""
   graph = v1.get_default_graph() if not tf.executing_eagerly() else None
   if graph is None:
     raise errors.UsageError(
       'bound_placeholders was entered where there is no graph; use it inside '
       'of build_tf1 or train_tf1, around the code that makes placeholders.'
     )
-  if not isinstance(values, Mapping):
-    raise arguments.wrong('values', 'a dict of values by name', values)
-  binder = _Binder(_flattened(values))
+  binder = _Binder(values)
   with compat.ops_replaced(graph, binder.op_of):
     yield
   binder.check_all_used()

@@ -126,7 +126,8 @@ def _direct_use(op, position, trainable) -> Set[str]:
     return {roles.KERNEL}
   if op.type == 'Mul' and _is_normalized(op.inputs[1 - position]):
     return {roles.STATISTIC if _is_taken_away(op) else roles.GAIN}
-  if op.type in _ADDING and not _is_number(op.inputs[1 - position]):
+  is_added = op.type in _ADDING or (op.type == 'Sub' and not position)
+  if is_added and not _is_number(op.inputs[1 - position]):
     return {roles.BIAS}
   counts = op.type.startswith(('AssignAdd', 'AssignSub')) and position == 0
   if counts and not trainable and _is_number(op.inputs[1]):

@@ -189,12 +189,31 @@ def _set_weights(session, program, plan, built) -> List[np.ndarray]:
   if plan.weights == plan_lib.SEEDED:
     session.run(initialize)
   else:
-    values = fixed_weights(program.reset_weights, built.specs)
-    assign(session, built.variables, values)
+    values = reset(session, program, built.variables)
   session.run(others)
   if plan.weights == plan_lib.SEEDED:
     return session.run(built.variables)
   return values
+
+
+def reset(session, program, variables) -> List[np.ndarray]:
+  """Gives variables their fixed values; returns them.
+
+  Those that the test case ignores keep what their initializers give them.
+  """
+  left = [program.leaves_alone(variable.op.name) for variable in variables]
+  wanted = [v for v, is_left in zip(variables, left) if not is_left]
+  specs = [graph_lib.spec_of(variable) for variable in wanted]
+  given = fixed_weights(program.reset_weights, specs)
+  assign(session, wanted, given)
+  others = [v for v, is_left in zip(variables, left) if is_left]
+  # After the others, of which their initial values may be computed.
+  session.run([variable.initializer for variable in others])
+  values = {v.op.name: value for v, value in zip(wanted, given)}
+  values.update(
+    (v.op.name, value) for v, value in zip(others, session.run(others))
+  )
+  return [values[variable.op.name] for variable in variables]
 
 
 def fixed_weights(reset_weights, specs) -> List[np.ndarray]:

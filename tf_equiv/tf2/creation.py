@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import errors, threads
+from tf_equiv.core import errors, interrupts, threads
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.core.text import UNDECORATED_ADVICE
 from tf_equiv.tf1 import source_lines
@@ -111,7 +111,7 @@ class CreatedVariable:
     )
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def record_created_variables(seeds: Any = None):
   """Context whose value is the growing list of `CreatedVariable`.
 
@@ -159,7 +159,7 @@ def record_created_variables(seeds: Any = None):
     yield created
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def assert_no_variable_creations():
   """Context in which creating a variable raises, at the creating line.
 
@@ -207,7 +207,7 @@ def assert_no_variable_creations():
     raise refused[0]
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def catch_created_variables():
   """Context that raises at its end if variables were created inside.
 

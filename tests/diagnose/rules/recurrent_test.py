@@ -21,18 +21,30 @@ CASES = (
     recurrent.lost_mask,
     (
       (
-        diverge(_SELECTS, tf1='rnn/while (While)'),
+        diverge(_SELECTS, tf1='rnn/while (While)', tf2='l/while (While)'),
         'TF1 selects by step inside of the loop',
       ),
       (
-        diverge(tf1='rnn/while/add (Add)', only=('', 'rnn/while/a (SelectV2)')),
+        diverge(
+          tf1='rnn/while/add (Add)',
+          tf2='lstm/while/add (Add)',
+          only=('', 'lstm/while/m (TensorListGetItem);lstm/a (SelectV2)'),
+        ),
         'TF2 selects by step inside of the loop',
       ),
     ),
     (
       diverge(_SELECTS),
       diverge(only=('rnn/a (Select)', 'rnn/b (SelectV2)')),
-      diverge(tf1='rnn/while (While)'),
+      diverge(tf1='rnn/while (While)', tf2='l/while (While)'),
+      # A loss that one side alone computes in a loop.
+      diverge(_SELECTS, tf1='CTCLoss (CTCLoss)', tf2='ctc/while (While)'),
+      # An activation that selects, and no step.
+      diverge(
+        tf1='rnn/while/add (Add)',
+        tf2='lstm/while/add (Add)',
+        only=('rnn/while/a (SelectV2)', ''),
+      ),
     ),
   ),
   Case(

@@ -14,6 +14,7 @@ from tests.diagnose.rules import (
   recurrent_test,
   sequences_test,
   statistics_test,
+  update_rules_test,
   updates_test,
   variances_test,
 )
@@ -28,6 +29,7 @@ _TESTS = (
   recurrent_test,
   sequences_test,
   statistics_test,
+  update_rules_test,
   updates_test,
   variances_test,
 )

@@ -34,9 +34,9 @@ def name(found: divergence.Divergence) -> repairs.Repair | None:
         repair,
         argument=argument,
         value=value,
-        line=_line(found.tf2.line),
+        line=line_of(found.tf2.line),
       )
-  return dataclasses.replace(repair, line=_line(found.tf2.line))
+  return dataclasses.replace(repair, line=line_of(found.tf2.line))
 
 
 def _argument(
@@ -64,7 +64,7 @@ def _argument(
   return None
 
 
-def _line(text: str) -> str:
+def line_of(text: str) -> str:
   """Returns file and number of the line that makes a layer or op."""
   made = _MADE.search(text) or _NUMBER.search(text)
   return '' if made is None else made[1]

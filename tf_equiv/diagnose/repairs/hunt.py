@@ -7,21 +7,19 @@ results agree, or nothing that differs can be told apart any more.
 
 import dataclasses
 import logging
-import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from tf_equiv.compare import difference, divergence, repairs
-from tf_equiv.compare.difference import Kind
+from tf_equiv.compare import divergence, repairs
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose import sketches as sketches_lib
 from tf_equiv.diagnose.control_flow import inlining
-from tf_equiv.diagnose.repairs import examination
+from tf_equiv.diagnose.repairs import causes, examination
 from tf_equiv.diagnose.result import Result
 from tf_equiv.diagnose.side import Sides
 from tf_equiv.tf1.capture import capture
@@ -30,11 +28,6 @@ _log = logging.getLogger('tf_equiv')
 # So often the search goes on, and so many places are told apart.
 _MAX_ROUNDS = 60
 _MAX_PLACES = 60
-# Where the gradients of a tape are.
-_TAPE = re.compile(r'^gradient_tape/')
-_COUNTER = re.compile(r'_\d+$')
-# Groups of results that follow from outputs and losses.
-_BACKWARD = (capture.GRADIENT, capture.INPUT_GRADIENT)
 
 Labels = Sequence[capture.Label]
 
@@ -45,8 +38,8 @@ class Means:
 
   Attributes:
     judge: returns the labels of the results that differ, and the tolerance.
-    describe: describes a place, given all places of a round and the alignment;
-      its number comes last.
+    describe: describes a place, given its ops, which ops correspond, and the
+      results that differ.
     reopen: returns a new run of TF2, in which some ops, given by name, take
       values of any shape.
     names: TF1 name of the variable by that of the TF2 variable.
@@ -174,6 +167,7 @@ class Hunt:
         )
         if (found.tf1.name, found.tf2.name) not in self._seen
       ]
+      frontiers = self._following(frontiers) or frontiers
       patches = self._examine(frontiers, alignment, failing, first)
       first = None
       if not patches:
@@ -181,6 +175,24 @@ class Hunt:
       self._give(patches)
       failing, _ = self._means.judge(labels)
       alignment = None
+
+  def _following(
+    self, frontiers: Sequence[frontier_lib.Frontier]
+  ) -> list[frontier_lib.Frontier]:
+    """Returns the gradients of known places, which come before others.
+
+    While they differ, gradients behind them may agree by chance, by a factor
+    that both sides have in other places.
+    """
+    return [
+      found
+      for found in frontiers
+      if any(
+        self._follows(i, _covered(found)[i], known.covered[i])
+        for known in self._known
+        for i in (0, 1)
+      )
+    ]
 
   def _aligned(self, failing: Labels) -> alignment_lib.Alignment:
     _, tolerance = self._means.judge(failing)
@@ -240,13 +252,7 @@ class Hunt:
   ) -> bool:
     """Lists a place, unless it is a consequence of one that is known."""
     found = finding.frontier
-    covered = tuple(
-      {node.name for node in (end, *lone)}
-      for end, lone in (
-        (found.tf1, found.only_tf1),
-        (found.tf2, found.only_tf2),
-      )
-    )
+    covered = _covered(found)
     if first is None and self._is_consequence(finding, covered):
       self._followed += finding.repair is None
       return False
@@ -302,34 +308,25 @@ class Hunt:
   def _follows(self, side: int, names: set[str], known: set[str]) -> bool:
     """Returns whether ops are the gradients of ops of a known place."""
     captured, graph = self._sides[side].captured, self._sides[side].graph
-    scopes = {_scope(each) for each in known} - {''}
-    gradients = {name for name in names if _is_gradient(name)}
+    scopes = {causes.scope_of(each) for each in known} - {''}
+    gradients = {name for name in names if causes.is_gradient(name)}
     for name in list(gradients):
       if name in graph.nodes:
-        gradients.update(filter(_is_gradient, graph.nodes[name].parents))
+        gradients.update(filter(causes.is_gradient, graph.nodes[name].parents))
     for name in gradients:
-      if _scope(_TAPE.sub('', name)) in scopes:
+      if causes.scope_of(causes.without_tape(name)) in scopes:
         return True
       try:
         forward = captured.forward_op(name)
       except Exception:  # It was inlined.
         continue
-      if forward and (forward in known or _scope(forward) in scopes):
+      if forward and (forward in known or causes.scope_of(forward) in scopes):
         return True
     return False
 
   def _is_same(self, place: divergence.Divergence) -> bool:
-    """Returns whether a place tells of the same as one that is known.
-
-    Ops of one layer that differ in the same way belong to one cause.
-    """
-    for known in self._known:
-      other = known.place
-      if not _same_layer(place, other):
-        continue
-      if place.group in _BACKWARD or _alike(place, other):
-        return True
-    return False
+    """Returns whether a place tells of the same as one that is known."""
+    return any(causes.are_one(place, known.place) for known in self._known)
 
   def _give(self, patches: dict[str, np.ndarray]) -> None:
     """Gives values to TF2, and computes what lies behind them."""
@@ -415,10 +412,18 @@ class Hunt:
     )
 
 
+def _covered(found: frontier_lib.Frontier) -> tuple[set[str], set[str]]:
+  """Returns for each side the names of the ops of a place."""
+  return (
+    {node.name for node in (found.tf1, *found.only_tf1)},
+    {node.name for node in (found.tf2, *found.only_tf2)},
+  )
+
+
 def _phases(labels: Labels) -> list[Labels]:
   """Returns results in the order in which to look at them."""
-  backward = [label for label in labels if label[0] in _BACKWARD]
-  forward = [label for label in labels if label[0] not in _BACKWARD]
+  backward = [label for label in labels if label[0] in causes.BACKWARD]
+  forward = [label for label in labels if label[0] not in causes.BACKWARD]
   return [group for group in (forward, backward) if group]
 
 
@@ -444,66 +449,3 @@ def _largest(first: np.ndarray, second: np.ndarray) -> float:
   gap = np.abs(first.astype(np.float64) - second.astype(np.float64))
   gap = np.where(first == second, 0.0, gap)
   return float(np.max(gap, initial=0.0))
-
-
-def _same_layer(
-  first: divergence.Divergence, second: divergence.Divergence
-) -> bool:
-  """Returns whether two places are in one scope, and on one line."""
-  for mine, theirs in (
-    (first.tf1, second.tf1),
-    (first.tf2, second.tf2),
-  ):
-    if mine is None or theirs is None or mine.line != theirs.line:
-      return False
-  if first.group == second.group and first.group in _BACKWARD:
-    return bool(first.tf2.line)  # What is done to each gradient.
-  scopes = {_scope(first.tf2.name), _scope(second.tf2.name)}
-  if first.group == second.group and first.group in labels_lib.ASSIGNED:
-    # The statistics of one layer are updated alike.
-    scopes = {_COUNTER.sub('', scope) for scope in scopes}
-  elif 'dropout' not in f'{first.tf1} {first.tf2}'.lower():
-    if not _both_clip(first, second):
-      return False
-    scopes = {_scope(each.tf2.name + '/') for each in (first, second)}
-    scopes = {min(scopes, key=len)}
-  return len(scopes) == 1 and '' not in scopes
-
-
-def _is_gradient(name: str) -> bool:
-  return 'gradient' in name
-
-
-def _scope(name: str) -> str:
-  return name.rpartition('/')[0]
-
-
-def _alike(first: divergence.Divergence, second: divergence.Divergence) -> bool:
-  """Returns whether two places may have one cause."""
-  if 'dropout' in f'{first.tf1} {first.tf2}'.lower():
-    return True
-  if _both_clip(first, second):
-    return True
-  return _keys(first) == _keys(second)
-
-
-def _both_clip(
-  first: divergence.Divergence, second: divergence.Divergence
-) -> bool:
-  """Returns whether two places are the two bounds of one clipping."""
-  if {first.tf2.op_type, second.tf2.op_type} != {'Minimum', 'Maximum'}:
-    return False
-  names = sorted((first.tf2.name, second.tf2.name), key=len)
-  return names[1].startswith(names[0] + '/')
-
-
-def _keys(found: divergence.Divergence) -> list[tuple]:
-  return [
-    _key(each)
-    for each in found.differences
-    if each.kind not in (Kind.ASSIGNED_BY, Kind.DECAY)
-  ]
-
-
-def _key(each: difference.Difference) -> tuple:
-  return each.kind, each.subject, str(each.tf1), str(each.tf2)

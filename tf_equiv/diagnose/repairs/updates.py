@@ -19,6 +19,7 @@ from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.compare.repairs import Change, ChangeKind
 from tf_equiv.core import observation
 from tf_equiv.diagnose import first_look_run, update_location
+from tf_equiv.diagnose.repairs import arguments
 from tf_equiv.diagnose.rules import table as rules
 
 # What float32 may round an update by, over the largest change.
@@ -168,6 +169,7 @@ def _rates(
   found: dict[str, divergence.Divergence] = {}
   table = run.pairing.table
   for i, groups in enumerate(outcome.steps):
+    counters = groups.get(Key(Quantity.STEP_COUNTER, i + 1), ())
     key = Key(Quantity.LEARNING_RATE, i + 1)
     sides = run.tf1.steps[i], run.tf2.steps[i]
     for compared in groups.get(key, ()):
@@ -198,16 +200,29 @@ def _rates(
       )
       if pair is not None and _explains(run, i, pair, 'learning_rate'):
         place.tried = True
-        line = place.tf2.line if place.tf2 is not None else ''
+        line = '' if place.tf2 is None else arguments.line_of(place.tf2.line)
         place.repair = repairs.Repair(
           (Change(ChangeKind.RATE, pair[1].optimizer.name, '', *rates),),
           0.0,
-          'learning_rate',
+          'learning_rate' if _is_constant(outcome, compared.name) else '',
           rates[0],
           line,
         )
       found[compared.name] = place
+    if not all(compared.passed for compared in counters):
+      break  # The rates that follow are those of other steps.
   return list(found.values())
+
+
+def _is_constant(outcome: Outcome, name: str) -> bool:
+  """Returns whether a learning rate is the same in all steps, on both sides."""
+  pairs = {
+    (float(compared.tf1_value), float(compared.tf2_value))
+    for i, groups in enumerate(outcome.steps)
+    for compared in groups.get(Key(Quantity.LEARNING_RATE, i + 1), ())
+    if compared.name == name
+  }
+  return len(pairs) == 1
 
 
 def _hyperparameters(
@@ -263,7 +278,7 @@ def _repair(
     0.0,
     differs.name,
     differs.tf1_value,
-    '' if place.tf2 is None else place.tf2.line,
+    '' if place.tf2 is None else arguments.line_of(place.tf2.line),
   )
 
 

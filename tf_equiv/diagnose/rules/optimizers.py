@@ -25,8 +25,10 @@ def clipping(found: divergence.Divergence) -> str:
   )
   if ways[0] == ways[1]:
     pair = evidence.pair(found, Kind.CONSTANT)
-    if pair is None:
+    if pair is None or 0 in pair:
       return ''
+    if ways[0] == _CLIPPING[0][1] and _holds_inverse(found):
+      pair = 1 / pair[0], 1 / pair[1]
     return 'Gradients are clipped at %g and at %g.' % pair
   if not all(ways):
     there, other = evidence.SIDES if ways[0] else evidence.SIDES[::-1]
@@ -38,6 +40,16 @@ def clipping(found: divergence.Divergence) -> str:
     'Gradients are clipped %s in TF1, %s in TF2: use the same of clipvalue, '
     'clipnorm and global_clipnorm, or clip_gradients.' % ways
   )
+
+
+def _holds_inverse(found: divergence.Divergence) -> bool:
+  """Returns whether an op of clipping takes one over the largest norm.
+
+  `tf.clip_by_global_norm` multiplies the norm by the smaller one of 1 / norm of
+  the gradients and 1 / norm, of which the latter is a constant.
+  """
+  op = found.tf1
+  return op is not None and op.op_type in ('Minimum', 'RealDiv')
 
 
 def scaled_gradient(found: divergence.Divergence) -> str:

@@ -4,18 +4,25 @@ from tf_equiv.compare import divergence
 from tf_equiv.diagnose.rules import evidence
 from tf_equiv.diagnose.rules.evidence import Kind
 
-_SELECTS = {'Select', 'SelectV2', 'Where'}
+_SELECTS = {'Select', 'SelectV2'}
+# The number of the step is compared with a length, or a mask is read.
+_BY_STEP = {
+  'GreaterEqual',
+  'Greater',
+  'Less',
+  'LessEqual',
+  'TensorListGetItem',
+  'TensorArrayReadV3',
+}
 
 
 def lost_mask(found: divergence.Divergence) -> str:
   """One side alone selects by step, after the end of a sequence."""
-  if not evidence.is_recurrent(found):
+  if not evidence.has_loops(found):
     return ''
-  selects = [
-    bool(_SELECTS & {*evidence.types(found, i), *_in_loop(found, i)})
-    for i in (0, 1)
-  ]
-  if selects[0] == selects[1]:
+  types = [{*evidence.types(found, i), *_in_loop(found, i)} for i in (0, 1)]
+  selects = [bool(_SELECTS & each) for each in types]
+  if selects[0] == selects[1] or not _BY_STEP & types[selects[1]]:
     return ''
   side, other = evidence.SIDES if selects[0] else evidence.SIDES[::-1]
   return (

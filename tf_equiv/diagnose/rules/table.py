@@ -20,6 +20,7 @@ from tf_equiv.diagnose.rules import (
   recurrent,
   sequences,
   statistics,
+  update_rules,
   updates,
   variances,
 )
@@ -110,6 +111,9 @@ RULES: tuple[Rule, ...] = (
   *_rules(
     facts.Gradients, updates.lone_regularization, updates.scaled_gradients
   ),
+  *_rules(facts.Updates, update_rules.lone_decay, update_rules.bias_correction),
+  *_rules(facts.FirstMoments, update_rules.coupled_decay),
+  *_rules(facts.ScalarLosses, update_rules.scaled_loss),
   *_rules(facts.Outputs, sequences.padded_steps, sequences.lost_lengths),
   *_rules(facts.MovingStatistics, variances.uncorrected_variance),
 )

@@ -4,6 +4,7 @@ import abc
 import dataclasses
 import logging
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from tf_equiv.core import (
   arguments,
@@ -19,6 +20,7 @@ from tf_equiv.references.exported import graph as graph_lib
 from tf_equiv.references.exported import training as training_lib
 from tf_equiv.tf1 import graph, runner, source_lines, weights
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import training as tf1_training
 from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf1.capture import refused_nodes
 
@@ -30,6 +32,11 @@ _INTERPRETER = (
 
 class Exported(base.Reference):
   """What the three kinds have in common; they are dataclasses."""
+
+  # Each kind has these among its fields, in the order of its arguments.
+  __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+  timeout: float
+  _loaded: loading.Loaded | None
 
   @abc.abstractmethod
   def _read(self) -> files.Export:
@@ -65,7 +72,7 @@ class Exported(base.Reference):
     shown = [
       f'{field.name}={getattr(self, field.name)!r}'
       for field in dataclasses.fields(self)
-      if field.compare and getattr(self, field.name) != field.default
+      if field.compare and _is_given(getattr(self, field.name), field.default)
     ]
     return f'{type(self).__name__}({", ".join(shown)})'
 
@@ -130,6 +137,11 @@ class ExportedRun(base.Run):
       )
     captured.known_lines = _known_lines(captured.graph)
     return captured
+
+
+def _is_given(value: Any, default: Any) -> bool:
+  """Returns whether an argument was given, which may be an array."""
+  return type(value) is not type(default) or value != default
 
 
 def _known_lines(imported):
@@ -318,5 +330,5 @@ class _Adapter:
     if self.imported.loss is None:
       notes.append('not compared: the loss (name its tensor with loss=...)')
     if self._unknown_updates:
-      notes.append(training_lib.unknown_note(self._unknown_updates))
+      notes.append(tf1_training.unknown_note(self._unknown_updates))
     return notes
