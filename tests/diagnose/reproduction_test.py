@@ -34,7 +34,7 @@ def image(x, epsilon=1e-3, dilation=1, pool=tf.nn.max_pool2d, last=tf.nn.relu):
   )
   net = v1.layers.batch_normalization(net, epsilon=epsilon, name='norm')
   net = pool(net, 3, 2, 'SAME')
-  return dense(last(3.0 * dense(v1.layers.flatten(net), 5, 'head')), 2, 'out')
+  return dense(last(90.0 * dense(v1.layers.flatten(net), 5, 'head')), 2, 'out')
 
 
 def vector(x, factor=1.0, swap=False, alpha=0.2):
@@ -62,13 +62,13 @@ class Native(tf.keras.Model):
 
   def call(self, inputs, training=None):
     net = self.norm(self.first(inputs), training=training)
-    return self.out(self.last(4.0 * net))
+    return self.out(self.last(90.0 * net))
 
 
 def legacy_of_native(x, training):
   net = dense(x, 7, 'first')
   net = v1.layers.batch_normalization(net, training=training, name='norm')
-  return dense(tf.nn.relu(4.0 * net), 2, 'out')
+  return dense(tf.nn.relu(90.0 * net), 2, 'out')
 
 
 def pair_of(tf1, tf2, *shape):
@@ -88,6 +88,7 @@ def native(epsilon=1e-3, last=tf.nn.relu):
       'pair',
       make_inputs=pair.numbers(ROWS, 5),
       build_tf1=legacy_of_native,
+      rename_variable=pair.below('native'),
       build_tf2=lambda: Native(epsilon, last),
     )
   )
@@ -138,8 +139,8 @@ class AssertionsTest(FolderTest):
 
   def test_planted_faults(self):
     """They share a process, which is what takes time."""
-    verdicts = [
-      self.failure(case.assertForwardEquivalent, folder='')[1]
+    failures = [
+      self.failure(case.assertForwardEquivalent, folder='')
       for case in (
         of_image(epsilon=3e-2),
         of_image(pool=tf.nn.avg_pool2d),
@@ -151,9 +152,9 @@ class AssertionsTest(FolderTest):
         native(last=tf.nn.relu6),
       )
     ]
-    for verdict in verdicts:
-      self.assertLen(verdict.divergences, 1)
-    places = [verdict.divergence for verdict in verdicts]
+    for text, verdict in failures:
+      self.assertLen(verdict.divergences, 1, text)
+    places = [verdict.divergence for _, verdict in failures]
     found = offering.offer(verdict_of(*places), self.folder)
     self.assertLen(found, len(places))
     self.assertLen(self.files(), 2 * len(places))
