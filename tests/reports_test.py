@@ -130,10 +130,26 @@ class FailuresTest(ReportTestCase):
     lines = message.splitlines()
     self.assertRegex(lines[-2], '^(Next: |      )')
     self.assertEqual(report['message'], '\n'.join(lines[:-1]))
-    self.assertEqual(
-      os.listdir(self.folder)[0].rpartition('.')[0],
-      'Pair.test_it-assertForwardEquivalent',
+    name = 'Pair.test_it-assertForwardEquivalent'
+    self.assertCountEqual(
+      os.listdir(self.folder),
+      [
+        name + ending
+        for ending in ('.html', '.json', '_repro.py', '_repro.npz')
+      ],
     )
+    self.assertEqual(
+      report['reproductions'],
+      [
+        {
+          'place': 1,
+          'file': name + '_repro.py',
+          'repaired': True,
+          'problem': '',
+        }
+      ],
+    )
+    self.assertIn(f'{name}_repro.py: it shows the difference', page)
     self.assertEqual(report['kind'], 'real')
     self.assertIn('net/bn', report['parting']['tf1']['name'])
     self.assertIn('reports_test.py', report['parting']['tf1']['line'])
@@ -403,7 +419,8 @@ class RobustnessTest(ReportTestCase):
       r'^Report \(Jinja2 and Matplotlib are not installed, so there is no HTML '
       r"page; for it: pip install 'tf_equiv\[report\]'\): .*\.json$",
     )
-    self.assertLen(os.listdir(self.folder), 1)
+    self.assertLen(glob.glob(os.path.join(self.folder, '*.json')), 1)
+    self.assertEmpty(glob.glob(os.path.join(self.folder, '*.html')))
 
   def test_anything_else(self):
     with mock.patch.object(

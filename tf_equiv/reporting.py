@@ -151,6 +151,14 @@ def write_index(directory: str) -> str:
   return 'All reports: ' + path if path else ''
 
 
+def directory_for(verdict: verdict_lib.Verdict) -> str:
+  """Returns where the report of a verdict goes, '' if none is wanted."""
+  try:
+    return _directory() if _is_wanted(verdict) else ''
+  except BadModeError:
+    return ''
+
+
 def witness_directory() -> str:
   """Returns where to save inputs that tell sides apart, '' if not known."""
   return _directory()

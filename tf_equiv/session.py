@@ -42,6 +42,7 @@ from tf_equiv.diagnose import (
   first_look,
   structure,
 )
+from tf_equiv.diagnose.reproduction import offering
 from tf_equiv.dormant import steps as dormant_steps
 from tf_equiv.references import base as references
 from tf_equiv.references import in_process
@@ -484,6 +485,9 @@ class Session:
       is, '' if there is none).
     """
     verdict = reporting.with_test(verdict, test, self.ran)
+    directory = reporting.directory_for(verdict)
+    if directory and verdict.divergences:
+      verdict.run.reproductions = offering.offer(verdict, directory)
     line = reporting.write(verdict)
     if verdict.report:
       self.shared.tests.add_report(verdict.report)

@@ -122,6 +122,7 @@ class Divergence:
     tried: whether a repair was looked for.
     excerpts: for TF1 and TF2, the ops up to here with the values that they
       read; None where they are large, or not known.
+    is_large: whether they are too large to be kept.
   """
 
   tf1: Place | None
@@ -143,6 +144,7 @@ class Divergence:
   repair: repairs.Repair | None = None
   tried: bool = False
   excerpts: tuple[repairs.Excerpt, repairs.Excerpt] | None = None
+  is_large: bool = False
 
   @property
   def spread(self) -> tuple[int, int]:

@@ -64,6 +64,19 @@ class Repair:
 
 
 @dataclasses.dataclass(frozen=True)
+class Source:
+  """What a value that some ops read is in the program.
+
+  Attributes:
+    kind: 'variable', 'constant', ... as the graphs have it.
+    name: name of the variable or op, path of the input.
+  """
+
+  kind: str
+  name: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Excerpt:
   """The ops of one side from the last agreement up to a place.
 
@@ -74,12 +87,42 @@ class Excerpt:
     feeds: values of the placeholders in float64, by name of the tensor.
     target: name of the tensor that the place computes.
     value: its value in float64, None if it is large.
+    sources: what the placeholders stand for, by name of the tensor.
   """
 
   graph_def: bytes
   feeds: Mapping[str, np.ndarray]
   target: str
   value: np.ndarray | None = None
+  sources: Mapping[str, Source] = dataclasses.field(default_factory=dict)
+
+
+class Problem(enum.Enum):
+  """Why there is no program that shows a difference alone."""
+
+  LARGE = enum.auto()  # What the ops read is too large.
+  OPS = enum.auto()  # Ops that cannot be called one by one.
+  LONG = enum.auto()  # Too many ops.
+  AGREES = enum.auto()  # These ops alone do not show the difference.
+  FAILED = enum.auto()  # It did not run in a process of its own.
+  TIME = enum.auto()  # It did not end in time.
+
+
+@dataclasses.dataclass(frozen=True)
+class Reproduction:
+  """A program that shows the difference at a place alone.
+
+  Attributes:
+    place: number of the place, from 1.
+    path: path of the program, '' if there is none.
+    is_repaired: whether it shows that the repair makes the sides agree, too.
+    problem: why there is none, None if there is one.
+  """
+
+  place: int
+  path: str = ''
+  is_repaired: bool = False
+  problem: Problem | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -272,3 +272,8 @@ class Verdict:
   def report(self) -> str:
     """Path of the report about it, '' if none was written."""
     return self.run.report
+
+  @property
+  def reproductions(self) -> Sequence[repairs.Reproduction]:
+    """Programs beside the report that show the differences alone."""
+    return self.run.reproductions

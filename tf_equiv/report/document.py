@@ -79,6 +79,8 @@ class Document:
     parting: the first place where the sides diverge.
     places: all places where they do, in program order, the first one included.
     proof: what remains with all of them repaired.
+    reproductions: the programs beside the report that show places alone, by
+      the names of their files, or why there are none.
     noise: where rounding grows, if that is the difference.
     training: the training steps.
     draws: the aligned ledgers of random draws.
@@ -111,6 +113,7 @@ class Document:
   parting: divergence_lib.Divergence | None
   places: list[divergence_lib.Divergence]
   proof: repairs.Proof | None
+  reproductions: list[repairs.Reproduction]
   noise: divergence_lib.Noise | None
   layers: list[divergence_lib.LayerError]
   training: list[TrainingStep]
@@ -163,6 +166,7 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     parting=found,
     places=list(verdict.divergences),
     proof=verdict.proof,
+    reproductions=list(verdict.reproductions),
     noise=verdict.noise,
     layers=_layers(verdict),
     training=[

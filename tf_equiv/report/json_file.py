@@ -8,6 +8,7 @@ has no numbers that are not finite: they are the strings 'NaN', 'Infinity' and
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -132,6 +133,15 @@ def _change(made: repairs.Change) -> dict[str, Any]:
   }
 
 
+def _reproduction(found: repairs.Reproduction) -> dict[str, Any]:
+  return {
+    'place': found.place,
+    'file': os.path.basename(found.path),
+    'repaired': found.is_repaired,
+    'problem': '' if found.problem is None else found.problem.name.lower(),
+  }
+
+
 def _proof(found: repairs.Proof) -> dict[str, Any]:
   return {
     'repaired': found.repaired,
@@ -166,6 +176,7 @@ _ENCODERS: dict[type, Callable[[Any], dict[str, Any]]] = {
   repairs.Change: _change,
   repairs.Proof: _proof,
   repairs.Repair: _repair,
+  repairs.Reproduction: _reproduction,
 }
 
 

@@ -1,15 +1,28 @@
 """Repairs, and the proof that they are all, in words."""
 
+import shlex
+from collections.abc import Sequence
+
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import repairs
-from tf_equiv.compare.repairs import ChangeKind
+from tf_equiv.compare.repairs import ChangeKind, Problem
 from tf_equiv.core.text import capped, listed
 
 _MAX_REST = 3
 _MAX_ELEMENTS = 16
 _MAX_CHANGES = 3
+_MAX_PROGRAMS = 3
+_MAX_PLACES = 5
+_PROBLEMS = {
+  Problem.LARGE: 'what the ops read is too large to be written',
+  Problem.OPS: 'the ops cannot be called one by one',
+  Problem.LONG: 'it would have more than 60 lines',
+  Problem.AGREES: 'the ops alone did not show the difference',
+  Problem.FAILED: 'it did not run in a process of its own',
+  Problem.TIME: 'it did not end in time',
+}
 
 
 def repair(found: divergence_lib.Divergence) -> str:
@@ -82,6 +95,32 @@ def proof(found: repairs.Proof) -> str:
     f'{start} {found.results - len(found.rest)} of {found.results} results '
     f'agree; still {verb}: {names}: not explained'
   )
+
+
+def reproductions(found: Sequence[repairs.Reproduction]) -> list[str]:
+  """Returns what to run to see the differences alone, and what there is not.
+
+  Args:
+    found: what was made for the places.
+  """
+  made = [each for each in found if each.problem is None]
+  rows = [
+    f'Run python {shlex.quote(each.path)}: it shows '
+    + ('the difference' if len(found) == 1 else f'place {each.place}')
+    + ' with TensorFlow alone, and exits with 1'
+    + ('; with --repaired, 0.' if each.is_repaired else '.')
+    for each in made
+  ]
+  rows = capped(rows, _MAX_PROGRAMS)
+  for problem, why in _PROBLEMS.items():
+    places = [str(each.place) for each in found if each.problem is problem]
+    if places:
+      rows.append(
+        f'No program for place {listed(places, _MAX_PLACES)}: {why}.'
+        if len(found) > 1
+        else f'No program shows the difference alone: {why}.'
+      )
+  return rows
 
 
 def _these(count: int) -> str:

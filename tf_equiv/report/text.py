@@ -74,7 +74,11 @@ def failure(
   lines += ['      ' + advice for advice in verdict.advice[1:]]
   written = dict.fromkeys(map(repair_text.argument, verdict.divergences))
   start = '      ' if verdict.advice else 'Next: '
-  lines += [start + line for line in capped(list(filter(None, written)), 5)]
+  more = capped(list(filter(None, written)), 5)
+  more += repair_text.reproductions(verdict.reproductions)
+  for line in more:
+    lines.append(start + line)
+    start = '      '
   # Names come from files, too, and files may hold anything.
   return errors.printable('\n'.join(lines))
 

@@ -31,6 +31,7 @@ class Finding:
       alone has, are known to be at fault.
     repair: what repairs it, None if nothing that was tried does.
     excerpts: both sides as plain data, None where they are too large.
+    is_large: whether they are.
     patches: values that tensors of TF2 get for the search to go on, by name.
   """
 
@@ -38,7 +39,19 @@ class Finding:
   is_own: bool = True
   repair: repairs.Repair | None = None
   excerpts: tuple[repairs.Excerpt, repairs.Excerpt] | None = None
+  is_large: bool = False
   patches: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+  def keep(self, region: candidates.Region, value: np.ndarray) -> None:
+    """Keeps both sides as plain data, unless they are too large.
+
+    Args:
+      region: the ops.
+      value: what those of TF2 compute.
+    """
+    kept = region.tf1.kept(region.wanted), region.tf2.kept(value)
+    self.is_large = None in kept
+    self.excerpts = None if self.is_large else kept
 
   def repaired(self, found: trials.Found | None, tensor: str) -> None:
     """Notes what repairs it.
@@ -137,7 +150,7 @@ class Examiner:
             region.tf2.feeds[theirs] = region.tf1.feeds[mine]
             region.pairs[theirs] = mine
       finding.repaired(trials.find(region), found.tf2.outputs[0])
-      finding.excerpts = _kept(region, self._value(1, found.tf2))
+      finding.keep(region, self._value(1, found.tf2))
     return finding
 
   def _of_region(
@@ -154,7 +167,7 @@ class Examiner:
     if region is not None:
       region = dataclasses.replace(region, wanted=wanted)
       finding.repaired(trials.find(region), found.tf2.outputs[0])
-      finding.excerpts = _kept(region, self._value(1, found.tf2))
+      finding.keep(region, self._value(1, found.tf2))
     return finding
 
   def _of_operands(
@@ -180,7 +193,7 @@ class Examiner:
       )
       if region is not None:
         finding.repaired(trials.find(region), theirs.outputs[0])
-        finding.excerpts = _kept(region, self._value(1, theirs))
+        finding.keep(region, self._value(1, theirs))
     return finding
 
   def _partly(self, found: frontier_lib.Frontier) -> Finding | None:
@@ -220,11 +233,9 @@ class Examiner:
     kept = self._region(
       inner, [*inner.only_tf1, first], [*inner.only_tf2, second]
     )
-    finding = Finding(
-      inner,
-      excerpts=None if kept is None else _kept(kept, self._value(1, second)),
-      patches=self._patches(first, second),
-    )
+    finding = Finding(inner, patches=self._patches(first, second))
+    if kept is not None:
+      finding.keep(kept, self._value(1, second))
     finding.repaired(part.found, second.outputs[0])
     return finding
 
@@ -333,10 +344,3 @@ def _before(
   known = set(sides[side].graph.nodes) - names
   before = sides[side].graph.before(node.name, known)
   return [each for each in lone if each.name in before]
-
-
-def _kept(
-  region: candidates.Region, value: np.ndarray
-) -> tuple[repairs.Excerpt, repairs.Excerpt] | None:
-  kept = region.tf1.kept(region.wanted), region.tf2.kept(value)
-  return None if None in kept else kept

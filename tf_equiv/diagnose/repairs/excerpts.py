@@ -68,6 +68,10 @@ class Excerpt:
       {name + ':0': x for name, x in self.feeds.items()},
       self.tensor,
       value if size + value.nbytes <= _MAX_KEPT else None,
+      {
+        name + ':0': repairs.Source(x.kind, x.key)
+        for name, x in self.sources.items()
+      },
     )
 
 

@@ -293,7 +293,7 @@ class Hunt:
       self._followed += finding.repair is None
       return False
     place.repair, place.tried = finding.repair, True
-    place.excerpts = finding.excerpts
+    place.excerpts, place.is_large = finding.excerpts, finding.is_large
     ends = found.tf1.name, found.tf2.name
     self._known.append(
       _Known(self._phase, found.tf1.position, place, ends, covered)
