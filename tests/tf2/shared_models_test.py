@@ -135,7 +135,9 @@ class SharedModelsTest(absltest.TestCase):
 
   def test_not_a_bool(self):
     cls, _, _ = counted(share_tf2_models='yes')
-    with self.assertRaisesRegex(tf_equiv.UsageError, "must be True or False, got 'yes'"):
+    with self.assertRaisesRegex(
+      tf_equiv.UsageError, "must be True or False, got 'yes'"
+    ):
       cls().assertVariablesMatch()
 
   def test_every_order_gives_what_each_gives_alone(self):
