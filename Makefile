@@ -9,8 +9,9 @@ TF1_PYTHON_BASE ?=
 # arguments of pytest.
 JOBS ?= $(shell $(VENV_PYTHON) tools/count_jobs.py)
 PYTEST_ARGS ?=
-# Bazel, and more arguments of `bazel test`.
+# Bazel, what it tests, and more arguments of `bazel test`.
 BAZEL ?= bazel
+BAZEL_TARGETS ?= //...
 BAZEL_ARGS ?=
 # The checker of Bazel files; if empty, it is looked for.
 BUILDIFIER ?=
@@ -23,15 +24,19 @@ TF115_INSTALLED := .tf115/.installed
 # What tests are told, unless the caller names another interpreter.
 TF_EQUIV_TF1_PYTHON ?= $(addprefix $(CURDIR)/,$(patsubst \
 	%/.installed,%/bin/python,$(wildcard $(TF115_INSTALLED))))
-# What needs no large network, and no other process.
-QUICK_TESTS := tests/compare tests/core tests/diagnose/rules \
-	tests/tf1 --ignore=tests/tf1/estimators_test.py \
-	$(addprefix tests/,checkpoints/contents_test.py diagnose/replay_test.py \
-	doctest_test.py golden/plans_test.py golden/recorders_test.py \
+# What needs no large network, no other process, and little time; and all steps
+# on one small network.
+QUICK_TESTS := examples/mlp tests/compare tests/core tests/diagnose/rules \
+	$(addprefix tests/,checkpoints/contents_test.py \
+	diagnose/alignment_test.py diagnose/frontier_test.py \
+	diagnose/graph_test.py diagnose/op_diff_test.py \
+	diagnose/sketches_test.py golden/plans_test.py golden/recorders_test.py \
 	layering_test.py module_bazel_test.py public_api_test.py \
 	report/document_test.py report/json_file_test.py report/text_test.py \
-	testcase_test.py tf2/checkpoint_test.py tf2/creation_test.py \
-	tf2/optimizers_test.py)
+	scheduling_test.py signatures_test.py tf1/checkpoint_index_test.py \
+	tf1/environment_test.py tf1/seeds_test.py tf1/source_lines_test.py \
+	tf1/tensors_test.py tf1/user_code_test.py tf1/walks_test.py \
+	tf1/weights_test.py tf2/creation_test.py)
 PYTEST = $(VENV_PYTHON) -m pytest -n $(JOBS) --dist loadscope $(PYTEST_ARGS)
 
 export BAZEL BUILDIFIER PYTHON TF1_PYTHON_BASE TF_EQUIV_TF1_PYTHON
@@ -51,8 +56,10 @@ test: venv  ## Runs all tests with pytest.
 test-quick: venv  ## Runs the tests that need no large network, nor another process.
 	$(PYTEST) $(QUICK_TESTS)
 
-fuzz: venv  ## Reads 1,000 damaged files of each kind, with fixed seeds.
-	$(VENV_PYTHON) -m tests.fuzz --count 1000
+fuzz: venv  ## Damaged files and replies, odd calls, interrupts; fixed seeds.
+	$(VENV_PYTHON) -m tests.fuzz --count 1000 goldens checkpoints exports replies
+	$(VENV_PYTHON) -m tests.fuzz --count 2000 calls
+	$(VENV_PYTHON) -m tests.fuzz --count 300 interrupts
 
 lint: venv  ## Checks style, format and types of all files.
 	$(VENV_PYTHON) -m ruff check .
@@ -80,7 +87,7 @@ bazel: venv  ## Runs all tests with Bazel.
 	  exit 1; \
 	}
 	PYTHON_BIN_PATH='$(CURDIR)/$(VENV_PYTHON)' \
-	  "$$BAZEL" test $(BAZEL_ARGS) //...
+	  "$$BAZEL" test $(BAZEL_ARGS) $(BAZEL_TARGETS)
 
 bench: venv  ## Runs all benchmarks, which takes about an hour.
 	$(VENV_PYTHON) -m benchmarks

@@ -4,6 +4,8 @@
 assertForwardEquivalent for each fault: whether the message names the layer,
 the time of the assertion with and without locating (wall and CPU), and the peak
 memory. `--large` runs one fault on 32 images, whose values take 40 GB.
+`--several [1 2 5 10]` plants so many faults at once, and tells how many of them
+one run names, and what each further one costs over the first.
 """
 
 import resource
@@ -117,6 +119,43 @@ FAULTS = {
 }
 
 
+# Faults that do not hide each other, in the order in which they are planted.
+SEVERAL = (
+  'scale',
+  'activation',
+  'epsilon',
+  'halved',
+  'concat',
+  'added',
+  'pooling',
+  'scale_17',
+  'scale_8',
+  'no_activation',
+)
+_MORE = {
+  'scale_17': (
+    _layer('block17_7', _replaced(scale=0.12)),
+    'Repeat_1/block17_7',
+  ),
+  'scale_8': (
+    _layer('block8_6', _replaced(scale=0.25)),
+    'Repeat_2/block8_6',
+  ),
+}
+
+
+def _all_of(names):
+  """Returns several faults as one, and what their names must hold."""
+  known = {**FAULTS, **_MORE}
+
+  def planted(original):
+    for name in names:
+      original = known[name][0][1](original)
+    return original
+
+  return ('_build', planted), [known[name][1] for name in names]
+
+
 class Faulty(pairs.RandomMigration):
   """The migration with a fault on the TF2 side."""
 
@@ -155,10 +194,11 @@ def measure(name: str, count: int = 1) -> bool:
   spent = []
   explain = diagnoser.Diagnoser.explain
 
-  def timed(self, verdict):
+  def timed(self, *arguments):
     start = _now()
-    explain(self, verdict)
+    found = explain(self, *arguments)
     spent.append(_now() - start)
+    return found
 
   start = _now()
   with mock.patch.object(diagnoser.Diagnoser, 'explain', timed):
@@ -190,8 +230,65 @@ def measure(name: str, count: int = 1) -> bool:
   return found
 
 
+def measure_several(counts) -> int:
+  """Plants several faults at once; prints what each further one costs."""
+  missed, first = 0, None
+  for count in counts:
+    names = SEVERAL[:count]
+    case = Faulty()
+    case.fault, wanted = _all_of(names)
+    spent, explain = [], diagnoser.Diagnoser.explain
+
+    def timed(self, *arguments, spent=spent, explain=explain):
+      start = _now()
+      found = explain(self, *arguments)
+      spent.append(_now() - start)
+      return found
+
+    with mock.patch.object(diagnoser.Diagnoser, 'explain', timed):
+      try:
+        case.assertForwardEquivalent()
+      except AssertionError as error:
+        places = error.verdict.divergences
+      else:
+        places = ()
+    texts = [
+      ' '.join(
+        p.name
+        for p in (x.tf1, x.tf2, *x.only_tf1, *x.only_tf2)
+        if p is not None
+      )
+      for x in places
+    ]
+    named = sum(any(part in text for text in texts) for part in wanted)
+    seconds = spent[0][1]
+    first = seconds if first is None else first
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+      '%d fault(s): %d named in %d places, %d repaired; locating %.1f s of CPU '
+      'time, %.2f times that of the first, %.2f for each further one; peak '
+      '%.2f GB'
+      % (
+        count,
+        named,
+        len(places),
+        sum(x.repair is not None for x in places),
+        seconds,
+        seconds / first,
+        (seconds / first - 1) / max(count - 1, 1),
+        peak,
+      ),
+      flush=True,
+    )
+    missed += count - named
+  return missed
+
+
 def main() -> int:
   """Measures the faults that are asked for, else all."""
+  if '--several' in sys.argv:
+    counts = [int(x) for x in sys.argv[1:] if x.isdigit()]
+    return measure_several(counts or [1, 2, 5, 10])
   if '--large' in sys.argv:
     return not measure('scale', 32)
   names = [n for n in sys.argv[1:] if n in FAULTS] or list(FAULTS)

@@ -14,249 +14,13 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
+from tests import argument_tables
 from tf_equiv import converters, session
 from tf_equiv.core import arguments
 
 v1 = tf.compat.v1
 
 
-class _Unprintable:
-  def __repr__(self):
-    raise ValueError('no')
-
-
-_NAN, _INF, _HUGE = float('nan'), float('inf'), 2**70
-_ARRAY = np.array([1, 2])
-# Values that are none of a kind.
-_NOT = {
-  'flag': ['x', '', None, 0, 1, 1.0, [], _ARRAY, _NAN, _Unprintable()],
-  'optional flag': ['x', 0, 1, [], _ARRAY],
-  'tolerance': ['x', '', True, [], _ARRAY, -1, _NAN, _INF, -_INF, 1j, 10**400],
-  'steps': ['x', None, True, -1, 1.5, _NAN, _INF, _HUGE, [], _ARRAY],
-  'seed': ['x', None, True, 1.5, _NAN, _INF, _HUGE, -_HUGE, [], _ARRAY],
-  'seed mode': ['x', '', 1, True, [], {}, _ARRAY, _NAN],
-  'weights': ['x', '', None, 1, True, [], _ARRAY],
-  'variants': ['x', '', None, 1, [], ['eager', 1], [_ARRAY], {'eager': 1}],
-  'path': ['', None, 1, True, [], b'bytes', 'a\0b', _ARRAY],
-  'optional path': ['', 1, True, [], b'bytes', 'a\0b'],
-  'name': ['', None, 1, True, [], b'bytes', ['a']],
-  'optional name': ['', 1, True, [], b'bytes'],
-  'optional word': ['x', '', 1, [], _ARRAY],
-  'names': ['', 'x', None, 1, [], [1], [''], {'a': 1}],
-  'three names': ['x', None, 1, [], ['a', 'b'], ['a', 'b', 1]],
-  'several': ['x', None, 1, [1], [''], {'a': 1}],
-  'tags': [None, 1, [1], [''], {'a': 1}],
-  'patterns': ['x', None, 1, True, ['('], [1], [None], {'a': 1}],
-  'number': ['x', None, True, _NAN, _INF, -_INF, 10**400, 1j, [], _ARRAY],
-  'optional number': ['x', True, _NAN, _INF, 1j, [], _ARRAY],
-  'seconds': ['x', None, True, 0, -1, _NAN, _INF, 1e30, [], _ARRAY],
-  'size': ['x', None, True, 0, -1, 1.5, _NAN, _HUGE, [], _ARRAY],
-  'optional size': ['x', True, 0, -1, 1.5, _NAN, _HUGE, [], _ARRAY],
-  'optional count': ['x', True, -1, 1.5, _NAN, _HUGE, [], _ARRAY],
-  'shape': ['x', None, 1, [-1], [None], [1.5], [True], ['a']],
-  'dtype': ['x', None, [1], _ARRAY],
-  'function': ['x', 1, None, []],
-  'optional function': ['x', 1, True, []],
-  'reference': ['x', 1, []],
-  'verdict': ['x', 1, None, []],
-  'variables': ['x', 1, None, True, [1], {'a': 'x'}, {1: (2,)}, {'a': [1.5]}],
-  'environment': ['x', 1, [], {'a': 1}, {1: 'a'}, {'a=b': 'c'}, {'a': 'b\0'}],
-  'feeds': ['x', 1, []],
-  'renames': ['x', 1, [], {'a': 1}, {1: 'a'}, {'a': ''}, {'a': ['b', 1]}],
-  'scopes': ['x', None, 1, [], {'keys': 'a'}, {'query': 1}, {'query': ''}],
-  'tables': ['x', None, 1, [], {'a': 1}, {1: {}}],
-}
-# Kind of each argument of each public callable; None for those that take
-# whatever is given, and for those whose errors tests of their own look at.
-_COMPARING = {
-  'rtol': 'tolerance',
-  'atol': 'tolerance',
-  'equal_nan': 'flag',
-  'allow_empty': 'flag',
-  'msg': None,
-}
-_ASSERTIONS = {
-  'assertNoNewVariables': {'allow_empty': 'flag', 'msg': None},
-  'assertVariablesMatch': {
-    'training': 'flag',
-    'allow_empty': 'flag',
-    'msg': None,
-  },
-  'assertForwardEquivalent': {
-    'training': 'flag',
-    'seed_mode': 'seed mode',
-    'compare_updates': 'flag',
-    'variants': 'variants',
-    'allow_vacuous': 'flag',
-    **_COMPARING,
-  },
-  'assertTrainingEquivalent': {
-    'seed_mode': 'seed mode',
-    'steps': 'steps',
-    'weights': 'weights',
-    'compare_updates': 'flag',
-    'compare_hyperparameters': 'flag',
-    'variants': 'variants',
-    'allow_vacuous': 'flag',
-    **_COMPARING,
-  },
-  'assertGradientsClose': {
-    'seed_mode': 'seed mode',
-    'training': 'flag',
-    'weights': 'weights',
-    'inputs': 'flag',
-    'variants': 'variants',
-    'allow_vacuous': 'flag',
-    **_COMPARING,
-  },
-  'assertCheckpointEquivalent': {
-    'path': 'path',
-    'training': 'flag',
-    'seed_mode': 'seed mode',
-    'moving_averages': 'flag',
-    **_COMPARING,
-  },
-  'locateDivergence': {
-    'training': 'flag',
-    'seed_mode': 'seed mode',
-    'weights': 'weights',
-    'gradients': 'flag',
-  },
-}
-_ATTRIBUTES = {
-  'ignored_variables': 'patterns',
-  'tf1_update_ops': 'flag',
-  'tf1_behavior': 'verdict',
-  'tf1_reference': 'reference',
-  'share_tf2_models': 'flag',
-}
-_GRAPH = {
-  'inputs': None,
-  'outputs': None,
-  'feeds': 'feeds',
-  'training_feeds': 'feeds',
-  'allow_file_ops': 'flag',
-  'trust_ops': 'several',
-  'timeout': 'seconds',
-}
-_TRAINED = {'train_op': 'optional name', 'loss': 'optional name'}
-_CELL = {'tf1_scope': 'name', 'tf2_layer': 'name'}
-_FUNCTIONS = {
-  'FrozenGraph': {'path': 'path', 'variables': 'several', **_GRAPH},
-  'Golden': {
-    'path': 'path',
-    'source': 'reference',
-    'keep': 'several',
-    'update': 'optional flag',
-    'trust_ops': 'several',
-  },
-  'InProcess': {'share_graphs': 'flag'},
-  'MetaGraph': {
-    'path': 'path',
-    'checkpoint': 'optional path',
-    **_GRAPH,
-    **_TRAINED,
-  },
-  'SavedModel': {
-    'export_dir': 'path',
-    'signature': 'optional name',
-    'tags': 'tags',
-    **_GRAPH,
-    **_TRAINED,
-  },
-  'TF1Behavior': {
-    'tensor_equality': 'flag',
-    'resource_variables': 'flag',
-    'control_flow_v2': 'flag',
-    'v2_tensorshape': 'flag',
-  },
-  'Tf1Interpreter': {
-    'model': 'name',
-    'python': 'optional path',
-    'sys_path': 'several',
-    'timeout': 'seconds',
-    'env': 'environment',
-  },
-  'assert_no_variable_creations': {},
-  'catch_created_variables': {},
-  'constant_weights': {'value': 'number'},
-  'convert_checkpoint': {
-    'tf1_path': 'path',
-    'model': 'function',
-    'optimizer': 'reference',
-    'output': 'path',
-    'rename_variable': 'optional function',
-    'convert_variable': 'optional function',
-    'ignored_variables': 'patterns',
-    'moving_averages': 'flag',
-    'optimizer_name': 'optional name',
-    'learning_rate': 'optional number',
-    'iterations': 'optional count',
-    'overwrite': 'flag',
-  },
-  'deterministic_seeds': {'mode': 'seed mode', 'seed': 'seed'},
-  'from_model_fn': {
-    'model_fn': 'function',
-    'params': None,
-    'mode': 'optional word',
-    'config': None,
-  },
-  'named_weights': {'name': 'name', 'shape': 'shape', 'dtype': 'dtype'},
-  'suggest_renames': {'tf1': 'variables', 'tf2': 'variables'},
-  'track_tf1_style_variables': {'method': 'function'},
-  'write_report': {'verdict': 'verdict', 'directory': 'path'},
-}
-_CONVERTERS = {
-  'Attention': {
-    'tf1_scopes': 'scopes',
-    'tf2_layer': 'name',
-    'heads': 'size',
-    'output': 'name',
-  },
-  'BatchNorm': _CELL,
-  'Converter': {'targets': 'tables'},
-  'CudnnLSTM': {
-    'tf1_name': 'name',
-    'tf2_layers': 'names',
-    'input_size': 'size',
-    'units': 'size',
-  },
-  'FusedQKV': {
-    'tf1_scope': 'name',
-    'tf2_layers': 'three names',
-    'heads': 'optional size',
-  },
-  'GRU': {**_CELL, 'reset_after': 'flag'},
-  'LSTM': {**_CELL, 'forget_bias': 'number'},
-  'Mapping': {'names': 'renames', 'converters': None},
-  'SeparableConv': {
-    'tf1_scope': 'name',
-    'depthwise': 'name',
-    'pointwise': 'optional name',
-    'bias': 'optional name',
-  },
-}
-# Good values of arguments that have no default, by callable or for all.
-_GOOD = {
-  'dtype': 'float32',
-  'export_dir': 'folder',
-  'heads': 2,
-  'input_size': 2,
-  'method': lambda self: None,
-  'model_fn': lambda features, labels, mode: None,
-  'name': 'a',
-  'path': 'file',
-  'shape': (2,),
-  'targets': {},
-  'tf1': {'a': (2,)},
-  'tf1_name': 'a',
-  'tf1_scope': 'a',
-  'tf1_scopes': {'query': 'a'},
-  'tf2_layer': 'b',
-  'tf2_layers': ['a', 'b', 'c'],
-  'depthwise': 'b',
-  'units': 2,
-}
 # What is called otherwise in messages.
 _NAMED = {
   ('assertCheckpointEquivalent', 'path'): 'checkpoint',
@@ -283,29 +47,6 @@ _RESULTS = (
 )
 
 
-class Module(tf.Module):
-  def __init__(self):
-    super().__init__()
-    self.w = tf.Variable([1.0, 2.0], name='w')
-
-  def __call__(self, x):
-    return x * self.w
-
-
-class Case(tf_equiv.MigrationTestCase):
-  def runTest(self):
-    """The case is used without a runner."""
-
-  def make_inputs(self):
-    return np.array([[3.0, -4.0]], np.float32)
-
-  def build_tf1(self, inputs, training):
-    return inputs * v1.get_variable('w', [2])
-
-  def build_tf2(self):
-    return Module()
-
-
 def cases(table):
   return [
     {'testcase_name': f'{name}_{argument}', 'name': name, 'argument': argument}
@@ -313,15 +54,6 @@ def cases(table):
     for argument, kind in kinds.items()
     if kind is not None
   ]
-
-
-def required(function):
-  """Returns good values for the arguments that have no default."""
-  return {
-    name: 'b' if name == 'model' else _GOOD[name]
-    for name, p in inspect.signature(function).parameters.items()
-    if p.default is p.empty and p.kind is not p.VAR_POSITIONAL
-  }
 
 
 def parameters(function):
@@ -335,7 +67,7 @@ class ArgumentsTest(parameterized.TestCase):
     super().setUpClass()
     folder = tempfile.TemporaryDirectory()
     cls.addClassCleanup(folder.cleanup)
-    cls.addClassCleanup(session.end, Case)
+    cls.addClassCleanup(session.end, argument_tables.Case)
     cls.folder = folder.name
     with tf.Graph().as_default(), v1.Session() as v1_session:
       v1.get_variable('w', [2])
@@ -344,7 +76,7 @@ class ArgumentsTest(parameterized.TestCase):
       cls.checkpoint = v1.train.Saver().save(v1_session, prefix)
 
   def assertRefused(self, function, argument, kind, called=None):
-    for value in _NOT[kind]:
+    for value in argument_tables.NOT[kind]:
       with self.subTest(value=arguments.quoted(value)):
         with self.assertRaises(tf_equiv.UsageError) as caught:
           function(**{argument: value})
@@ -352,43 +84,43 @@ class ArgumentsTest(parameterized.TestCase):
         self.assertIn(called or argument, message)
         self.assertLess(len(message), 1000)
 
-  @parameterized.named_parameters(cases(_ASSERTIONS))
+  @parameterized.named_parameters(cases(argument_tables.ASSERTIONS))
   def test_assertion(self, name, argument):
     def function(**given):
       if name == 'assertCheckpointEquivalent':
         given.setdefault('path', self.checkpoint)
-      getattr(Case(), name)(**given)
+      getattr(argument_tables.Case(), name)(**given)
 
-    kind = _ASSERTIONS[name][argument]
+    kind = argument_tables.ASSERTIONS[name][argument]
     self.assertRefused(function, argument, kind, _NAMED.get((name, argument)))
 
-  @parameterized.parameters(*_ATTRIBUTES.items())
+  @parameterized.parameters(*argument_tables.ATTRIBUTES.items())
   def test_attribute(self, attribute, kind):
     def function(**given):
-      case = Case()
+      case = argument_tables.Case()
       for name, value in given.items():
         setattr(case, name, value)
       case.assertForwardEquivalent()
 
     self.assertRefused(function, attribute, kind)
 
-  @parameterized.named_parameters(cases(_FUNCTIONS))
+  @parameterized.named_parameters(cases(argument_tables.FUNCTIONS))
   def test_function(self, name, argument):
     function = getattr(tf_equiv, name)
     if name == 'convert_checkpoint':
       good = {
         'tf1_path': self.checkpoint,
-        'model': Module(),
+        'model': argument_tables.Module(),
         'output': os.path.join(self.folder, 'tf2'),
       }
     elif name == 'write_report':
-      verdict = Case().assertForwardEquivalent()
+      verdict = argument_tables.Case().assertForwardEquivalent()
       good = {'verdict': verdict, 'directory': self.folder}
     else:
-      good = required(function)
+      good = argument_tables.required(function)
       if name == 'suggest_renames':
         good['tf2'] = {'b': (2,)}
-    kind = _FUNCTIONS[name][argument]
+    kind = argument_tables.FUNCTIONS[name][argument]
     before = sorted(os.listdir(self.folder))
     self.assertRefused(
       lambda **given: function(**{**good, **given}),
@@ -398,14 +130,14 @@ class ArgumentsTest(parameterized.TestCase):
     )
     self.assertEqual(sorted(os.listdir(self.folder)), before)
 
-  @parameterized.named_parameters(cases(_CONVERTERS))
+  @parameterized.named_parameters(cases(argument_tables.CONVERTERS))
   def test_converter(self, name, argument):
     function = getattr(converters, name)
-    good = required(function)
+    good = argument_tables.required(function)
     self.assertRefused(
       lambda **given: function(**{**good, **given}),
       argument,
-      _CONVERTERS[name][argument],
+      argument_tables.CONVERTERS[name][argument],
     )
 
   def test_converters_of_a_mapping(self):
@@ -431,7 +163,7 @@ class ArgumentsTest(parameterized.TestCase):
 
   @parameterized.parameters('assertForwardEquivalent', 'assertGradientsClose')
   def test_numbers_and_flags_of_numpy_will_do(self, name):
-    verdict = getattr(Case(), name)(
+    verdict = getattr(argument_tables.Case(), name)(
       training=np.bool_(False),
       rtol=np.float32(1e-5),
       atol=np.int64(0),
@@ -440,15 +172,21 @@ class ArgumentsTest(parameterized.TestCase):
     self.assertTrue(verdict.passed)
 
   def test_the_table_has_all_that_is_public(self):
-    self.assertCountEqual([*_FUNCTIONS, *_RESULTS], tf_equiv.__all__)
-    self.assertCountEqual(_CONVERTERS, converters.__all__)
-    names = [n for n in dir(Case) if re.match('assert|locate', n)]
+    self.assertCountEqual(
+      [*argument_tables.FUNCTIONS, *_RESULTS], tf_equiv.__all__
+    )
+    self.assertCountEqual(argument_tables.CONVERTERS, converters.__all__)
+    names = [
+      n for n in dir(argument_tables.Case) if re.match('assert|locate', n)
+    ]
     inherited = dir(tf.test.TestCase)
-    self.assertCountEqual(_ASSERTIONS, [n for n in names if n not in inherited])
+    self.assertCountEqual(
+      argument_tables.ASSERTIONS, [n for n in names if n not in inherited]
+    )
     for owner, table in (
-      (tf_equiv, _FUNCTIONS),
-      (converters, _CONVERTERS),
-      (Case, _ASSERTIONS),
+      (tf_equiv, argument_tables.FUNCTIONS),
+      (converters, argument_tables.CONVERTERS),
+      (argument_tables.Case, argument_tables.ASSERTIONS),
     ):
       for name, kinds in table.items():
         found = parameters(getattr(owner, name))
@@ -463,7 +201,8 @@ class ChecksTest(absltest.TestCase):
 
   def test_what_cannot_be_shown_is_named_by_its_type(self):
     self.assertEqual(
-      arguments.quoted(_Unprintable()), 'a _Unprintable that cannot be shown'
+      arguments.quoted(argument_tables.Unprintable()),
+      'a Unprintable that cannot be shown',
     )
 
   def test_plain_types_are_returned(self):

@@ -46,13 +46,60 @@ def train(model, optimizer, first, steps):
     backends = [v if isinstance(v, tf.Variable) else v.value for v in variables]
     gradients = tape.gradient(loss, backends)
     optimizer.apply_gradients(zip(gradients, variables, strict=True))
-    later.append([np.array(v) for v in model.trainable_variables])
+    later.append([np.array(v.numpy()) for v in model.trainable_variables])
   return later
 
 
 def largest_difference(first, second):
   pairs = zip(first, second, strict=True)
   return max(float(np.abs(a - b).max()) for a, b in pairs)
+
+
+class LegacySigned(v1.train.Optimizer):
+  """Momentum in variables that `get_slot` does not know."""
+
+  def __init__(self):
+    super().__init__(False, 'LegacySigned')
+
+  def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+    assigned = [global_step.assign_add(1)]
+    for gradient, variable in grads_and_vars:
+      mean, unused = (
+        v1.get_variable(
+          f'{variable.op.name}/{slot}',
+          variable.shape,
+          initializer=v1.zeros_initializer(),
+          trainable=False,
+        )
+        for slot in ('trust_m', 'trust_n')
+      )
+      new = 0.5 * mean + gradient
+      assigned += [
+        mean.assign(new),
+        unused.assign(new),
+        variable.assign_sub(0.01 * new),
+      ]
+    return tf.group(*assigned)
+
+
+class Signed(tf_keras.optimizers.Optimizer):
+  """The same in TF2."""
+
+  def __init__(self):
+    super().__init__('Signed')
+    self._learning_rate = self._build_learning_rate(0.01)
+
+  def build(self, var_list):
+    super().build(var_list)
+    if not hasattr(self, 'trusts'):
+      self.trusts = [
+        self.add_variable_from_reference(v, 'trust') for v in var_list
+      ]
+
+  def update_step(self, gradient, variable):
+    mean = self.trusts[self._index_dict[self._var_key(variable)]]
+    mean.assign(0.5 * mean + gradient)
+    variable.assign_sub(0.01 * mean)
 
 
 # (TF1 optimizer, its counterparts by kind of Keras)
@@ -184,7 +231,7 @@ class TrainingGoesOnTest(ConvertTest):
     short = {'net/c/': 'net/conv/', 'net/n/': 'net/bn/', 'net/d/': 'net/dense/'}
     for a, b in short.items():
       names = [n.replace(a, b) for n in names]
-    start = [np.array(v) for v in model.trainable_variables]
+    start = [np.array(v.numpy()) for v in model.trainable_variables]
     far = 0.0
     for found, expected in zip(
       train(model, optimizer, 3, len(later)), later, strict=True
@@ -425,6 +472,30 @@ class CorrespondenceTest(ConvertTest):
     self.assertEqual(done.slots, 8)
     self.assertEqual(done.fresh, ('net/conv/bias', 'net/conv/kernel'))
     self.assertIn('8 slots, step 3, 2 variables with fresh slots', str(done))
+
+  def test_optimizer_of_ones_own(self):
+    optimizer = Signed()
+    later = self.save(LegacySigned, then=2)
+    model = built(helper.native)
+    renames = {'trust_m': 'trusts', 'trust_n': None}
+    done = self.convert(model, optimizer, rename_slot=renames.get)
+    self.assertEqual(done.slots, len(model.trainable_variables))
+    self.assertEqual(done.step, 3)
+    names = [v.name.split(':')[0] for v in model.trainable_variables]
+    for found, expected in zip(
+      train(model, optimizer, 3, 2), later, strict=True
+    ):
+      expected = [expected[name] for name in names]
+      self.assertLess(largest_difference(found, expected), 1e-5)
+
+  def test_slots_that_are_not_there(self):
+    self.save(LegacySigned)
+    for rename, pattern in (
+      ({'trust_m': 'trust'}.get, "rename_slot names 'trust' of Signed"),
+      (lambda name: None, 'rename_slot names no slot of Signed'),
+    ):
+      self.refused(pattern, None, Signed(), rename_slot=rename)
+    self.refused('say by rename_slot which', None, Signed())
 
   def test_steps_that_are_not_updates(self):
     class Twice(v1.train.AdamOptimizer):

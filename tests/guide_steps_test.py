@@ -1,8 +1,5 @@
 """`GuideSteps` makes the documented tests, and `SEED_MODES` obeys the shell."""
 
-import os
-import subprocess
-import sys
 import unittest
 
 import tf_equiv  # isort: skip (before tensorflow)
@@ -12,13 +9,15 @@ import tf_slim as slim
 from absl.testing import absltest, parameterized
 from tf_slim.nets import resnet_v1
 
+from tests.compat import fresh_python
+
 v1 = tf.compat.v1
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tf_equiv.__file__)))
 
 _ONCE = {
   'test_step1_no_new_variables': ('assertNoNewVariables', {}),
   'test_step2_variables_match': ('assertVariablesMatch', {}),
   'test_step3_forward_with_fixed_weights': ('assertForwardEquivalent', {}),
+  'test_beyond': ('assertNoDormantDifferences', {}),
 }
 _PER_MODE = {
   'test_step4_inference_': 'assertForwardEquivalent',
@@ -112,26 +111,14 @@ class EnvironmentVariableTest(parameterized.TestCase):
   """TF_EQUIV_SEED_MODES is read when tf_equiv is imported."""
 
   def run_python(self, modes):
-    environment = dict(
-      os.environ,
-      PYTHONPATH=os.pathsep.join([_ROOT, *sys.path]),
-      TF_CPP_MIN_LOG_LEVEL='3',
-    )
-    environment.pop('TF_EQUIV_SEED_MODES', None)
-    if modes is not None:
-      environment['TF_EQUIV_SEED_MODES'] = modes
     code = (
+      'import os\n'
+      'os.environ.update(%r)\n'
       'import tf_equiv\n'
       'print(*(name for name, _ in tf_equiv.SEED_MODES))\n'
       'print(*(n for n in dir(tf_equiv.GuideSteps) if n[:5] == "test_"))'
-    )
-    return subprocess.run(
-      [sys.executable, '-c', code],
-      env=environment,
-      capture_output=True,
-      text=True,
-      timeout=300,
-    )
+    ) % ({} if modes is None else {'TF_EQUIV_SEED_MODES': modes})
+    return fresh_python.run(code, 'import tensorflow', TF_USE_LEGACY_KERAS='1')
 
   @parameterized.named_parameters(
     ('unset', None, ['constant', 'num_random_ops']),
@@ -140,17 +127,17 @@ class EnvironmentVariableTest(parameterized.TestCase):
     ('two', ' num_random_ops,constant, ', ['num_random_ops', 'constant']),
   )
   def test_restricts_modes_and_tests(self, value, modes):
-    done = self.run_python(value)
-    self.assertEqual(done.returncode, 0, done.stderr)
-    shown_modes, shown_tests = done.stdout.splitlines()
+    status, output = self.run_python(value)
+    self.assertEqual(status, 0, output)
+    shown_modes, shown_tests = output.splitlines()
     self.assertEqual(shown_modes.split(), modes)
     self.assertCountEqual(shown_tests.split(), documented(modes))
 
   def test_unknown_mode(self):
-    done = self.run_python('constant,random')
-    self.assertNotEqual(done.returncode, 0)
+    status, output = self.run_python('constant,random')
+    self.assertNotEqual(status, 0)
     self.assertEndsWith(
-      done.stderr.strip(),
+      output.strip(),
       "UsageError: The environment variable TF_EQUIV_SEED_MODES='constant,"
       "random': Unknown seed_mode 'random'; expected one of 'constant', "
       "'num_random_ops'.",
@@ -167,8 +154,15 @@ class SeedModesTest(parameterized.TestCase, tf_equiv.MigrationTestCase):
 
 
 def resnet(images, training):
+  """The public network with two units in each block, of fewer channels."""
+  blocks = [
+    resnet_v1.resnet_v1_block('block%d' % i, depth, num_units=2, stride=stride)
+    for i, (depth, stride) in enumerate(((16, 2), (32, 2), (64, 2), (128, 1)))
+  ]
   with slim.arg_scope(resnet_v1.resnet_arg_scope()):
-    logits, _ = resnet_v1.resnet_v1_50(images, 10, is_training=training)
+    logits, _ = resnet_v1.resnet_v1(
+      images, blocks, 10, is_training=training, scope='resnet_v1'
+    )
   return logits
 
 

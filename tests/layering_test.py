@@ -24,10 +24,12 @@ _LAYERS = (
   ('compare', 'converters', 'fingerprint', 'golden'),
   ('report', 'tf2'),
   ('checkpoints', 'reporting'),
-  ('references',),
+  ('class_digest', 'references'),
   ('diagnose',),
+  ('dormant',),
   ('template',),
   ('trials', 'user_methods'),
+  ('dormancy',),
   ('session',),
   ('assertions', 'conversion', 'suggestions'),
   ('testcase',),
@@ -37,8 +39,8 @@ _LAYERS = (
 )
 _RUN = ('core', 'compat', 'tf1', 'fingerprint', 'golden', 'tf2', 'references')
 _DECIDE = ('compare',)
-_EXPLAIN = ('diagnose',)
-_TELL = ('report', 'reporting')
+_EXPLAIN = ('diagnose', 'dormant')
+_TELL = ('report', 'reporting', 'class_digest')
 _PLAIN = ('core', *_DECIDE, 'report')
 _TENSORFLOW = ('tensorflow', 'tf_keras', 'keras', 'tf_slim')
 

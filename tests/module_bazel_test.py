@@ -40,6 +40,7 @@ attr = struct(string_list = lambda **kwargs: None)
 repository_rule = lambda **kwargs: None
 native = struct(
     glob = lambda patterns: _files,
+    package_name = lambda: "tests/some",
     test_suite = lambda **kwargs: _record("test_suite", **kwargs),
 )
 
@@ -335,6 +336,32 @@ class PyTestsTest(parameterized.TestCase):
     self.assertEqual((a['shard_count'], b['shard_count']), (None, 2))
     self.assertEqual(a['deps'], ['@pypi//absl_py', '//x'])
     self.assertEqual(b['deps'], ['@pypi//absl_py', '//x', '//y'])
+    (suite,) = evaluation.of('test_suite')
+    self.assertEqual(suite['tests'], [':a_test', ':b_test'])
+
+  def test_small_ones_run_together(self):
+    evaluation = self.call(
+      'size = "small", data = {"a_test": ["a.txt"], "b_test": ["a.txt"]},'
+      ' deps = ["//x"], test_deps = {"b_test": ["//y", "//x"]}'
+    )
+    a, b, together = evaluation.of('py_test')
+    self.assertEqual((a['tags'], b['tags']), (['manual'], ['manual']))
+    self.assertEqual(together['name'], 'small_tests')
+    self.assertEqual(
+      together['args'], ['tests.some.a_test', 'tests.some.b_test']
+    )
+    self.assertEqual(
+      together['srcs'], ['a_test.py', 'b_test.py', '//tests:together.py']
+    )
+    self.assertEqual(together['data'], ['a.txt'])
+    self.assertEqual(together['deps'], ['@pypi//absl_py', '//x', '//y'])
+    (suite,) = evaluation.of('test_suite')
+    self.assertEqual(suite['tests'], [':small_tests'])
+
+  def test_a_single_small_one_runs_by_itself(self):
+    evaluation = self.call('sizes = {"small": ["a_test"]}')
+    a, b = evaluation.of('py_test')
+    self.assertEqual((a['tags'], b['tags']), ([], []))
     (suite,) = evaluation.of('test_suite')
     self.assertEqual(suite['tests'], [':a_test', ':b_test'])
 

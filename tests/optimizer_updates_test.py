@@ -297,7 +297,7 @@ class OnlyInKerasTest(parameterized.TestCase):
     for gradient in gradients:
       optimizer.apply_gradients([(tf.constant(gradient), variable)])
       slots = optimizers.slots_of(optimizer, variable)
-      found.append(np.array(slots[optimizers.MOVING_AVERAGE]))
+      found.append(np.array(slots[optimizers.MOVING_AVERAGE].numpy()))
       if len(found) == 1:
         after = variable.numpy()
     if family == 'tf_keras':

@@ -43,6 +43,7 @@ _NAMES = (
   'Tf1Interpreter',
   'Verdict',
   'assert_no_variable_creations',
+  'bound_placeholders',
   'catch_created_variables',
   'constant_weights',
   'deterministic_seeds',
@@ -62,6 +63,7 @@ _ASSERTIONS = {
   'assertVariablesMatch': {'training': False, **_ALWAYS},
   'assertForwardEquivalent': {
     'allow_vacuous': False,
+    'allow_dormant': None,
     'training': False,
     'seed_mode': None,
     'compare_updates': True,
@@ -71,6 +73,7 @@ _ASSERTIONS = {
   },
   'assertTrainingEquivalent': {
     'allow_vacuous': False,
+    'allow_dormant': None,
     'seed_mode': 'num_random_ops',
     'steps': 0,
     'weights': 'seeded',
@@ -89,6 +92,7 @@ _ASSERTIONS = {
   },
   'assertGradientsClose': {
     'allow_vacuous': False,
+    'allow_dormant': None,
     'seed_mode': 'num_random_ops',
     'training': True,
     'weights': 'fixed',
@@ -96,6 +100,11 @@ _ASSERTIONS = {
     'variants': 'eager',
     **_TOLERANCES,
     **_ALWAYS,
+  },
+  'assertNoDormantDifferences': {
+    'training': False,
+    'make_probes': None,
+    'msg': None,
   },
 }
 _TEMPLATE = {
@@ -106,6 +115,8 @@ _TEMPLATE = {
   'call_tf2': ['model', 'inputs', 'training'],
   'reset_weights': ['name', 'shape', 'dtype'],
   'rename_variable': ['tf1_name'],
+  'rename_slot': ['tf1_slot'],
+  'rename_hyperparameter': ['tf1_name'],
   'convert_variable': ['tf1_name', 'value', 'tf2_name'],
   'compute_loss': ['outputs', 'inputs'],
   'compute_loss_tf1': ['outputs', 'inputs'],
@@ -229,6 +240,7 @@ class SignaturesTest(parameterized.TestCase):
         'learning_rate': None,
         'iterations': None,
         'overwrite': False,
+        'rename_slot': None,
       },
     )
     self.assertEqual(

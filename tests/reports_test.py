@@ -130,10 +130,26 @@ class FailuresTest(ReportTestCase):
     lines = message.splitlines()
     self.assertRegex(lines[-2], '^(Next: |      )')
     self.assertEqual(report['message'], '\n'.join(lines[:-1]))
-    self.assertEqual(
-      os.listdir(self.folder)[0].rpartition('.')[0],
-      'Pair.test_it-assertForwardEquivalent',
+    name = 'Pair.test_it-assertForwardEquivalent'
+    self.assertCountEqual(
+      os.listdir(self.folder),
+      [
+        name + ending
+        for ending in ('.html', '.json', '_repro.py', '_repro.npz')
+      ],
     )
+    self.assertEqual(
+      report['reproductions'],
+      [
+        {
+          'place': 1,
+          'file': name + '_repro.py',
+          'repaired': True,
+          'problem': '',
+        }
+      ],
+    )
+    self.assertIn(f'{name}_repro.py: it shows the difference', page)
     self.assertEqual(report['kind'], 'real')
     self.assertIn('net/bn', report['parting']['tf1']['name'])
     self.assertIn('reports_test.py', report['parting']['tf1']['line'])
@@ -403,7 +419,8 @@ class RobustnessTest(ReportTestCase):
       r'^Report \(Jinja2 and Matplotlib are not installed, so there is no HTML '
       r"page; for it: pip install 'tf_equiv\[report\]'\): .*\.json$",
     )
-    self.assertLen(os.listdir(self.folder), 1)
+    self.assertLen(glob.glob(os.path.join(self.folder, '*.json')), 1)
+    self.assertEmpty(glob.glob(os.path.join(self.folder, '*.html')))
 
   def test_anything_else(self):
     with mock.patch.object(
@@ -430,6 +447,8 @@ class ScaleTest(tf_equiv.MigrationTestCase):
     self.assertForwardEquivalent()
   def test_b(self):
     self.assertForwardEquivalent()
+  def test_c(self):
+    self.assertVariablesMatch(allow_empty=True)
 
 if __name__ == '__main__':
   absltest.main()
@@ -469,7 +488,24 @@ class RunnersTest(ReportTestCase):
       file.write(_TEST_FILE)
 
   def reports(self):
-    return sorted(map(os.path.basename, glob.glob(self.out + '/*.html')))
+    return sorted(map(os.path.basename, glob.glob(self.out + '/*-*.html')))
+
+  def index(self):
+    with open(os.path.join(self.out, 'index.html'), encoding='utf-8') as file:
+      return file.read()
+
+  def assertDigest(self, output):
+    """The class ends with its one cause, and where all reports are."""
+    self.assertRegex(
+      output,
+      r'\nScaleTest: 2 of 3 tests fail, for 1 cause:\n'
+      r'  1\. TF1 \S+ \(Mul\)  at scale_test\.py:10  return 2\.0 \* inputs\n'
+      r'     TF2 \S+ \(Mul\)  at scale_test\.py:12  return lambda .*\n'
+      r'(     .*\n)*'
+      r'     2 tests: test_a, test_b\n'
+      r'All reports: \S*out/index\.html\n',
+    )
+    self.assertEqual(output.count('for 1 cause'), 1)
 
   def rerun(self, runner):
     path = glob.glob(self.out + '/*test_a*.json')[0]
@@ -484,10 +520,40 @@ class RunnersTest(ReportTestCase):
     found = re.findall(r'^Report: (.*)\n\n', done.stdout, flags=re.M)
     self.assertCountEqual([os.path.basename(x) for x in found], self.reports())
     self.assertLen(found, 2)
+    self.assertDigest(done.stdout)
+    self.assertIn('2 failed assertions in 2 tests, for 1 cause', self.index())
     command = self.rerun('absltest').split()
     self.assertEqual(command, ['python', 'scale_test.py', 'ScaleTest.test_a'])
     again = run(command[1:], folder=self.folder)
     self.assertIn('Ran 1 test', again.stdout)
+
+  @parameterized.parameters('unittest -b', 'pytest -q -p no:cacheprovider')
+  def test_digest(self, runner):
+    done = run(
+      ['-m', *runner.split(), 'scale_test.py'],
+      folder=self.folder,
+      TF_EQUIV_REPORT_DIR=self.out,
+    )
+    self.assertEqual(done.returncode, 1, done.stdout)
+    self.assertDigest(done.stdout)
+
+  def test_pytest_knows_better_which_tests_fail(self):
+    path = os.path.join(self.folder, 'scale_test.py')
+    with open(path, 'w', encoding='utf-8') as file:
+      file.write(
+        'import pytest\n'
+        + _TEST_FILE.replace(
+          '  def test_b', '  @pytest.mark.xfail\n  def test_b'
+        ).replace(
+          'self.assertVariablesMatch(allow_empty=True)', "pytest.skip('')"
+        )
+      )
+    done = run(
+      '-m pytest -q -p no:cacheprovider scale_test.py'.split(),
+      folder=self.folder,
+    )
+    self.assertIn('1 failed, 1 skipped, 1 xfailed', done.stdout)
+    self.assertNotIn('for 1 cause', done.stdout)
 
   def test_pytest_in_parallel(self):
     done = run(
@@ -503,6 +569,8 @@ class RunnersTest(ReportTestCase):
         'ScaleTest.test_b-assertForwardEquivalent.html',
       ],
     )
+    # Whichever process is the last, the list has what all have written.
+    self.assertIn('2 failed assertions in 2 tests, for 1 cause', self.index())
     for name in self.reports():
       self.assertRegex(done.stdout, 'E +Report: %s/%s\n' % (self.out, name))
     self.assertEqual(

@@ -15,6 +15,13 @@ def _check_names(name, attribute, names, tests):
                 test,
             ))
 
+def _union(lists):
+    """Returns what lists hold, each once, in order."""
+    found = []
+    for items in lists:
+        found += [item for item in items if item not in found]
+    return found
+
 def py_tests(
         name,
         size = "medium",
@@ -26,7 +33,10 @@ def py_tests(
         **kwargs):
     """Declares one `py_test` per file `*_test.py` here, and a suite of them.
 
-    A test has the name of its file.
+    A test has the name of its file. The small ones of a package also run
+    together, in one process that is called `small_tests`, because the import of
+    TensorFlow takes longer than most of them; `//...` means that process, and
+    each of them by itself only where it is named.
 
     Args:
       name: the name of the suite.
@@ -49,6 +59,9 @@ def py_tests(
     _check_names(name, "data", data, tests)
     _check_names(name, "test_deps", test_deps, tests)
 
+    small = [test for test in tests if size_of.get(test, size) == "small"]
+    if len(small) < 2:
+        small = []
     for test in tests:
         py_test(
             name = test,
@@ -56,11 +69,28 @@ def py_tests(
             srcs = [test + ".py"],
             data = data.get(test, []),
             shard_count = shard_counts.get(test),
+            tags = ["manual"] if test in small else [],
             deps = ["@pypi//absl_py"] + deps + test_deps.get(test, []),
+            **kwargs
+        )
+
+    if small:
+        package = native.package_name().replace("/", ".")
+        py_test(
+            name = "small_tests",
+            size = "small",
+            timeout = "long",
+            srcs = [test + ".py" for test in small] + ["//tests:together.py"],
+            main = "//tests:together.py",
+            args = ["%s.%s" % (package, test) for test in small],
+            data = _union([data.get(test, []) for test in small]),
+            deps = _union([["@pypi//absl_py"], deps] +
+                          [test_deps.get(test, []) for test in small]),
             **kwargs
         )
 
     native.test_suite(
         name = name,
-        tests = [":" + test for test in tests],
+        tests = [":" + test for test in tests if test not in small] +
+                ([":small_tests"] if small else []),
     )

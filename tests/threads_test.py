@@ -1,6 +1,7 @@
 """Two threads are refused, in words that say so, before anything changes."""
 
 import random
+import tempfile
 import threading
 
 import tf_equiv  # isort: skip (before tensorflow)
@@ -92,6 +93,26 @@ class ThreadsTest(parameterized.TestCase):
     self.assertIsInstance(errors[0], tf_equiv.UsageError)
     self.assertRegex(str(errors[0]), "thread 'MainThread'.*thread 'the other'")
     self.assertEqual(state(), before)
+
+  def test_between_the_sides_of_a_checkpoint(self):
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    with tf.Graph().as_default(), v1.Session() as session:
+      v1.get_variable('dense/kernel', [3, 2])
+      v1.get_variable('dense/bias', [2])
+      session.run(v1.global_variables_initializer())
+      path = v1.train.Saver().save(session, folder.name + '/tf1')
+    case, errors = Case(), []
+
+    def rename_variable(name):  # No side runs while names are paired.
+      errors.append(in_thread(seeded))
+      return name
+
+    case.rename_variable = rename_variable
+    self.assertTrue(case.assertCheckpointEquivalent(path).passed)
+    self.assertNotEmpty(errors)
+    for error in errors:
+      self.assertRegex(str(error), "at work in the thread 'MainThread'")
 
   def test_beside_a_context_of_seeds(self):
     with tf_equiv.deterministic_seeds():

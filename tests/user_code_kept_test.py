@@ -7,7 +7,9 @@ ends.
 
 import functools
 import inspect
+import os
 import sys
+import tempfile
 import types
 
 import tf_equiv  # isort: skip (before tensorflow)
@@ -125,6 +127,7 @@ ASSERTIONS = (
   ('assertTrainingEquivalent', {'steps': 1}),
   ('assertGradientsClose', {}),
   ('locateDivergence', {}),
+  ('assertCheckpointEquivalent', {}),
 )
 
 
@@ -177,7 +180,17 @@ class UserCodeKeptTest(parameterized.TestCase):
       # Pairs of defaults and of bases are made anew at each look.
       self.assertEqual([p for p in changed if old[p] != new[p]], [])
 
+  def checkpoint(self):
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    with tf.Graph().as_default(), v1.Session() as v1_session:
+      tf1_network(tf.ones((4, 5)))
+      v1_session.run(v1.global_variables_initializer())
+      return v1.train.Saver().save(v1_session, os.path.join(folder.name, 'tf1'))
+
   def outcome(self, name, arguments, **members):
+    if name == 'assertCheckpointEquivalent':
+      arguments = {'path': self.checkpoint(), **arguments}
     before = self.states()
     test = Case()
     for member, value in members.items():
@@ -206,7 +219,7 @@ class UserCodeKeptTest(parameterized.TestCase):
   def test_after_a_pass(self, name, arguments):
     self.assertEqual(self.outcome(name, arguments, model=Wrapped), 'passed')
 
-  @parameterized.parameters(*ASSERTIONS[3:6])
+  @parameterized.parameters(*ASSERTIONS[3:6], ASSERTIONS[7])
   def test_after_a_failure(self, name, arguments):
     sys.modules[__name__].FACTOR = 2.0
     outcome = self.outcome(name, arguments, model=Shimmed)

@@ -161,7 +161,40 @@ class VacuousTest(parameterized.TestCase):
     verdict = case.assertForwardEquivalent()
     self.assertTrue(verdict.passed)
     # Rounding has no gradient, which is not to say that nothing responds.
-    self.assertIn('was not measured (they have no gradient)', str(verdict))
+    self.assertEqual(verdict.power, 'outputs respond to 1 of 1 variables')
+
+  def test_masks_do_not_move(self):
+    x = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
+    for mask in (np.tri(3, 4, 1), np.ones((3, 4))):
+
+      def attention(inputs):
+        x, mask = inputs
+        scores = tf.matmul(dense(x, 5, 'q'), x, transpose_b=True)
+        scores += (1.0 - mask[:, None, :]) * -1e9
+        return tf.matmul(tf.nn.softmax(scores), x)
+
+      case = case_of(attention, (x, mask.astype(np.float32)))
+      self.assertTrue(case.assertForwardEquivalent().passed)
+
+  def test_what_responds_without_a_gradient(self):
+    def target(x):
+      return dense(x, 3, 'target')
+
+    def numpy(x):
+      found = tf.numpy_function(lambda v: np.maximum(v, 0), [x], tf.float32)
+      return tf.ensure_shape(found, x.shape)
+
+    def sample(x):
+      return tf.cast(tf.random.categorical(x, 3), tf.float32)
+
+    behind = tf.stop_gradient, tf.sign, tf.round, numpy, sample
+    for function in behind:
+      with self.subTest(function):
+        case = case_of(
+          lambda x, f=function: dense(x, 3, 'out') + f(3 * target(x))
+        )
+        verdict = case.assertForwardEquivalent()
+        self.assertEqual(verdict.power, 'outputs respond to 4 of 4 variables')
 
   def test_gradients_and_steps_say_what_they_prove(self):
     def half(x):

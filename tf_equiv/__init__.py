@@ -31,6 +31,7 @@ from tf_equiv.references.model_fn import from_model_fn
 from tf_equiv.report.writer import write_report
 from tf_equiv.suggestions import suggest_renames
 from tf_equiv.testcase import MigrationTestCase
+from tf_equiv.tf1.placeholders import bound_placeholders
 from tf_equiv.tf1.program import TF1Behavior
 from tf_equiv.tf1.seeds import deterministic_seeds
 from tf_equiv.tf1.weights import constant_weights, named_weights
@@ -66,6 +67,7 @@ __all__ = (
   'VariableCreationError',
   'Verdict',
   'assert_no_variable_creations',
+  'bound_placeholders',
   'catch_created_variables',
   'constant_weights',
   'convert_checkpoint',

@@ -1,6 +1,7 @@
 """Converts a checkpoint of TF1 for production use of the migrated model."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from tf_equiv.checkpoints import slots as slots_lib
 from tf_equiv.compare import judge_variables
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import variables as variables_lib
+from tf_equiv.converters.mapping import Names
 from tf_equiv.core import arguments, errors, threads
 from tf_equiv.core.text import listed
 from tf_equiv.diagnose import first_look
@@ -64,12 +66,12 @@ class ConvertedCheckpoint:
 
 
 def convert_checkpoint(
-  tf1_path: Any,
+  tf1_path: str | os.PathLike[str],
   model: Any,
   optimizer: Any = None,
   *,
-  output: Any,
-  rename_variable: Callable[[str], Any] | None = None,
+  output: str | os.PathLike[str],
+  rename_variable: Callable[[str], Names] | None = None,
   convert_variable: Callable[[str, np.ndarray, str], np.ndarray] | None = None,
   ignored_variables: Sequence[str] = (),
   moving_averages: bool = False,
@@ -77,6 +79,7 @@ def convert_checkpoint(
   learning_rate: float | None = None,
   iterations: int | None = None,
   overwrite: bool = False,
+  rename_slot: Callable[[str], str | None] | None = None,
 ) -> ConvertedCheckpoint:
   """Writes a TF2 checkpoint with the values of a TF1 checkpoint.
 
@@ -121,6 +124,9 @@ def convert_checkpoint(
       next update of the optimizer.
     iterations: number of updates that TF1 had made; None for its global step.
     overwrite: whether an existing checkpoint is replaced.
+    rename_slot: as in `MigrationTestCase`, for optimizers of one's own: the
+      last part of the name of a slot in the checkpoint ('adam_m' of
+      'dense/bias/adam_m') is given, and the name of the slot in TF2 returned.
 
   Returns:
     A `ConvertedCheckpoint`.
@@ -135,6 +141,8 @@ def convert_checkpoint(
     arguments.check_callable(rename_variable, 'rename_variable')
   if convert_variable is not None:
     arguments.check_callable(convert_variable, 'convert_variable')
+  if rename_slot is not None:
+    arguments.check_callable(rename_slot, 'rename_slot')
   if optimizer_name is not None:
     arguments.check_text(optimizer_name, 'optimizer_name')
   if learning_rate is not None:
@@ -171,7 +179,9 @@ def convert_checkpoint(
       origin,
       model,
       variables,
-      slots_lib.Target(optimizer, optimizer_name, learning_rate, iterations),
+      slots_lib.Target(
+        optimizer, optimizer_name, learning_rate, iterations, rename_slot
+      ),
       output,
       moving_averages,
     )

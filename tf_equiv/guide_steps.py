@@ -84,6 +84,10 @@ class GuideSteps(_Mixed):
     """Outputs and regularization losses match with fixed weights."""
     self.assertForwardEquivalent()
 
+  def test_beyond(self) -> None:
+    """Other inputs and weights do not tell the sides apart."""
+    self.assertNoDormantDifferences()
+
 
 def _add_tests_of(name: str, mode: SeedMode) -> None:
   def inference(self: GuideSteps) -> None:

@@ -14,7 +14,7 @@ from absl import flags
 
 from tf_equiv.compare import run_info
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.report import rerun, writer
+from tf_equiv.report import index, rerun, writer
 
 _log = logging.getLogger('tf_equiv')
 
@@ -128,6 +128,40 @@ def write(verdict: verdict_lib.Verdict) -> str:
   if verdict.passed:
     _log.info(line)
   return line
+
+
+def directory_of(report: str) -> str:
+  """Returns the directory that a report was written to."""
+  return os.path.dirname(report)
+
+
+def write_index(directory: str) -> str:
+  """Writes the page that lists the reports of a directory.
+
+  Args:
+    directory: where they are.
+
+  Returns:
+    A line about the page, '' if it cannot be made because there are no pages.
+  """
+  try:
+    path = index.write(directory)
+  except Exception as error:
+    return f'All reports: could not be listed ({writer.describe(error)})'
+  return 'All reports: ' + path if path else ''
+
+
+def directory_for(verdict: verdict_lib.Verdict) -> str:
+  """Returns where the report of a verdict goes, '' if none is wanted."""
+  try:
+    return _directory() if _is_wanted(verdict) else ''
+  except BadModeError:
+    return ''
+
+
+def witness_directory() -> str:
+  """Returns where to save inputs that tell sides apart, '' if not known."""
+  return _directory()
 
 
 def reports_failures() -> bool:

@@ -13,15 +13,27 @@ class.
 import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any
 
-from tf_equiv import reporting, template, trials, user_methods
+import numpy as np
+
+from tf_equiv import (
+  class_digest,
+  dormancy,
+  fingerprint,
+  reporting,
+  template,
+  trials,
+  user_methods,
+)
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import diagnosis as diagnosis_lib
 from tf_equiv.compare import judge_forward, run_info
 from tf_equiv.compare import outcome as outcome_lib
+from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.core import errors, observation, threads
+from tf_equiv.core import errors, nest, observation, threads
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import (
   capturing,
@@ -30,8 +42,12 @@ from tf_equiv.diagnose import (
   first_look,
   structure,
 )
+from tf_equiv.diagnose.reproduction import offering
+from tf_equiv.dormant import steps as dormant_steps
 from tf_equiv.references import base as references
+from tf_equiv.references import in_process
 from tf_equiv.report import telling
+from tf_equiv.tf1 import garbage
 from tf_equiv.tf2 import candidate as candidate_lib
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import program as tf2_program
@@ -43,6 +59,8 @@ __unittest = True
 
 # Under this name a test class keeps what its tests share.
 _SHARED = '_tf_equiv_shared'
+# What both programs have that a search for dormant differences depends on.
+_CODE = ('build', 'compute_loss', 'build_optimizer', 'clip_gradients', 'train')
 
 
 class Shared:
@@ -51,12 +69,20 @@ class Shared:
   Attributes:
     references: those that were opened.
     models: keeps TF2 models for further assertions.
+    examined: code that was searched for dormant differences, in vain, with
+      what its fingerprint relies on.
+    names: names of the variables that the assertions have, once they were
+      asked for.
+    tests: what became of the tests that have run.
   """
 
   def __init__(self) -> None:
     """Makes it empty."""
     self.references: list[references.Reference] = []
     self.models = shared_models.SharedModels()
+    self.examined: dict[Hashable, Any] = {}
+    self.names: set[str] | None = None
+    self.tests = class_digest.ClassRun()
 
   def open(self, reference: references.Reference) -> references.Reference:
     """Returns the reference that is used in place of an equal one."""
@@ -72,6 +98,7 @@ class Shared:
       reference.close()
     self.references = []
     self.models.clear()
+    self.examined.clear()
 
 
 def shared_of(owner: type) -> Shared:
@@ -96,10 +123,12 @@ def begin(owner: type) -> None:
 
 
 def end(owner: type) -> None:
-  """Releases what the tests of a class share."""
+  """Releases what the tests of a class share, and tells what they came to."""
   if _SHARED in vars(owner):
-    shared_of(owner).close()
+    shared = shared_of(owner)
+    shared.close()
     delattr(owner, _SHARED)
+    shared.tests.tell(owner.__qualname__)
 
 
 class Session:
@@ -131,6 +160,32 @@ class Session:
     if self.methods.shares_models():
       return self.shared.models
     return shared_models.SharedModels(shares=False)
+
+  def mapping(self) -> pairing_lib.VariableMapping:
+    """Returns what the test case says of the variables."""
+    return self.methods.mapping(self._names)
+
+  def _names(self) -> Sequence[str]:
+    """Returns names of TF1 variables of all assertions that there may be."""
+    if self.shared.names is None:
+      self.shared.names = set()
+      for options in (
+        {'training': False},
+        {'training': True},
+        {'training': True, 'steps': 1},
+      ):
+        # What cannot be built here has no variables that could be ignored.
+        with contextlib.suppress(Exception):
+          self.shared.names.update(self._names_in(**options))
+    return sorted(self.shared.names)
+
+  def _names_in(self, training: bool, steps: int = 0) -> list[str]:
+    reference, program = self.reference, self.methods.tf1_program()
+    plan = self.methods.make_plan(training, steps=steps)
+    if steps:
+      return reference.list_step_variables(program, plan)
+    observed = reference.list_variables(program, plan)
+    return [spec.name for spec in observed.variables]
 
   def submit(self, plan: plan_lib.RunPlan) -> references.Run:
     """Begins to run a plan on the TF1 side."""
@@ -176,6 +231,68 @@ class Session:
     Returns:
       The verdict of the first variant that fails, else of the first.
     """
+    key = None if criteria.allow_dormant else self._code_of(plan)
+    beyond = dormancy.Examiner.quick
+    if criteria.allow_dormant or (key and key[0] in self.shared.examined):
+      verdict = self._compare(assertion, plan, criteria)
+    else:
+      verdict = self._compare(assertion, plan, criteria, beyond)
+      if key is not None and verdict.passed:
+        self.shared.examined[key[0]] = key[1]
+    if plan.batches or not verdict.passed:
+      garbage.released()  # Graphs of steps and captures serve only once.
+    return verdict
+
+  @threads.alone()
+  def examine(
+    self,
+    assertion: str,
+    plan: plan_lib.RunPlan,
+    criteria: criteria_lib.Criteria,
+    given: Sequence[Any],
+  ) -> verdict_lib.Verdict:
+    """Runs a plan, and where the sides agree all else that can be tried.
+
+    Args:
+      assertion: name of the assertion.
+      plan: a forward pass.
+      criteria: what may differ, and what counts as a pass.
+      given: further inputs of the user.
+
+    Returns:
+      The verdict.
+    """
+    return self._compare(
+      assertion, plan, criteria, lambda each: each.thorough(given)
+    )
+
+  def _code_of(self, plan: plan_lib.RunPlan) -> tuple[Hashable, Any] | None:
+    """Returns what a search for dormant differences depends on, if known."""
+    if not self.methods.shares_models():
+      return None
+    tf1, tf2 = self.methods.tf1_program(), self.methods.tf2_program()
+    found = fingerprint.of(
+      {
+        'tf1': [getattr(tf1, name) for name in _CODE],
+        'tf2': [getattr(tf2, name) for name in _CODE],
+        'behavior': tf1.behavior,
+        'call': tf2.call,
+      }
+    )
+    if found is None:
+      return None
+    shapes = str(nest.map_leaves(_shape_of, plan.inputs))
+    kind = plan.training, plan.gradients, bool(plan.batches), shapes
+    return (found[0], kind), found[1]
+
+  def _compare(
+    self,
+    assertion: str,
+    plan: plan_lib.RunPlan,
+    criteria: criteria_lib.Criteria,
+    beyond: Callable[[dormancy.Examiner], dormancy.Look] | None = None,
+  ) -> verdict_lib.Verdict:
+    """Runs a plan and judges; `beyond` looks at more where it passes."""
     start = time.time()
     run, program = self.submit(plan), self.methods.tf2_program()
     comparison = trials.Comparison(assertion, plan, criteria, run)
@@ -207,6 +324,10 @@ class Session:
         diagnosis = diagnoser.Diagnoser(subject, floor).explain(
           outcome, diagnosis
         )
+    elif outcome.passed and beyond is not None and chosen.ran is not None:
+      examiner = self._examiner(comparison, chosen.ran.pairing, forward)
+      look = dormancy.guarded(beyond, examiner)
+      outcome, diagnosis = look.applied(outcome), look.explained(diagnosis)
     settings = {
       **chosen.info.settings,
       'variants': ', '.join(criteria.variants),
@@ -215,6 +336,68 @@ class Session:
       chosen.info, settings=settings, seconds=time.time() - start
     )
     return telling.tell(outcome, diagnosis, info)
+
+  def _examiner(
+    self,
+    comparison: trials.Comparison,
+    pairing: pairing_lib.Pairing,
+    forward: Any,
+  ) -> dormancy.Examiner:
+    """Returns what looks beyond a comparison that passed."""
+    run, plan = comparison.run, comparison.plan
+    tf1, tf2 = self.methods.tf1_program(), self.methods.tf2_program()
+    own_step = tf1.train is not None or tf2.train is not None
+    if plan.batches and not own_step:
+      tf2 = dataclasses.replace(
+        tf2, clip_gradients=dormant_steps.with_scale(tf2.clip_gradients)
+      )
+      if isinstance(run, in_process.InProcessRun):
+        run = run.with_clipping(dormant_steps.with_scale)
+
+    def again(
+      plan: plan_lib.RunPlan, weights: Mapping[str, np.ndarray]
+    ) -> dormancy.Again:
+      return self._run_again(comparison, plan, weights)
+
+    return dormancy.Examiner(
+      capturing.Subject(tf2, plan, run, pairing, forward),
+      again,
+      reporting.witness_directory(),
+    )
+
+  def _run_again(
+    self,
+    comparison: trials.Comparison,
+    plan: plan_lib.RunPlan,
+    weights: Mapping[str, np.ndarray],
+  ) -> dormancy.Again:
+    """Runs both sides with another plan and other weights."""
+
+    def reset_weights(name: str, shape: Any, dtype: Any) -> np.ndarray:
+      value = weights.get(name)
+      if value is None or np.shape(value) != tuple(shape):
+        return self.methods.reset_weights(name, shape, dtype)
+      return value
+
+    program = self.methods.tf2_program()
+    with _of_side('TF1'):
+      run = self.reference.submit(self.methods.tf1_program(reset_weights), plan)
+      run.result()
+    criteria = dataclasses.replace(
+      comparison.criteria,
+      tolerance=dataclasses.replace(
+        comparison.criteria.tolerance, equal_nan=True
+      ),
+      allow_empty=True,
+      allow_vacuous=True,
+    )
+    with _of_side('TF2'):
+      candidate = self._prepare(program, plan, variants.EAGER)
+      again = trials.Comparison(comparison.assertion, plan, criteria, run)
+      judged = self._try(again, candidate, variants.EAGER)
+      pairing = self.methods.mapping().pair(run.result(), candidate.variables)
+    subject = capturing.Subject(program, plan, run, pairing, candidate.forward)
+    return dormancy.Again(judged, subject)
 
   def _prepare(
     self,
@@ -236,9 +419,7 @@ class Session:
     variant: str,
   ) -> trials.Judged:
     """Runs a candidate beside TF1, and judges."""
-    pairing = self.methods.mapping().pair(
-      comparison.run.result(), candidate.variables
-    )
+    pairing = self.mapping().pair(comparison.run.result(), candidate.variables)
     return trials.try_candidate(comparison, candidate, pairing, variant)
 
   def _culprit(
@@ -264,7 +445,7 @@ class Session:
     run, program = self.submit(plan), self.methods.tf2_program()
     fixed = dataclasses.replace(plan, weights=plan_lib.FIXED)
     forward = tf2_capture.prepare(program, fixed, run.result())
-    pairing = self.methods.mapping().pair(run.result(), forward.observed)
+    pairing = self.mapping().pair(run.result(), forward.observed)
     return capturing.Subject(program, plan, run, pairing, forward)
 
   def explain_shapes(
@@ -304,4 +485,27 @@ class Session:
       is, '' if there is none).
     """
     verdict = reporting.with_test(verdict, test, self.ran)
-    return verdict, reporting.write(verdict)
+    directory = reporting.directory_for(verdict)
+    if directory and verdict.divergences:
+      verdict.run.reproductions = offering.offer(verdict, directory)
+    line = reporting.write(verdict)
+    if verdict.report:
+      self.shared.tests.add_report(verdict.report)
+    return verdict, line
+
+
+@contextlib.contextmanager
+def _of_side(side: str) -> Iterator[None]:
+  """Context in which one side runs again, and may be unable to."""
+  try:
+    yield
+  except errors.ModelCodeError as error:
+    raise dormancy.SideError(side) from error
+  except errors.EquivalenceError:
+    raise
+  except Exception as error:  # Of an op, where no code of the user runs.
+    raise dormancy.SideError(side) from error
+
+
+def _shape_of(unused_path: str, array: np.ndarray) -> str:
+  return f'{array.dtype}{list(array.shape)}'

@@ -21,6 +21,7 @@ class TemplateMethods:
   tf1_behavior = program_lib.TF1Behavior()
   tf1_reference: references.Reference = in_process.InProcess()
   share_tf2_models: bool = True
+  allow_dormant: bool = False
 
   def make_inputs(self) -> Any:
     """Returns the inputs of the model, which are fed to both sides.
@@ -95,7 +96,7 @@ class TemplateMethods:
     """
     return weights.named_weights(name, shape, dtype)
 
-  def rename_variable(self, tf1_name: str) -> Any:
+  def rename_variable(self, tf1_name: str) -> str | tuple[str, ...] | None:
     """Returns the TF2 name of a TF1 variable.
 
     Args:
@@ -131,6 +132,42 @@ class TemplateMethods:
     del tf1_name, tf2_name
     return value
 
+  def rename_slot(self, tf1_slot: str) -> str | None:
+    """Returns what the slot of an optimizer is called in TF2.
+
+    A slot is a variable that an optimizer keeps for each variable that it
+    trains. Those of the optimizers of `tf.compat.v1.train` and Keras are known;
+    this is for optimizers of one's own.
+
+    Args:
+      tf1_slot: the name of the slot in TF1: what `get_slot` takes, or what
+        comes after the name of the variable ('adam_m' of 'dense/bias/adam_m').
+
+    Returns:
+      Its name in TF2: the attribute that holds the list or dict of slots,
+      without leading underscores, or the name that `get_slot` of a legacy
+      optimizer takes. None where it has no counterpart, or does not mean the
+      same. The default is the same name; first and second moments are known by
+      usual names (m and v, adam_m and adam_v, exp_avg and exp_avg_sq).
+    """
+    return tf1_slot
+
+  def rename_hyperparameter(self, tf1_name: str) -> str | None:
+    """Returns what the hyperparameter of an optimizer is called in TF2.
+
+    This is only asked where one of the two optimizers is one of your own.
+
+    Args:
+      tf1_name: the attribute of the TF1 optimizer that holds the number,
+        without leading underscores.
+
+    Returns:
+      The attribute of the TF2 optimizer. None where the two are not to be
+      compared, which is the default.
+    """
+    del tf1_name
+    return None
+
   def compute_loss(self, outputs: Any, inputs: Any) -> Any:
     """Returns the loss whose gradients are compared.
 
@@ -163,7 +200,7 @@ class TemplateMethods:
     which the default training step counts.
 
     Returns:
-      A `tf.compat.v1.train.Optimizer`.
+      A `tf.compat.v1.train.Optimizer`, or an object with `apply_gradients`.
     """
     raise errors.UsageError(_missing(self, 'build_tf1_optimizer(self)'))
 
@@ -172,9 +209,11 @@ class TemplateMethods:
 
     Returns:
       An optimizer of tf_keras (also a legacy one), Keras 3 or
-      `tf.compat.v1.train`. Where `train_tf2` is overridden, all optimizers
-      that it uses, in any nest; keep them (`self.optimizer = ...`), because
-      this is called more than once and only the last ones are to be used.
+      `tf.compat.v1.train`, or an object with
+      `apply_gradients(grads_and_vars)`. Where `train_tf2` is overridden, all
+      optimizers that it uses, in any nest; keep them (`self.optimizer = ...`),
+      because this is called more than once and only the last ones are to be
+      used.
     """
     raise errors.UsageError(_missing(self, 'build_tf2_optimizer(self)'))
 

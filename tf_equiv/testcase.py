@@ -23,12 +23,15 @@ A complete test of a migration from TF1 to TF2:
         self.assertCheckpointEquivalent('/path/to/model.ckpt')
 """
 
+import unittest
+
 import tensorflow as tf
 
 from tf_equiv import session
 from tf_equiv.assertions import (
   checkpoints,
   divergence,
+  dormant,
   forward,
   gradients,
   training,
@@ -45,6 +48,7 @@ class MigrationTestCase(
   gradients.GradientAssertions,
   checkpoints.CheckpointAssertions,
   divergence.DivergenceMethods,
+  dormant.DormantAssertions,
   tf.test.TestCase,
 ):
   """Base class for tests that a TF2 model computes what its TF1 code did.
@@ -68,8 +72,9 @@ class MigrationTestCase(
 
   Attributes:
     ignored_variables: regular expressions (`re.search`) of variables on
-      either side that are no part of the comparison. One that matches nothing
-      is an error.
+      either side that are no part of the comparison, and keep their initial
+      values. One that matches nothing in any assertion of the class is an
+      error.
     tf1_update_ops: whether the default training step of TF1 runs UPDATE_OPS.
     tf1_behavior: TF2 behaviours that are on while `build_tf1` runs.
     tf1_reference: where the TF1 side runs; in this process by default.
@@ -78,6 +83,8 @@ class MigrationTestCase(
       `call_tf2`, what they call, and what they read are what they were, and
       nothing but variables, which are set back, has changed in the model.
       Without it, each assertion builds the model.
+    allow_dormant: whether assertions pass although the sides differ for other
+      inputs, weights or steps than those that were compared.
   """
 
   @classmethod
@@ -86,8 +93,21 @@ class MigrationTestCase(
     super().setUpClass()
     session.begin(cls)
 
+  def run(
+    self, result: unittest.TestResult | None = None
+  ) -> unittest.TestResult | None:
+    """Runs the test, and notes for the end of the class what becomes of it."""
+    if result is None:  # By itself, not among the tests of a class.
+      return super().run()
+    with session.shared_of(type(self)).tests.noting(self, result) as noting:
+      super().run(noting)
+    return result
+
   @classmethod
   def tearDownClass(cls) -> None:
-    """Releases what the tests of the class share: graphs, process, model."""
+    """Releases what the tests share: graphs, process, model.
+
+    Where several have failed, a digest says each cause once.
+    """
     session.end(cls)
     super().tearDownClass()

@@ -1,18 +1,18 @@
 """What a test author has filled in, checked, as the programs of both sides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tf_equiv import template
-from tf_equiv.compare import pairing
+from tf_equiv.compare import pairing, variables
 from tf_equiv.core import arguments, errors
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
 from tf_equiv.references import base as references
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1 import user_code, weights
+from tf_equiv.tf1 import tensors, user_code, weights
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as tf2_program
 
@@ -132,13 +132,14 @@ class UserMethods:
     return program_lib.Program(
       build=case.build_tf1,
       reset_weights=reset_weights,
-      compute_loss=case.compute_loss_tf1,
+      compute_loss=self._loss('compute_loss_tf1'),
       behavior=behavior,
       build_optimizer=case.build_tf1_optimizer,
       clip_gradients=case.clip_gradients_tf1,
       update_ops=arguments.check_bool(case.tf1_update_ops, 'tf1_update_ops'),
       train=case.train_tf1 if self.overrides('train_tf1') else None,
       defined=frozenset(n for n in _METHODS if self.overrides(n)),
+      ignored=self._ignored(),
     )
 
   def tf2_program(self) -> tf2_program.Program:
@@ -147,7 +148,7 @@ class UserMethods:
     return tf2_program.Program(
       build=case.build_tf2,
       call=case.call_tf2,
-      compute_loss=case.compute_loss_tf2,
+      compute_loss=self._loss('compute_loss_tf2'),
       # Whoever overrides call_tf2 hands the flag on in a way of their own.
       takes_training=(
         (lambda model: True)
@@ -159,14 +160,40 @@ class UserMethods:
       train=case.train_tf2 if self.overrides('train_tf2') else None,
     )
 
-  def mapping(self) -> pairing.VariableMapping:
-    """Returns what is said of the variables."""
+  def _loss(self, name: str) -> Callable[..., Any]:
+    """Returns the loss of a side: of what the test case has, no more.
+
+    The default methods refer to the whole test case, on which a graph would
+    then depend.
+    """
+    for each in (name, 'compute_loss'):
+      if self.overrides(each):
+        return getattr(self._case, each)
+    return tensors.default_loss
+
+  def _ignored(self) -> tuple[str, ...]:
+    patterns = self._case.ignored_variables
+    return tuple(p.pattern for p in variables.compile_ignored(patterns))
+
+  def mapping(
+    self, elsewhere: Callable[[], Sequence[str]] = tuple
+  ) -> pairing.VariableMapping:
+    """Returns what is said of the variables.
+
+    Args:
+      elsewhere: returns names of variables that other assertions have.
+    """
     convert = pairing.unchanged
     if self.overrides('convert_variable'):
       convert = self._convert
     case = self._case
     return pairing.VariableMapping(
-      case.rename_variable, convert, case.ignored_variables
+      case.rename_variable,
+      convert,
+      case.ignored_variables,
+      elsewhere,
+      case.rename_slot,
+      case.rename_hyperparameter,
     )
 
   def _convert(
@@ -200,4 +227,5 @@ class UserMethods:
         f'{self.owner.__name__}{where} defines '
         f'{"train_tf1" if first else "train_tf2"} only; define train_tf1 and '
         'train_tf2 together, or neither for the default step on both sides.'
+        + reference.advise_own_step()
       )

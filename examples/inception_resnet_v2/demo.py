@@ -3,6 +3,7 @@
 python -m examples.inception_resnet_v2.demo
 """
 
+import gc
 import logging
 import os
 import sys
@@ -10,6 +11,9 @@ import threading
 import time
 import warnings
 
+if __name__ == '__main__':
+  # The import takes some seconds.
+  print('Importing TensorFlow', flush=True)
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 warnings.filterwarnings('ignore')
 
@@ -20,35 +24,51 @@ from examples.inception_resnet_v2 import pairs  # noqa: E402
 
 
 class Progress(logging.Handler):
-  """Shows what is being done, and on a terminal for how long already."""
+  """Shows what is being done, and for how long: on a terminal while it is."""
 
   def __init__(self, stream):
     super().__init__()
+    self.step = ''
     self._stream = stream
     self._live = stream.isatty()
+    self._lock = threading.Lock()
     self._stage, self._start = '', time.time()
-    threading.Thread(target=self._tick, daemon=True).start()
+    if self._live:
+      threading.Thread(target=self._tick, daemon=True).start()
 
   def emit(self, record):
-    self._stage, self._start = record.getMessage(), time.time()
-    self._show('\n' if not self._live else '')
+    with self._lock:
+      self._end()
+      self._stage = '    %s%s ...' % (self.step, record.getMessage())
+      self._start = time.time()
+      self._stream.write(self._stage)
+      self._stream.flush()
 
   def clear(self):
-    self._stage = ''
-    if self._live:
-      self._stream.write('\r\033[K')
+    """Ends the stage, before something else is printed."""
+    with self._lock:
+      self._end()
 
   def _tick(self):
     while True:
       time.sleep(1)
-      if self._live and self._stage:
-        self._show('')
+      with self._lock:
+        if self._stage:
+          self._stream.write('\r\033[K%s%s' % (self._stage, self._seconds()))
+          self._stream.flush()
 
-  def _show(self, end):
-    seconds = ' %.0f s' % (time.time() - self._start) if self._live else ''
-    start = '\r\033[K' if self._live else ''
-    self._stream.write('%s    %s ...%s%s' % (start, self._stage, seconds, end))
+  def _end(self):
+    if not self._stage:
+      return
+    if self._live:
+      self._stream.write('\r\033[K')
+    else:
+      self._stream.write(self._seconds() + '\n')
     self._stream.flush()
+    self._stage = ''
+
+  def _seconds(self):
+    return ' %.0f s' % (time.time() - self._start)
 
 
 def _case(cls):
@@ -124,11 +144,24 @@ STEPS = (
 )
 
 
-def run_step(title, pair, assertion, arguments, printed):
-  """Runs a step; returns (whether it passed, the text to print)."""
+def run_step(cases, title, pair, assertion, arguments, printed):
+  """Runs a step; returns (whether it passed, the text to print).
+
+  Args:
+    cases: the test cases by class. Steps of one class share what they build.
+    title: what is printed.
+    pair: the class.
+    assertion: name of the assertion.
+    arguments: its arguments.
+    printed: the regularization loss that the guide prints, or None.
+  """
   start = time.time()
+  if pair not in cases:
+    cases.clear()
+    gc.collect()  # Of another class, with its model.
+    cases[pair] = _case(pair)
   try:
-    verdict = getattr(_case(pair), assertion)(**arguments)
+    verdict = getattr(cases[pair], assertion)(**arguments)
   except AssertionError as error:
     message = '\n'.join('    ' + line for line in str(error).splitlines())
     return False, 'FAIL  %-46s %6.1f s\n%s' % (
@@ -170,9 +203,10 @@ def main():
     'tf_equiv %s' % (tf.__version__, tf_equiv.__version__),
     flush=True,
   )
-  start, failures = time.time(), 0
-  for step in STEPS:
-    passed, text = run_step(*step)
+  start, failures, cases = time.time(), 0, {}
+  for number, step in enumerate(STEPS, 1):
+    progress.step = '%d/%d ' % (number, len(STEPS))
+    passed, text = run_step(cases, *step)
     progress.clear()
     print(text, flush=True)
     failures += not passed

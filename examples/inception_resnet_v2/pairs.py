@@ -11,17 +11,19 @@ NUM_VARIABLES = 1114
 
 
 class Migration(tf_equiv.MigrationTestCase):
-  """The two sides; subclasses say with which inputs."""
+  """The two sides; subclasses say with which inputs.
 
-  def build_tf1(self, inputs, training):
-    return legacy.build_tf1(inputs, training)
+  The TF1 side needs nothing of the test case, so it says so: then classes that
+  are used one after another share its graphs.
+  """
+
+  tf1_reference = tf_equiv.InProcess()
+  build_tf1 = staticmethod(legacy.build_tf1)
+  # Cross entropy, with the auxiliary classifier counting 0.4.
+  compute_loss = staticmethod(legacy.compute_loss)
 
   def build_tf2(self):
     return migrated.InceptionResnetV2(NUM_CLASSES)
-
-  def compute_loss(self, outputs, inputs):
-    """Cross entropy, with the auxiliary classifier counting 0.4."""
-    return legacy.compute_loss(outputs, inputs)
 
 
 class OnesMigration(Migration):
@@ -47,9 +49,14 @@ class FunctionalMigration(OnesMigration):
   """The layer inside of a Keras functional model."""
 
   def build_tf2(self):
-    size = network.DEFAULT_IMAGE_SIZE
-    inputs = tf.keras.Input((size, size, 3))
-    return tf.keras.Model(inputs, super().build_tf2()(inputs))
+    return functional(super().build_tf2())
+
+
+def functional(layer):
+  """Returns a Keras functional model of a layer."""
+  size = network.DEFAULT_IMAGE_SIZE
+  inputs = tf.keras.Input((size, size, 3))
+  return tf.keras.Model(inputs, layer(inputs))
 
 
 def regularization_loss(verdict):

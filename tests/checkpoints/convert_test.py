@@ -116,7 +116,7 @@ def train_tf2(model, optimizer, first, count):
     optimizer.apply_gradients(zip(gradients, variables, strict=True))
   return {
     '/'.join((getattr(v, 'path', v.name)).split(':')[0].split('/')[-2:]): (
-      np.array(v)
+      np.array(v.numpy())
     )
     for v in model.weights
   }

@@ -22,6 +22,8 @@ _ALL = RunPlan(
   updates=True,
 )
 
+_FORWARD_IN_TRAINING = RunPlan(np.ones(1), training=True, updates=True)
+
 
 def _sides(**fields):
   sides = step_cases.sides()
@@ -83,9 +85,38 @@ class PairsOfForwardTest(absltest.TestCase):
     )
     self.assertEqual((frozen.name, other.name), ('v', 'w'))
 
-  def test_update_that_tf2_does_not_know(self):
-    (pair,) = _pairs(_ALL, *_sides(updated={}))[Quantity.UPDATED_VARIABLES]
+  def test_update_of_what_tf2_trains(self):
+    tf1, tf2 = _sides(updated={})
+    tf2.variables[2] = dataclasses.replace(tf2.variables[2], trainable=True)
+    (pair,) = _pairs(_FORWARD_IN_TRAINING, tf1, tf2)[Quantity.UPDATED_VARIABLES]
     self.assertIs(pair.problem.kind, ProblemKind.UNEXPECTED_UPDATE)
+
+  def test_trained_variable_that_one_side_overwrites(self):
+    for side in (0, 1):
+      sides = _sides()
+      before = sides[side].weights[1]
+      sides[side].updated['v'] = before + np.float32(0.25)
+      found = _pairs(_FORWARD_IN_TRAINING, *sides)
+      pairs = {pair.name: pair for pair in found[Quantity.UPDATED_VARIABLES]}
+      self.assertCountEqual(pairs, ['v', 'bn/moving_mean'])
+      change = pairs['v'].tf2 - pairs['v'].tf1
+      np.testing.assert_array_equal(change, -0.25 if not side else 0.25)
+
+  def test_what_is_overwritten_is_said(self):
+    tf1, tf2 = _sides()
+    tf2.updated['v'] = tf2.weights[1] + np.float32(0.25)
+    found = quantities.compare_forward(
+      _FORWARD_IN_TRAINING,
+      tf1,
+      tf2,
+      step_cases.pair(tf1, tf2),
+      quantities.tolerances.Tolerance(),
+    )[Key(Quantity.UPDATED_VARIABLES)]
+    notes = {each.name: each.note for each in found}
+    self.assertEqual(notes['v'].tf1, 0)
+    self.assertAlmostEqual(notes['v'].tf2, 0.25, places=5)
+    self.assertTrue(notes['v'].in_forward)
+    self.assertIsNone(notes['bn/moving_mean'])
 
 
 class CompareForwardTest(absltest.TestCase):

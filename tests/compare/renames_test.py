@@ -57,6 +57,40 @@ class ProposeTest(absltest.TestCase):
     self.assertIn('converters.LSTM', found.hints[0])
     self.assertIn('return value.T', found.hints[1])
 
+  def test_squeezed_kernel(self):
+    found = _propose(
+      [('conv/kernel', (1, 3, 4)), ('conv/bias', (4,))],
+      [('dense/kernel', (3, 4)), ('dense/bias', (4,))],
+    )
+    self.assertEqual(
+      found.names, {'conv/kernel': 'dense/kernel', 'conv/bias': 'dense/bias'}
+    )
+    self.assertEmpty(found.unmatched)
+    self.assertEqual(
+      found.hints,
+      (
+        'conv/kernel [1, 3, 4] fits dense/kernel [3, 4] but for dimensions of '
+        'size one: return value.reshape((3, 4)) from convert_variable.',
+      ),
+    )
+
+  def test_squeezed_kernels_are_not_guessed(self):
+    found = _propose(
+      [('p', (1, 3, 4)), ('q', (1, 3, 4))], [('r', (3, 4)), ('s', (3, 4))]
+    )
+    self.assertEmpty(found.names)
+    self.assertEqual(found.unmatched, ('p', 'q'))
+
+  def test_exact_shapes_come_first(self):
+    found = _propose(
+      [('a/kernel', (1, 3)), ('b/kernel', (3,))],
+      [('x/kernel', (3,)), ('y/kernel', (1, 3))],
+    )
+    self.assertEqual(
+      found.names, {'a/kernel': 'y/kernel', 'b/kernel': 'x/kernel'}
+    )
+    self.assertEmpty(found.hints)
+
   def test_long_proposals_are_cut(self):
     found = renames.RenameSuggestion({f'a{i}': f'b{i}' for i in range(5)})
     self.assertIn('# ... and 3 more', '\n'.join(found.lines(2)))

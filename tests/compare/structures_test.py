@@ -7,6 +7,7 @@ from absl.testing import absltest
 
 from tf_equiv.compare import structures, tolerances, values
 from tf_equiv.core import nest
+from tf_equiv.report import differences
 
 _Pair = collections.namedtuple('_Pair', ['first', 'second'])
 
@@ -15,11 +16,11 @@ def _differences(tf1, tf2):
   found = structures.structure_differences(
     nest.describe(tf1), nest.describe(tf2)
   )
-  return [*map(str, found)]
+  return [*map(differences.describe, found)]
 
 
 def _specs(tf1, tf2):
-  return [*map(str, structures.spec_differences(tf1, tf2))]
+  return [*map(differences.describe, structures.spec_differences(tf1, tf2))]
 
 
 class StructureDifferencesTest(absltest.TestCase):

@@ -7,7 +7,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tf_equiv.compare import tolerances, values
-from tf_equiv.report import text
+from tf_equiv.report import numbers
 
 _DEFAULT = tolerances.Tolerance()
 _INEXACT = (
@@ -193,7 +193,7 @@ class CompareInexactTest(parameterized.TestCase):
       found = _compare(array, other, tolerances.Tolerance(rtol=rtol))
       if found.passed:
         continue
-      shown = float(text.number_up(found.needed_atol))
+      shown = float(numbers.number_up(found.needed_atol))
       self.assertGreaterEqual(shown, found.needed_atol)
       self.assertLess(shown, found.needed_atol * 1.011)
       for needed in (np.nextafter(found.needed_atol, np.inf), shown):
@@ -209,7 +209,7 @@ class CompareInexactTest(parameterized.TestCase):
         a, b = np.array([tf1 / 10]), np.array([tf2 / 10])
         found = _compare(a, b, tolerances.Tolerance(rtol=rtol))
         if not found.passed:
-          shown = float(text.number_up(found.needed_atol))
+          shown = float(numbers.number_up(found.needed_atol))
           given = tolerances.Tolerance(rtol=rtol, atol=shown)
           self.assertTrue(_compare(a, b, given).passed, (tf1, tf2))
 

@@ -79,8 +79,9 @@ class LegacyModuleTest(absltest.TestCase):
 
   def _run(self, switch, use_graph=''):
     status, output = run(
-      'import os; os.environ["TF_USE_LEGACY_KERAS"] = "1"\n'
-      + _LEGACY.format(switch=switch, use_graph=use_graph)
+      _LEGACY.format(switch=switch, use_graph=use_graph),
+      'import tensorflow',
+      TF_USE_LEGACY_KERAS='1',
     )
     self.assertEqual(status, 0, output)
     self.assertIn('all passed', output)

@@ -27,14 +27,15 @@ class KerasStateTest(absltest.TestCase):
     self.assertLen(model.trainable_variables, 4)
 
   def test_without_the_shield_they_break(self):
-    status, output = run("""
-    import tf_equiv, tensorflow as tf
+    code = """
+    import tensorflow as tf
     model = tf.keras.Sequential([tf.keras.layers.Dense(3)])
     model(tf.ones((2, 4)))
     with tf.Graph().as_default():
       tf.compat.v1.layers.dense(tf.ones((2, 4)), 3)
     model(tf.ones((2, 4))), model.losses, model.trainable_variables
-    """)
+    """
+    status, output = run(code, 'import tf_equiv, tensorflow')
     self.assertNotEqual(status, 0)
     self.assertIn('invalid state', output)
 

@@ -4,6 +4,10 @@ from absl.testing import absltest
 
 from tests.compat.fresh_python import run
 
+# What runs before the code of a test.
+_RIGHT = 'import tf_equiv, tensorflow'
+_LATE = 'import tensorflow'
+
 _BATCH_NORM = """
 import tensorflow as tf, tf_slim as slim
 with tf.Graph().as_default():
@@ -27,27 +31,27 @@ with tf.Graph().as_default():
 
 class TfSlimTest(absltest.TestCase):
   def test_batch_norm_fails_without_fix_a(self):
-    status, output = run(_BATCH_NORM, TF_USE_LEGACY_KERAS='1')
+    status, output = run(_BATCH_NORM, _LATE, TF_USE_LEGACY_KERAS='1')
     self.assertNotEqual(status, 0)
     self.assertIn("No module named 'tf_keras.legacy_tf_layers'", output)
 
   def test_batch_norm_works_with_fix_a(self):
-    status, output = run('import tf_equiv' + _BATCH_NORM)
+    status, output = run(_BATCH_NORM, _RIGHT)
     self.assertEqual(status, 0, output)
     self.assertIn('(2, 4, 4, 3)', output)
 
   def test_batch_norm_works_with_keras_3_as_tf_keras(self):
-    status, output = run('import tensorflow\nimport tf_equiv' + _BATCH_NORM)
+    status, output = run('import tf_equiv' + _BATCH_NORM, _LATE)
     self.assertEqual(status, 0, output)
     self.assertIn('(2, 4, 4, 3)', output)
 
   def test_moved_attributes_fail_without_fix_b(self):
-    status, output = run(_FIX_B_USERS, TF_USE_LEGACY_KERAS='1')
+    status, output = run(_FIX_B_USERS, _LATE, TF_USE_LEGACY_KERAS='1')
     self.assertNotEqual(status, 0)
     self.assertIn('has no attribute', output)
 
   def test_moved_attributes_work_with_fix_b(self):
-    status, output = run('import tf_equiv' + _FIX_B_USERS)
+    status, output = run(_FIX_B_USERS, _RIGHT)
     self.assertEqual(status, 0, output)
     self.assertIn('built', output)
 
@@ -63,7 +67,7 @@ class TfSlimTest(absltest.TestCase):
     assert ops.Tensor == 'mine'
     assert normalization.normalization is loader
     """
-    status, output = run(code)
+    status, output = run(code, _LATE)
     self.assertEqual(status, 0, output)
 
 

@@ -62,6 +62,126 @@ class ByStructureTest(absltest.TestCase):
     self.assertGreater(found.distance('a/mul'), 0.1)
     self.assertFalse(found.agrees('a/mul'))
 
+  def test_position_before_name(self):
+    first = graph_of(
+      node('scores', 'MatMul', '@x', '@y'),
+      node('a/div', 'RealDiv', 'scores', '#root'),
+      node('a/Softmax', 'Softmax', 'a/div'),
+      node('values', 'Tanh', '@x'),
+      node('out', 'MatMul', 'a/Softmax', 'values'),
+    )
+    second = graph_of(
+      node('near', 'MatMul', '@x', '@y'),
+      node('weights', 'Softmax', 'near'),
+      node('kept', 'Tanh', '@x'),
+      node('end', 'MatMul', 'weights', 'kept'),
+    )
+    found = aligned(
+      (first, second),
+      (
+        {
+          'scores': array(0),
+          'a/div': array(0) / 4,
+          'a/Softmax': array(1),
+          'values': array(2),
+          'out': array(3),
+        },
+        {
+          'near': array(0),
+          'weights': array(4),
+          'kept': array(2),
+          'end': array(5),
+        },
+      ),
+    )
+    self.assertEqual(found.pairs['a/Softmax'], 'weights')
+    self.assertNotIn('a/div', found.pairs)
+
+  def test_casts_of_other_things(self):
+    first = graph_of(
+      node('a', 'Tanh', '@x'),
+      node('b', 'Relu', '@x'),
+      node('net/Cast', 'Cast', 'a'),
+      node('c', 'AddN', 'net/Cast', 'a', 'b'),
+    )
+    second = graph_of(
+      node('p', 'Tanh', '@x'),
+      node('q', 'Relu', '@x'),
+      node('shim/net/Cast', 'Cast', 'q'),
+      node('r', 'AddN', 'p', 'p', 'shim/net/Cast'),
+    )
+    found = aligned(
+      (first, second),
+      (
+        {'a': array(0), 'b': array(1), 'net/Cast': array(2), 'c': array(3)},
+        {
+          'p': array(0),
+          'q': array(1),
+          'shim/net/Cast': array(4),
+          'r': array(5),
+        },
+      ),
+    )
+    self.assertNotIn('net/Cast', found.pairs)
+
+  def test_rows_in_another_layout(self):
+    graphs = [
+      graph_of(node('g', 'GatherV2', '$w', '@ids'), node('h', 'Tanh', 'g'))
+      for _ in range(2)
+    ]
+    rows = array(0, 12).reshape(3, 4)
+    found = aligned(
+      tuple(graphs),
+      (
+        {'g': rows, 'h': array(1)},
+        {'g': rows.T.copy(), 'h': array(2)},
+      ),
+    )
+    self.assertTrue(found.agrees('g'))
+    self.assertFalse(found.agrees('h'))
+
+  def test_rows_that_one_side_alone_gathers(self):
+    graphs = tuple(
+      graph_of(
+        node(ids, 'GatherV2', '$w', '@' + ids),
+        node(mean, mean, ids),
+        node('h', 'Tanh', mean),
+      )
+      for ids, mean in (('unique', 'SegmentMean'), ('ids', 'Mean'))
+    )
+    rows = array(0, 12).reshape(3, 4)
+    found = aligned(
+      graphs,
+      (
+        {'unique': rows, 'SegmentMean': array(1), 'h': array(2)},
+        {'ids': np.tile(rows, (2, 1)), 'Mean': array(3), 'h': array(4)},
+      ),
+    )
+    self.assertNotIn('unique', found.pairs)
+    self.assertEqual(found.pairs['h'], 'h')
+
+  def test_gates_that_are_converted(self):
+    def cell():
+      return graph_of(
+        node('m', 'MatMul', '@x', '$kernel'),
+        node('b', 'BiasAdd', 'm', '$bias'),
+        node('s', 'Split', '#axis', 'b'),
+        node('y', 'Tanh', 's'),
+      )
+
+    values = (
+      {'m': array(0), 'b': array(1), 's': array(2), 'y': array(3)},
+      {'m': array(4), 'b': array(5), 's': array(6), 'y': array(7)},
+    )
+    graphs = cell(), cell()
+    found = aligned(graphs, values, converted=('kernel',))
+    for name in 'mbs':
+      self.assertIsNone(found.distance(name))
+    self.assertGreater(found.distance('y'), 0.1)
+    # Not so where nothing is split: a kernel that is turned, say.
+    found = aligned(graphs, values)
+    self.assertGreater(found.distance('m'), 0.1)
+
   def test_results_correspond(self):
     first, second = graph_of(node('a', 'Relu')), graph_of(node('b', 'Tanh'))
     found = aligned((first, second), ({'a': array(0)}, {'b': array(1)}))

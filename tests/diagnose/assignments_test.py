@@ -6,6 +6,7 @@ from absl.testing import absltest, parameterized
 
 from tf_equiv.compare.difference import Kind
 from tf_equiv.diagnose import assignments
+from tf_equiv.report import differences
 from tf_equiv.tf1.capture import capture
 
 v1 = tf.compat.v1
@@ -81,7 +82,7 @@ class OneSidedTest(absltest.TestCase):
     self.assertEqual(found.tf1.name, 'TF1/assign')
     self.assertIsNone(found.tf2)
     self.assertEqual(
-      [*map(str, found.differences)],
+      [*map(differences.describe, found.differences)],
       [
         'only TF1 assigns mean, by the op above',
         'TF2 makes the variable at b.py:2, and leaves it alone',
@@ -105,7 +106,10 @@ class OneSidedTest(absltest.TestCase):
       (found.tf1.name, found.tf2.name, found.group),
       ('TF1/assign', 'TF2/assign', 'updates'),
     )
-    self.assertIn('what mean starts from differs', str(found.differences[0]))
+    self.assertIn(
+      'what mean starts from differs',
+      differences.describe(found.differences[0]),
+    )
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from tests.planted import pair
+from tf_equiv.report import differences
 
 v1 = tf.compat.v1
 
@@ -38,7 +39,9 @@ class RoundingTest(parameterized.TestCase):
     # 0.5 is exact, so that what differs by a few units is no rounding.
     case = case_of(lambda x: x * 0.5, lambda x: x * (0.5 + 2.0**-22))
     found = case.locateDivergence().divergence
-    self.assertIn('TF1 0.5, TF2 0.5000002', str(found.differences[0]))
+    self.assertIn(
+      'TF1 0.5, TF2 0.5000002', differences.describe(found.differences[0])
+    )
 
   def test_a_bias_that_was_rounded_by_the_conversion(self):
     def convert(tf1_name, value, tf2_name):

@@ -98,20 +98,6 @@ class DescribeTest(absltest.TestCase):
     self.assertEqual(found.tf1.name, 'a')
     self.assertEqual([other.tf1.name for other in found.others], ['b'])
 
-  def test_stopped_gradients(self):
-    first = graph_of(node('a', 'Relu', '@x'))
-    second = graph_of(node('a', 'Relu', '@x'))
-    first.stopped['a'] = 'stop'
-    values = {'a': array(0)}, {'a': array(1)}
-    label = ('gradients', 'w')
-    found = describe((first, values[0]), (second, values[1]), label)
-    (stopped,) = found.differences
-    self.assertEqual(stopped.kind, Kind.STOPS_GRADIENT)
-    self.assertEqual((stopped.side, stopped.subject), ('TF1', 'a'))
-    self.assertIn('stop at net.py:3', str(stopped))
-    found = describe((first, values[0]), (second, values[1]))
-    self.assertEmpty(found.differences)
-
   def test_nothing_before_the_result(self):
     graph = graph_of(node('a', 'Relu', '@x'))
     sides = tuple(side_of(s, graph, {'a': array(0)}) for s in ('TF1', 'TF2'))

@@ -39,6 +39,19 @@ class RewriteTest(parameterized.TestCase):
     wide = _INPUT.astype(np.float64)
     np.testing.assert_allclose(value, wide * np.float64(np.float32(0.1)), 1e-15)
 
+  def test_what_waits_for_a_fused_op(self):
+    def build(x):
+      ones, zeros = np.ones(4, np.float32), np.zeros(4, np.float32)
+      first = tf.identity(x)
+      with tf.control_dependencies([first]):
+        y, *_ = v1.nn.fused_batch_norm(x, ones, zeros)
+      gradient = tf.gradients(y * y, x)[0]
+      with tf.control_dependencies([y.op, gradient.op]):
+        return tf.identity(x) + 1.0
+
+    value, _ = rewritten(build)
+    np.testing.assert_array_equal(value, _INPUT.astype(np.float64) + 1)
+
   @parameterized.parameters(True, False)
   def test_fused_batch_norm(self, is_training):
     statistics = [np.full(4, 0.5, np.float32)] * 2

@@ -2,6 +2,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tf_equiv.diagnose import initializers
+from tf_equiv.report import differences
 from tf_equiv.tf1.capture.initializers import Initializer
 
 VALUES = np.ones(3), np.zeros(3)
@@ -22,11 +23,12 @@ class CompareTest(absltest.TestCase):
       Initializer('w', 'RandomUniform', {'min': -1.0}),
     )
     self.assertEqual(
-      str(found.differences[0]),
+      differences.describe(found.differences[0]),
       'initializer: TF1 TruncatedNormal, TF2 RandomUniform',
     )
     self.assertIn(
-      'TF1 mean 1, deviation 0, TF2 mean 0', str(found.differences[1])
+      'TF1 mean 1, deviation 0, TF2 mean 0',
+      differences.describe(found.differences[1]),
     )
     self.assertIn('draws TruncatedNormal in TF1', found.mistake)
 
@@ -35,7 +37,9 @@ class CompareTest(absltest.TestCase):
       Initializer('w/normal', 'TruncatedNormal', {'mean': 0.0, 'stddev': 0.1}),
       Initializer('w', 'TruncatedNormal', {'mean': 0.0, 'stddev': 0.05}),
     )
-    self.assertEqual(str(found.differences[0]), 'stddev: TF1 0.1, TF2 0.05')
+    self.assertEqual(
+      differences.describe(found.differences[0]), 'stddev: TF1 0.1, TF2 0.05'
+    )
     self.assertIn('takes other numbers (stddev', found.mistake)
 
   def test_a_finished_value(self):

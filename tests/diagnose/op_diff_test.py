@@ -7,6 +7,7 @@ from tests.diagnose import small_graphs
 from tests.diagnose.small_graphs import node
 from tf_equiv.compare import difference
 from tf_equiv.diagnose import frontier, graph, op_diff
+from tf_equiv.report import differences
 
 Kind = difference.Kind
 
@@ -35,7 +36,7 @@ def diff(a, b, only=((), ()), constants=({}, {}), rearranged=()):
 
 
 def texts(*args, **kwargs):
-  return [str(each) for each in diff(*args, **kwargs)]
+  return [differences.describe(each) for each in diff(*args, **kwargs)]
 
 
 def conv(**attributes):
@@ -52,7 +53,9 @@ class AttributesTest(absltest.TestCase):
       (found.kind, found.subject, found.numbers),
       (Kind.ATTRIBUTE, 'epsilon', (1e-12, 0.001)),
     )
-    self.assertEqual(str(found), 'epsilon: TF1 1e-12, TF2 0.001')
+    self.assertEqual(
+      differences.describe(found), 'epsilon: TF1 1e-12, TF2 0.001'
+    )
 
   def test_list(self):
     self.assertEqual(
@@ -66,7 +69,7 @@ class AttributesTest(absltest.TestCase):
   def test_type(self):
     (found,) = diff(node('a', 'Relu', '@x'), node('a', 'Elu', '@x'))
     self.assertEqual(found.kind, Kind.OP_TYPE)
-    self.assertEqual(str(found), 'op: TF1 Relu, TF2 Elu')
+    self.assertEqual(differences.describe(found), 'op: TF1 Relu, TF2 Elu')
 
   def test_version_of_type(self):
     self.assertEqual(
@@ -87,7 +90,9 @@ class ConstantsTest(absltest.TestCase):
     (found,) = self._diff('Mul', np.float32(0.1), np.float32(0.2))
     self.assertEqual(found.numbers, (0.1, 0.2))
     self.assertEqual(found.operand, 1)
-    self.assertEqual(str(found), 'constant (operand 1): TF1 0.1, TF2 0.2')
+    self.assertEqual(
+      differences.describe(found), 'constant (operand 1): TF1 0.1, TF2 0.2'
+    )
 
   def test_more_digits_than_are_shown(self):
     (found,) = self._diff('Mul', 1.0, 1.0 + 1e-9)
@@ -96,7 +101,7 @@ class ConstantsTest(absltest.TestCase):
   def test_array(self):
     (found,) = self._diff('Reshape', np.arange(20), np.arange(20) + 1)
     self.assertIsNone(found.numbers)
-    self.assertEndsWith(str(found), '15, 16, ...]')
+    self.assertEndsWith(differences.describe(found), '15, 16, ...]')
 
   def test_equal(self):
     self.assertEqual(self._diff('Mul', 0.1, 0.1), [])
@@ -114,7 +119,9 @@ class OperandsTest(absltest.TestCase):
   def test_order(self):
     (found,) = diff(node('a', 'Sub', 'p', 'q'), node('a', 'Sub', 'q', 'p'))
     self.assertEqual(found.kind, Kind.OPERAND_ORDER)
-    self.assertEqual(str(found), 'order of operands: TF1 p, q; TF2 q, p')
+    self.assertEqual(
+      differences.describe(found), 'order of operands: TF1 p, q; TF2 q, p'
+    )
 
   def test_order_that_does_not_matter(self):
     self.assertEqual(
@@ -143,13 +150,30 @@ class OperandsTest(absltest.TestCase):
       node('a', 'MatMul', '@x', '$v'), node('a', 'MatMul', '@x', '$w')
     )
     self.assertEqual((first.side, first.one_sided), ('TF1', ('v',)))
-    self.assertEqual(str(second), 'only TF2 reads w')
+    self.assertEqual(differences.describe(second), 'only TF2 reads w')
+
+  def test_variables_that_the_other_side_reads_above(self):
+    found = frontier.Frontier(
+      node('a', 'Mul', 'x', 'y'),
+      node('b', 'Mul', 'x', 'z'),
+      [],
+      [node('z', 'MatMul', '@x', '$w'), node('y', 'MatMul', '@x', '$v')],
+      (frozenset('w'), frozenset('wv')),
+    )
+    read = [
+      each
+      for each in op_diff.describe(found, SameNames(), ({}.get, {}.get))
+      if each.kind is Kind.READS
+    ]
+    self.assertEqual([each.one_sided for each in read], [('v',)])
 
   def test_many_variables_are_all_kept(self):
     read = [f'$v{i}' for i in range(6)]
     (found, _) = diff(node('a', 'AddN', *read), node('a', 'AddN', '$v0'))
     self.assertLen(found.one_sided, 5)
-    self.assertEqual(str(found), 'only TF1 reads v1, v2, v3, v4')
+    self.assertEqual(
+      differences.describe(found), 'only TF1 reads v1, v2, v3, v4'
+    )
 
 
 class NumbersTest(absltest.TestCase):
@@ -161,7 +185,9 @@ class NumbersTest(absltest.TestCase):
       found[-1],
       difference.one_sided(Kind.NUMBERS, 0, (0.2, 0.3)),
     )
-    self.assertEqual(str(found[-1]), 'numbers only in TF1: 0.2, 0.3')
+    self.assertEqual(
+      differences.describe(found[-1]), 'numbers only in TF1: 0.2, 0.3'
+    )
 
   def test_the_same_number(self):
     a, b = node('a', 'Mul', 'p', '#c'), node('a', 'Elu', 'p')

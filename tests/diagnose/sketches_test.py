@@ -43,6 +43,14 @@ class DistanceTest(parameterized.TestCase):
     self.assertEqual(distance(np.arange(5), np.arange(5.0)), 0.0)
     self.assertGreater(distance(np.array([True, False]), np.array([1, 1])), 0.1)
 
+  def test_complex_numbers(self):
+    a = array(0, 50) + 1j * array(1, 50)
+    self.assertEqual(distance(a, a.copy()), 0.0)
+    self.assertGreater(distance(a, a + 1j * array(2, 50)), 0.1)
+    self.assertGreater(distance(a, a.conj()), 0.1)
+    self.assertTrue(SKETCHER.sketch(np.full(3, 1 + 2j)).is_constant)
+    self.assertFalse(SKETCHER.sketch(np.array([1 + 2j, 1 - 2j])).is_constant)
+
   def test_large_numbers_do_not_hide_small_ones(self):
     a = np.array([-1e9, 0.5, 0.25, 2.0])
     self.assertGreater(distance(a, a + [0.0, 0.0, 0.1, 0.0]), 1e-4)

@@ -62,11 +62,17 @@ def aligned(
   values: tuple[Mapping[str, Any], Mapping[str, Any]],
   tolerance: float = 1e-6,
   failing: tuple = (),
+  converted: tuple = (),
 ) -> alignment.Alignment:
   """Aligns two graphs by what their nodes compute."""
   first, second = values
   return alignment.Alignment(
-    graphs, (sketched(first), sketched(second)), {}, tolerance, failing
+    graphs,
+    (sketched(first), sketched(second)),
+    {},
+    tolerance,
+    failing,
+    converted,
   )
 
 

@@ -93,7 +93,8 @@ class StepsTest(parameterized.TestCase):
     self.assertIn('ResourceApplyAdam', lines[2])
     self.assertIn('v1.train.AdamOptimizer(0.01)', lines[2])
     self.assertIn('tf.keras.optimizers.Adam', lines[3])
-    self.assertIn('beta_1: AdamOptimizer 0.9, Adam 0.5', lines[4])
+    self.assertEqual(lines[4], '    repair: beta_1 0.9 for 0.5')
+    self.assertIn('beta_1: AdamOptimizer 0.9, Adam 0.5', lines[5])
 
   def test_vacuous_steps(self):
     case = case_of(

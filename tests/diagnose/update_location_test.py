@@ -5,6 +5,7 @@ from tf_equiv.compare.quantity import Quantity
 from tf_equiv.core import observation
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.diagnose import update_location
+from tf_equiv.report import differences
 from tf_equiv.tf1.optimizers import OptimizerSpec
 
 SGD = OptimizerSpec('SGD', 'gradient descent', {})
@@ -64,14 +65,16 @@ class LocateTest(absltest.TestCase):
     found = self._locate(
       Quantity.GRADIENTS, 'b', [update('a')], [update('a', 'b')]
     )
-    self.assertEqual([*map(str, found.differences)], ['TF1 does not train b'])
+    self.assertEqual(
+      [*map(differences.describe, found.differences)], ['TF1 does not train b']
+    )
     self.assertIsNotNone(found.tf1)
 
   def test_order(self):
     first, second = [update('a'), update('b')], [update('b'), update('a')]
     found = self._locate(Quantity.OUTPUTS, "outputs['loss']", first, second)
     self.assertEqual(
-      [*map(str, found.differences)],
+      [*map(differences.describe, found.differences)],
       ['order of updates: TF1 trains a first, TF2 b'],
     )
     self.assertIn('in another order', found.mistake)

@@ -1,6 +1,7 @@
-"""Changes files at random, and counts what comes of using them.
+"""Changes files and more at random, and counts what comes of using them.
 
     python -m tests.fuzz --count 1000 --seed 0 goldens checkpoints exports
+    python -m tests.fuzz --count 300 replies calls interrupts
 
 Every change is used in a child process, so that a crash or a hang is counted
 and does not end the others. The last line is a summary in JSON. The exit code
@@ -22,7 +23,7 @@ import traceback
 
 import tf_equiv  # isort: skip (before tensorflow)
 
-from tests.fuzz import subjects
+from tests.fuzz import outcomes, subjects
 
 RIGHT, CLEAR, RAW = 'right result', 'clear error', 'raw error'
 CRASH, HANG, WRONG = 'crash', 'hang', 'wrong result'
@@ -57,6 +58,7 @@ def _run(kind, chosen, folder, end) -> collections.Counter:
   """Forks a child for the rest, again and again until all are done."""
   counts: collections.Counter = collections.Counter()
   subject = subjects.SUBJECTS[kind](folder)
+  seconds = getattr(subject, 'seconds', _SECONDS)
   _fork(lambda write: subject.prepare())[1].wait()
   next_one, last = chosen.start, chosen.start + chosen.count
   while next_one < last and not (end and time.monotonic() > end):
@@ -67,7 +69,7 @@ def _run(kind, chosen, folder, end) -> collections.Counter:
     )
     with os.fdopen(reading, 'rb', buffering=0) as stream:
       while True:
-        if not select.select([stream], [], [], _SECONDS + 15)[0]:
+        if not select.select([stream], [], [], seconds + 15)[0]:
           child.kill()
           counts[HANG] += 1
           print(f'{kind} {next_one}: hang', flush=True)
@@ -180,7 +182,9 @@ def _outcome(subject, random_):
     name, text = CLEAR, ''
     if not str(error).strip() or len(str(error)) > _MAX_MESSAGE:
       name, text = RAW, f'a message of {len(str(error))} characters'
-  except subjects.WrongError as error:
+  except outcomes.EndedError:
+    name, text = CLEAR, ''
+  except outcomes.WrongError as error:
     name, text = WRONG, str(error)
   except BaseException as error:
     frames = traceback.extract_tb(error.__traceback__)
@@ -188,7 +192,9 @@ def _outcome(subject, random_):
     line = (str(error).strip().splitlines() or [''])[0][:200]
     place = f'{os.path.basename(own[-1].filename)}:{own[-1].lineno}'
     name, text = RAW, f'{type(error).__name__}: {line} ({place})'
-  if time.monotonic() - start > _SECONDS:
+    if type(subject).__str__ is not object.__str__:
+      text += f' of {subject}'
+  if time.monotonic() - start > getattr(subject, 'seconds', _SECONDS):
     name, text = HANG, f'{time.monotonic() - start:.0f} s'
   return name, text
 

@@ -12,6 +12,14 @@ from tests.fuzz import mutations
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 _COUNT = 15
+_KINDS = (
+  'goldens',
+  'checkpoints',
+  'exports',
+  'replies',
+  'calls',
+  'interrupts',
+)
 
 
 class FuzzTest(absltest.TestCase):
@@ -28,7 +36,7 @@ class FuzzTest(absltest.TestCase):
     )
     self.assertEqual(done.returncode, 0, done.stdout + done.stderr[-3000:])
     summary = json.loads(done.stdout.splitlines()[-1])
-    self.assertCountEqual(summary, ['goldens', 'checkpoints', 'exports'])
+    self.assertCountEqual(summary, _KINDS)
     for kind, counts in summary.items():
       self.assertContainsSubset(counts, ['right result', 'clear error'], kind)
       self.assertEqual(sum(counts.values()), _COUNT, kind)

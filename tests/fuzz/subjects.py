@@ -12,7 +12,7 @@ import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
 import tensorflow as tf
 
-from tests.fuzz import mutations
+from tests.fuzz import calls, interrupts, mutations, outcomes, replies
 from tests.references import exported_test_helper, golden_net
 from tf_equiv.cli import main
 from tf_equiv.core import plan as plan_lib
@@ -25,10 +25,6 @@ _DATA = exported_test_helper.TESTDATA
 _TIMEOUT = 20.0
 # Every so often a whole assertion is made.
 _ASSERTIONS = 20
-
-
-class WrongError(Exception):
-  """Something damaged was taken for what it is not."""
 
 
 class Goldens:
@@ -94,7 +90,7 @@ class Goldens:
         main.main(['diff', self._original, self._path]),
       ]
     if any(not (c.isprintable() or c in '\n\t') for c in quiet.getvalue()):
-      raise WrongError('control characters were printed')
+      raise outcomes.WrongError('control characters were printed')
     case = golden_net.NetCase()
     program = program_lib.Program(
       build=lambda *unused: None, reset_weights=case.reset_weights
@@ -215,7 +211,7 @@ class Checkpoints:
       if name not in self._expected or not np.array_equal(
         value, self._expected[name]
       ):
-        raise WrongError(f'{name} has another value')
+        raise outcomes.WrongError(f'{name} has another value')
 
 
 class Exports:
@@ -292,4 +288,7 @@ SUBJECTS = {
   'goldens': Goldens,
   'checkpoints': Checkpoints,
   'exports': Exports,
+  'replies': replies.Replies,
+  'calls': calls.Calls,
+  'interrupts': interrupts.Interrupts,
 }

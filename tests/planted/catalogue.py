@@ -4,6 +4,7 @@ from tests.planted import pair
 from tests.planted.pairs import (
   attention,
   averages,
+  computations,
   control_flow,
   layers,
   loops,
@@ -23,6 +24,7 @@ FAMILIES: dict[str, tuple[pair.Pair, ...]] = {
   'resizing and pooling': resizing.PAIRS,
   'recurrent': recurrent.PAIRS + control_flow.PAIRS,
   'attention and normalization': attention.PAIRS,
+  'computations': computations.PAIRS,
   'losses': losses.PAIRS,
   'optimizers': optimizers.PAIRS + loops.PAIRS,
   'schedules': schedules.PAIRS,

@@ -84,11 +84,10 @@ def examine(found: pair.Pair) -> Outcome:
   Raises:
     ValueError: if the step passes.
   """
-  try:
-    pair.run_step(found, found.first_step)
-  except AssertionError as error:
-    return read(str(error), found)
-  raise ValueError('%s passes' % found.name)
+  outcome = pair.ran(found, found.first_step)
+  if not outcome.failed:
+    raise ValueError('%s passes' % found.name)
+  return read(outcome.text, found)
 
 
 def read(text: str, found: pair.Pair) -> Outcome:

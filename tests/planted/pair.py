@@ -120,6 +120,40 @@ class PairCase(tf_equiv.MigrationTestCase):
     return tf.keras.optimizers.SGD(0.1)
 
 
+@dataclasses.dataclass(frozen=True)
+class Ran:
+  """What came of a step.
+
+  Attributes:
+    failed: whether its assertion failed.
+    text: the message, or the verdict of a pass.
+    compared: how much was compared, by kind; empty if it failed.
+  """
+
+  failed: bool
+  text: str
+  compared: dict[str, int]
+
+
+# By (methods of the pair, its weights, step), with the methods, which keep
+# their identity. Several tests ask for the same, and nothing in it can change.
+_RAN: dict[tuple[int, str, str], tuple[dict[str, Any], Ran]] = {}
+
+
+def ran(pair: Pair, step: str) -> Ran:
+  """Returns what came of one step, which runs once in a process."""
+  key = id(pair.methods), pair.weights, step
+  if key not in _RAN:
+    try:
+      verdict = run_step(pair, step)
+    except AssertionError as error:
+      found = Ran(True, str(error), {})
+    else:
+      found = Ran(False, str(verdict), dict(verdict.compared))
+    _RAN[key] = pair.methods, found
+  return _RAN[key][1]
+
+
 def run_step(pair: Pair, step: str):
   """Runs one step on a new case; returns its verdict, or raises."""
   case, weights = PairCase(pair), pair.weights
@@ -160,19 +194,17 @@ def examine(pair: Pair) -> str:
     with a message that helps.
   """
   for step in steps_of(pair):
-    try:
-      verdict = run_step(pair, step)
-    except AssertionError as error:
-      text = str(error)
+    found = ran(pair, step)
+    if found.failed:
       if step != pair.first_step:
         what = 'false alarm' if not pair.is_faulty else 'found too early'
-        return '%s, by %r:\n%s' % (what, step, text)
-      problem = _problem_of_message(text, pair.message)
-      return problem and '%s:\n%s' % (problem, text)
-    if not sum(verdict.compared.values()):
+        return '%s, by %r:\n%s' % (what, step, found.text)
+      problem = _problem_of_message(found.text, pair.message)
+      return problem and '%s:\n%s' % (problem, found.text)
+    if not sum(found.compared.values()):
       return '%r compares nothing' % step
     if step == pair.first_step:
-      return 'missed by %r: %s' % (step, verdict)
+      return 'missed by %r: %s' % (step, found.text)
   return ''
 
 

@@ -8,7 +8,7 @@ pairs part anywhere.
 import sys
 import time
 
-from tests.planted import catalogue, localization, pair
+from tests.planted import catalogue, localization, pair, tally
 
 
 def lines(problems: dict[str, str]) -> list[str]:
@@ -22,29 +22,13 @@ def lines(problems: dict[str, str]) -> list[str]:
     A line for each family of which pairs were examined, and the total.
   """
   pairs = catalogue.by_test_name()
-  found = []
-  for family in catalogue.FAMILIES:
-    names = [name for name in problems if pairs[name][0] == family]
-    if names:
-      found.append('%s: %s' % (family, _score(names, problems, pairs)))
-  total = 'total: ' + _score(list(problems), problems, pairs)
-  if len(problems) < len(pairs):
-    total += ' (%d of %d pairs ran)' % (len(problems), len(pairs))
-  return found + [total]
-
-
-def _score(names, problems, pairs) -> str:
-  faulty = [name for name in names if pairs[name][1].is_faulty]
-  clean = [name for name in names if not pairs[name][1].is_faulty]
-  return (
-    '%d of %d faults found first where they must be, %d of %d clean pairs alarm'
-    % (
-      sum(not problems[name] for name in faulty),
-      len(faulty),
-      sum(bool(problems[name]) for name in clean),
-      len(clean),
-    )
-  )
+  families = list(catalogue.FAMILIES)
+  examined = [
+    tally.Examined(pairs[name][0], pairs[name][1].is_faulty, problem)
+    for name, problem in problems.items()
+  ]
+  examined.sort(key=lambda each: families.index(each.family))
+  return tally.lines(examined, len(pairs))
 
 
 def localization_lines(

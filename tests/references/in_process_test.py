@@ -114,6 +114,37 @@ class SharingTest(parameterized.TestCase):
         run(cls(), step)
     self.assertEqual(builds, [False, False, False])
 
+  def test_classes_share_what_needs_nothing_of_them(self):
+    def largest(outputs, inputs):
+      del inputs
+      return tf.reduce_max(outputs)
+
+    class First(Case):
+      build_tf1 = staticmethod(network)
+      compute_loss = staticmethod(largest)
+
+    cls, builds, counting = _counted(First)
+
+    class Second(cls):
+      def make_inputs(self):
+        return 2.0 * super().make_inputs()
+
+    class Third(Second):
+      def build_tf1(self, inputs, training):
+        return network(inputs, training)
+
+    with counting:
+      cls().assertForwardEquivalent()
+      alone = run(Second(), _STEPS[-2])
+      self.assertEqual(builds, [False, True])
+      cls().assertGradientsClose()
+      Second().assertForwardEquivalent()
+      self.assertEqual(builds, [False, True])
+      Third().assertForwardEquivalent()
+      self.assertEqual(builds, [False, True, False])
+    Second.tf1_reference = tf_equiv.InProcess(share_graphs=False)
+    self.assertEqual(run(Second(), _STEPS[-2]), alone)
+
   def test_every_order_gives_what_each_gives_alone(self):
     alone = {}
     for i, step in enumerate(_STEPS):

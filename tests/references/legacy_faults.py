@@ -4,9 +4,11 @@ It must run on Python 3.7 with TensorFlow 1.15, and does not import tf_equiv.
 """
 
 import ctypes
+import json
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -144,6 +146,91 @@ class Forks(Good):
       time.sleep(1000)
       os._exit(0)
     os._exit(9)
+
+
+def pipes_to_write_to():
+  """Returns the descriptors of pipes besides stdout and stderr."""
+  found = []
+  for name in os.listdir('/proc/self/fd'):
+    path = '/proc/self/fd/' + name
+    if int(name) < 3 or not os.path.exists(path):
+      continue
+    if stat.S_ISFIFO(os.stat(path).st_mode) and os.access(path, os.W_OK):
+      with open('/proc/self/fdinfo/' + name) as file:
+        flags = int(file.read().split('flags:')[1].split()[0], 8)
+      if flags & os.O_ACCMODE == os.O_WRONLY:
+        found.append(int(name))
+  return found
+
+
+class WritesToAllPipes(Good):
+  text = b'loading weights ...'
+
+  def build_tf1(self, inputs, training):
+    for descriptor in pipes_to_write_to():
+      os.write(descriptor, self.text)
+    return Good.build_tf1(self, inputs, training)
+
+
+class WritesReplies(WritesToAllPipes):
+  text = b'{"id": 2, "result": "reply1"}\n'
+
+
+class PatchesJson(Good):
+  """Replaces all of `json`, as code does that wants NumPy numbers in it."""
+
+  def build_tf1(self, inputs, training):
+    def refuse(*args, **kwargs):
+      raise TypeError('only for numbers of NumPy')
+
+    for name in ('dump', 'dumps', 'load', 'loads'):
+      setattr(json, name, refuse)
+    for cls, name in (
+      (json.JSONEncoder, 'encode'),
+      (json.JSONEncoder, 'iterencode'),
+      (json.JSONDecoder, 'decode'),
+    ):
+      setattr(cls, name, refuse)
+    sys.modules['json'] = None
+    return Good.build_tf1(self, inputs, training)
+
+
+class Daemons(Good):
+  """Starts processes that leave its session, and its parenthood."""
+
+  def build_tf1(self, inputs, training):
+    command = ['sleep', '1000.%d' % os.getppid()]
+    subprocess.Popen(command, start_new_session=True)
+    subprocess.Popen(command, start_new_session=True, env={})
+    child = os.fork()
+    if not child:
+      os.setsid()
+      if not os.fork():
+        # stdout and stderr stay open.
+        os.execvp(command[0], command)
+      os._exit(0)
+    os.waitpid(child, 0)
+    return Good.build_tf1(self, inputs, training)
+
+
+class DaemonsAndEnds(Daemons):
+  def build_tf1(self, inputs, training):
+    Daemons.build_tf1(self, inputs, training)
+    os._exit(9)
+
+
+class ReturnsTwice(Good):
+  """Forks, and the child comes back as well."""
+
+  def build_tf1(self, inputs, training):
+    os.fork()
+    return Good.build_tf1(self, inputs, training)
+
+
+class RaisesTwice(Good):
+  def build_tf1(self, inputs, training):
+    os.fork()
+    raise ValueError('in both')
 
 
 class ByName:

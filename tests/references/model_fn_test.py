@@ -174,6 +174,25 @@ class PassTest(parameterized.TestCase):
     self.assertEqual(verdict.compared['step counter'], 2)
     self.assertEqual(verdict.compared['outputs'], 4)
 
+  @parameterized.parameters(True, False)
+  def test_gradients_of_its_own_loss(self, training):
+    methods = {
+      'compute_loss': tf_equiv.MigrationTestCase.compute_loss,
+      'compute_loss_tf2': lambda self, *given: cross_entropy(*given),
+    }
+    verdict = case(**methods).assertGradientsClose(training=training)
+    self.assertEqual(verdict.compared['gradients'], 6)
+    methods['compute_loss_tf2'] = lambda self, *given: 2 * cross_entropy(*given)
+    with self.assertRaisesRegex(AssertionError, '^The loss differs'):
+      case(**methods).assertGradientsClose(training=training)
+
+  def test_own_step_of_tf2_alone(self):
+    with self.assertRaisesRegex(
+      tf_equiv.UsageError,
+      r'defines train_tf2 only; .*`return self.tf1_reference.train_tf1\(',
+    ):
+      case(train_tf2=lambda *unused: {}).assertTrainingEquivalent(steps=1)
+
   def test_evaluation(self):
     verdict = case('eval', call_tf2=evaluate).assertForwardEquivalent()
     self.assertEqual(verdict.compared['outputs'], 5)
@@ -242,12 +261,13 @@ class PassTest(parameterized.TestCase):
       optimizer=AdamWeightDecay, build_tf2_optimizer=lambda self: Decay()
     )
     verdict = test.assertTrainingEquivalent(steps=2)
-    self.assertNotIn('gradients', {k for k, n in verdict.compared.items() if n})
-    self.assertIn(
-      'not compared: gradients, slots, learning rate and hyperparameters of 6 '
-      'variable(s) that the train op updates by ops of its own, first bn/beta',
-      verdict.summary,
-    )
+    self.assertEqual(verdict.compared['gradients'], 12)
+    self.assertNotIn('slots (moments)', verdict.compared)
+    self.assertIn('not compared: slots adam_m of TF1', verdict.summary)
+    test.rename_slot = lambda name: 'moments'
+    verdict = test.assertTrainingEquivalent(steps=2)
+    self.assertEqual(verdict.compared['slots (moments)'], 12)
+    self.assertNotIn('not compared: slots', verdict.summary)
 
     class Faulty(Decay):
       """Forgets the weight decay."""
@@ -261,7 +281,9 @@ class PassTest(parameterized.TestCase):
       optimizer=AdamWeightDecay, build_tf2_optimizer=lambda self: Faulty()
     )
     with self.assertRaisesRegex(
-      AssertionError, r'^Training diverges at step 1 of 1 in the variables: '
+      AssertionError,
+      r'(?s)^Training diverges at step 1 of 1 in the variables: .*TF1 decays .*'
+      'by 0.001 times the weights',
     ):
       test.assertTrainingEquivalent(steps=1)
 

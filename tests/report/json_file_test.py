@@ -64,7 +64,7 @@ class JsonTest(parameterized.TestCase):
   def test_a_row_is_a_line(self):
     text = json_file.render(document.build(planted.full())).decode()
     lines = [line for line in text.splitlines() if '"op_type": "Relu"' in line]
-    self.assertLen(lines, 4)  # Three layers, and the place.
+    self.assertLen(lines, 5)  # Three layers, the place, and all places.
 
 
 if __name__ == '__main__':

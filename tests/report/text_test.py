@@ -10,7 +10,7 @@ from tf_equiv.compare import renames, tolerances, values, variables
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.source_line import SourceLine
-from tf_equiv.report import text
+from tf_equiv.report import numbers, text
 
 _MAX_LINES = 62
 
@@ -398,14 +398,14 @@ class NumberUpTest(parameterized.TestCase):
     (5e-324, '4.94e-324'),
   )
   def test_examples(self, value, shown):
-    self.assertEqual(text.number_up(value), shown)
+    self.assertEqual(numbers.number_up(value), shown)
 
   def test_never_below(self):
     generator = np.random.default_rng(0)
-    numbers = 10.0 ** generator.uniform(-300, 300, 2000)
-    rounded = np.array([float('%.3g' % v) for v in numbers])
-    for value in (*numbers, *rounded, *np.nextafter(rounded, np.inf)):
-      shown = float(text.number_up(value))
+    values = 10.0 ** generator.uniform(-300, 300, 2000)
+    rounded = np.array([float('%.3g' % v) for v in values])
+    for value in (*values, *rounded, *np.nextafter(rounded, np.inf)):
+      shown = float(numbers.number_up(value))
       self.assertGreaterEqual(shown, value)
       self.assertLessEqual(shown, value * 1.0101)
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tf_equiv.tf1 import checkpoint
+from tf_equiv.tf1 import checkpoint, checkpoint_files
 
 v1 = tf.compat.v1
 _VERSIONS = {'V1': v1.train.SaverDef.V1, 'V2': v1.train.SaverDef.V2}
@@ -76,7 +76,7 @@ class FilesTest(parameterized.TestCase):
   def test_state_that_is_no_file(self, kind):
     self.save('V2')
     state = os.path.join(self.folder, 'checkpoint')
-    self.assertEqual(checkpoint.find_prefix(self.folder), self.prefix)
+    self.assertEqual(checkpoint_files.find_prefix(self.folder), self.prefix)
     self.replace(state, kind)
     text = self.refused(self.folder)
     self.assertIn(repr(state), text)

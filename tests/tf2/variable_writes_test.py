@@ -21,7 +21,8 @@ class Counting(tf.Module):
 class FindTest(absltest.TestCase):
   def test_names_op_and_line(self):
     model = Counting()
-    found = variable_writes.find(model, tf.ones([2]), list(model.variables))
+    watched = {'count': model.count, 'other': model.other}
+    found = variable_writes.find(model, tf.ones([2]), watched)
     self.assertCountEqual(found, ['count'])
     self.assertStartsWith(found['count'], 'AssignAddVariableOp at ')
     self.assertIn('self.count.assign_add(1.0)', found['count'])
@@ -30,7 +31,7 @@ class FindTest(absltest.TestCase):
     def call(x):
       raise ValueError('no graph, please')
 
-    self.assertEqual(variable_writes.find(call, tf.ones([2]), []), {})
+    self.assertEqual(variable_writes.find(call, tf.ones([2]), {}), {})
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ from typing import Any
 from tf_equiv import reporting, session, template
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.core import arguments
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.report import text
 
@@ -31,6 +32,11 @@ class AssertionBase(template.TemplateMethods, unittest.TestCase):
     verdict = self._session.compare(assertion, plan, criteria)
     return self._conclude(verdict, msg)
 
+  def _allows_dormant(self, given: bool | None) -> bool:
+    """Returns whether dormant differences pass, by argument or by class."""
+    allowed = self.allow_dormant if given is None else given
+    return arguments.check_bool(allowed, 'allow_dormant')
+
   def _conclude(
     self, verdict: verdict_lib.Verdict, msg: str | None
   ) -> verdict_lib.Verdict:
@@ -38,9 +44,11 @@ class AssertionBase(template.TemplateMethods, unittest.TestCase):
     if verdict.passed:
       return verdict
     message = self._formatMessage(msg, text.failure(verdict))
-    raise self.failureException(
+    error: Any = self.failureException(
       '\n'.join([message, report]) if report else message
     )
+    error.verdict = verdict
+    raise error
 
   def _report(
     self, verdict: verdict_lib.Verdict

@@ -18,8 +18,9 @@ from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import run_info, tolerances
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.core import arguments
+from tf_equiv.core import arguments, threads
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.diagnose import first_look
 from tf_equiv.report import telling
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
@@ -37,10 +38,10 @@ class CheckpointAssertions(base.AssertionBase):
 
   def assertCheckpointEquivalent(
     self,
-    path: Any,
+    path: str | os.PathLike[str],
     *,
     training: bool = False,
-    seed_mode: Any = 'constant',
+    seed_mode: SeedMode | str = 'constant',
     moving_averages: bool = False,
     rtol: float | None = None,
     atol: float | None = None,
@@ -111,6 +112,7 @@ class CheckpointAssertions(base.AssertionBase):
     info = dataclasses.replace(trial.info, seconds=time.time() - start)
     return self._conclude(telling.tell(outcome, diagnosis, info), msg)
 
+  @threads.alone()
   def _judge_checkpoint(
     self,
     checkpoint: checkpoint_lib.Checkpoint,
@@ -146,7 +148,7 @@ class CheckpointAssertions(base.AssertionBase):
     session.models.clear()  # The model is going to be saved.
     first = candidate.prepare(methods.tf2_program(), plan)
     others = [n for n in checkpoint.entries if n not in tf1.weight_of()]
-    pairing = methods.mapping().pair(tf1, first.variables, others)
+    pairing = session.mapping().pair(tf1, first.variables, others)
     judged = trials.try_candidate(
       trials.Comparison(_NAME, plan, criteria, run), first, pairing
     )

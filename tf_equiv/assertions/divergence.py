@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-from typing import Any
 
 from tf_equiv import trials
 from tf_equiv.assertions import base
@@ -12,8 +11,9 @@ from tf_equiv.compare import judge_variables, run_info
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import arguments, capture_errors, errors
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.diagnose import diagnoser, result
-from tf_equiv.report import headlines, telling, text
+from tf_equiv.report import headlines, place_text, telling
 
 __unittest = True
 
@@ -27,7 +27,7 @@ class DivergenceMethods(base.AssertionBase):
     self,
     *,
     training: bool = False,
-    seed_mode: Any = 'num_random_ops',
+    seed_mode: SeedMode | str = 'num_random_ops',
     weights: str = 'fixed',
     gradients: bool = False,
   ) -> verdict_lib.Verdict:
@@ -104,10 +104,12 @@ class DivergenceMethods(base.AssertionBase):
 def _summary(outcome: outcome_lib.Outcome, found: result.Result) -> str:
   line = f'{_NAME} ({outcome.conditions}):'
   if found.divergence is not None:
-    return f'{line}\n{text.divergence(found.divergence)}'
+    return f'{line}\n{place_text.divergence(found.divergence)}'
   line += (
     f' {len(found.results[0])} result(s) agree in '
     f'float{32 if found.recorded else 64} (they are {found.distance:.1g} '
     'of the values apart)'
   )
-  return line if found.noise is None else f'{line}\n{text.noise(found.noise)}'
+  return (
+    line if found.noise is None else f'{line}\n{place_text.noise(found.noise)}'
+  )

@@ -1,6 +1,6 @@
 """Steps 3 and 4 of the guide: the forward pass."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from tf_equiv.assertions import base
 from tf_equiv.compare import criteria as criteria_lib
@@ -21,14 +21,15 @@ class ForwardAssertions(base.AssertionBase):
     self,
     *,
     training: bool = False,
-    seed_mode: Any = None,
+    seed_mode: SeedMode | str | None = None,
     rtol: float | None = None,
     atol: float | None = None,
     equal_nan: bool = False,
     compare_updates: bool = True,
-    variants: Any = 'eager',
+    variants: str | Sequence[str] = 'eager',
     allow_empty: bool = False,
     allow_vacuous: bool = False,
+    allow_dormant: bool | None = None,
     msg: str | None = None,
   ) -> verdict_lib.Verdict:
     """Asserts that both sides compute the same forward pass.
@@ -56,6 +57,8 @@ class ForwardAssertions(base.AssertionBase):
       allow_empty: whether outputs without any element pass.
       allow_vacuous: whether agreement passes that proves nothing, because all
         outputs are equal, or rounding noise, or respond to no variable.
+      allow_dormant: whether it passes although the sides differ for other
+        inputs, weights or steps; None for the attribute of the class.
       msg: text added to the failure message.
 
     Returns:
@@ -73,6 +76,7 @@ class ForwardAssertions(base.AssertionBase):
       allow_empty=allow_empty,
       allow_vacuous=allow_vacuous,
       variants=variants_lib.check_variants(variants),
+      allow_dormant=self._allows_dormant(allow_dormant),
     )
     compare_updates = arguments.check_bool(compare_updates, 'compare_updates')
     seeded = seed_mode is not None

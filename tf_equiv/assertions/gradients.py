@@ -1,12 +1,13 @@
 """Beyond the guide's steps: gradients of the loss."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from tf_equiv.assertions import base
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import tolerances
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import arguments
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
@@ -18,16 +19,17 @@ class GradientAssertions(base.AssertionBase):
   def assertGradientsClose(
     self,
     *,
-    seed_mode: Any = 'num_random_ops',
+    seed_mode: SeedMode | str = 'num_random_ops',
     training: bool = True,
     weights: str = 'fixed',
     inputs: bool = False,
     rtol: float | None = None,
     atol: float | None = None,
     equal_nan: bool = False,
-    variants: Any = 'eager',
+    variants: str | Sequence[str] = 'eager',
     allow_empty: bool = False,
     allow_vacuous: bool = False,
+    allow_dormant: bool | None = None,
     msg: str | None = None,
   ) -> verdict_lib.Verdict:
     """Asserts that the gradients of the loss agree for each variable.
@@ -56,6 +58,8 @@ class GradientAssertions(base.AssertionBase):
       allow_empty: whether it passes when no variable has a gradient.
       allow_vacuous: whether agreement passes that proves nothing, because all
         outputs are equal, or rounding noise, or respond to no variable.
+      allow_dormant: whether it passes although the sides differ for other
+        inputs, weights or steps; None for the attribute of the class.
       msg: text added to the failure message.
 
     Returns:
@@ -73,6 +77,7 @@ class GradientAssertions(base.AssertionBase):
       allow_empty=allow_empty,
       allow_vacuous=allow_vacuous,
       variants=variants_lib.check_variants(variants),
+      allow_dormant=self._allows_dormant(allow_dormant),
     )
     inputs = arguments.check_bool(inputs, 'inputs')
     plan = self._session.methods.make_plan(

@@ -1,12 +1,13 @@
 """Step 4 of the guide in training mode, and the steps of an optimizer."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from tf_equiv.assertions import base
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import tolerances
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.core import arguments
+from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.tf2 import variants as variants_lib
 
 __unittest = True
@@ -21,7 +22,7 @@ class TrainingAssertions(base.AssertionBase):
   def assertTrainingEquivalent(
     self,
     *,
-    seed_mode: Any = 'num_random_ops',
+    seed_mode: SeedMode | str = 'num_random_ops',
     steps: int = 0,
     weights: str = 'seeded',
     rtol: float | None = None,
@@ -29,9 +30,10 @@ class TrainingAssertions(base.AssertionBase):
     equal_nan: bool = False,
     compare_updates: bool = True,
     compare_hyperparameters: bool = True,
-    variants: Any = 'eager',
+    variants: str | Sequence[str] = 'eager',
     allow_empty: bool = False,
     allow_vacuous: bool = False,
+    allow_dormant: bool | None = None,
     msg: str | None = None,
   ) -> verdict_lib.Verdict:
     """Asserts that both sides compute the same in training mode.
@@ -78,6 +80,8 @@ class TrainingAssertions(base.AssertionBase):
         outputs are equal, or rounding noise, or respond to no variable; with
         `steps`, because outputs or loss are rounding noise, all gradients are
         zero, or the loss is the same in all steps.
+      allow_dormant: whether it passes although the sides differ for other
+        inputs, weights or steps; None for the attribute of the class.
       msg: text added to the failure message.
 
     Returns:
@@ -99,6 +103,7 @@ class TrainingAssertions(base.AssertionBase):
       compare_updates,
       compare_hyperparameters,
       variants_lib.check_variants(variants),
+      self._allows_dormant(allow_dormant),
     )
     steps = arguments.check_count(steps, 'steps', most=_MAX_STEPS)
     methods = self._session.methods

@@ -77,10 +77,10 @@ def sort_entries(
     The contents.
   """
   found = Contents([], {}, {}, [], [])
-  known = set(known)
-  named = _named_optimizers(entries, known) | {optimizer_name}
+  variables = set(known)
+  named = _named_optimizers(entries, variables) | {optimizer_name}
   for name in sorted(entries):
-    if name in known:
+    if name in variables:
       found.variables.append(entries[name])
     elif _COUNTER.search(name):
       found.counters.append(name)

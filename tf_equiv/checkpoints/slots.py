@@ -6,6 +6,7 @@ which tensorflow/python/training/*.py creates them.
 
 import dataclasses
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,12 +66,14 @@ class Target:
     name: name that the TF1 optimizer was given; None for that of its class.
     learning_rate: the learning rate in force; None for that of the optimizer.
     iterations: the step counter; None for that of the checkpoint.
+    rename_slot: `rename_slot`, for optimizers that are not known.
   """
 
   optimizer: Any
   name: str | None = None
   learning_rate: float | None = None
   iterations: int | None = None
+  rename_slot: Callable[[str], str | None] | None = None
 
 
 @dataclasses.dataclass
@@ -105,8 +108,12 @@ def carry(source: Source, target: Target, variables: list[Any]) -> CarriedState:
   optimizer, iterations = target.optimizer, target.iterations
   learning_rate = target.learning_rate
   spec = optimizers.describe(optimizer)
+  if target.rename_slot is not None:
+    return _carry_renamed(source, target, variables)
   existing = {
-    model_lib.name_of(variable): optimizers.slots_of(optimizer, variable)
+    model_lib.name_of(variable): optimizers.slots_of(
+      optimizer, variable, variables
+    )
     for variable in variables
   }
   entries = _slots_of_family(source, spec, target.name)
@@ -143,6 +150,62 @@ def carry(source: Source, target: Target, variables: list[Any]) -> CarriedState:
   return state
 
 
+def _carry_renamed(
+  source: Source, target: Target, variables: list[Any]
+) -> CarriedState:
+  """Fills an optimizer with the slots that `rename_slot` names."""
+  optimizer, renamed = target.optimizer, {}
+  name = optimizers.describe(optimizer).name
+  for owner in sorted({first.name for first, _ in source.pairing.table.pairs}):
+    for part, entry in source.contents.slots.get(owner, {}).items():
+      new = target.rename_slot(part) if target.rename_slot else None
+      if new is not None:
+        renamed.setdefault(new, {})[owner] = entry
+  existing = {
+    key
+    for variable in variables
+    for name_of_slot, (meaning, _) in optimizers.named_slots(
+      optimizer, variable, variables
+    ).items()
+    for key in (name_of_slot, meaning)
+  }
+  unknown = sorted(set(map(str, renamed)) - existing)
+  if unknown or not renamed:
+    held = sorted({p for s in source.contents.slots.values() for p in s})
+    raise errors.UsageError(
+      f'rename_slot names {", ".join(map(repr, unknown)) or "no slot"} of '
+      f'{name}, which has {", ".join(sorted(existing)) or "none"}; the '
+      f'checkpoint {source.path!r} holds {", ".join(held) or "none"}.'
+    )
+  iterations = target.iterations
+  if iterations is None:
+    iterations = step_of(source.checkpoint, source.contents)
+  if iterations is not None:
+    optimizers.set_iterations(optimizer, iterations)
+  rate = target.learning_rate
+  if rate is None:
+    found = optimizers.learning_rate_of(optimizer)
+    rate = None if found is None else float(found)
+  state, filled = CarriedState(), set()
+  for new, of_owner in renamed.items():
+    _check_conversion(source, of_owner)
+    values = source.pairing.carry_linear(
+      {n: source.checkpoint.value(entry) for n, entry in of_owner.items()}
+    )
+    for variable in variables:
+      value = values.get(model_lib.name_of(variable))
+      if value is not None and optimizers.set_slot(
+        optimizer, variable, new, value, rate, variables
+      ):
+        state.count += 1
+        filled.add(model_lib.name_of(variable))
+    state.used.update(of_owner.values())
+  names = [model_lib.name_of(variable) for variable in variables]
+  state.fresh = sorted(set(names) - filled)
+  _carry_averages(source, optimizer, variables, state)
+  return state
+
+
 def _slots_of_family(source, spec, name) -> dict[str, list[str]]:
   """Returns the slots of one optimizer: {TF1 variable: entries in order}."""
   default, meanings = _SLOTS.get(spec.kind, (spec.name, None))
@@ -160,7 +223,8 @@ def _slots_of_family(source, spec, name) -> dict[str, list[str]]:
       f'{spec.name} has no counterpart in tf.compat.v1.train, so the slots in '
       f'the checkpoint {source.path!r} '
       f'({", ".join(map(repr, sorted(families)))}) cannot be its own. Give '
-      'the optimizer that TF1 used, or none.'
+      'the optimizer that TF1 used, or none; or say by rename_slot which slot '
+      'of TF1 is which of it.'
     )
   wanted = name or default
   if meanings and wanted in families:

@@ -201,11 +201,12 @@ def _weights(side, entry, observed, fixed) -> tuple[Sequence[np.ndarray], str]:
   recorded = {}
   if 'weights' in entry['objects']:
     recorded = schema.load(side.path, entry, 'weights')
-  values = [
-    weights_lib.named_weights(s.name, s.shape, np.dtype(s.dtype))
-    for s in observed.variables
-    if _is_known(s.dtype)
-  ]
+  with weights_lib.roles_known(observed.variables):
+    values = [
+      weights_lib.named_weights(s.name, s.shape, np.dtype(s.dtype))
+      for s in observed.variables
+      if _is_known(s.dtype)
+    ]
   digests = [plans.describe_array(value)['digest'] for value in values]
   if digests == [recorded.get(s.name) for s in observed.variables]:
     return values, ''

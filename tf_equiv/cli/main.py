@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   try:
     chosen = parser().parse_args(arguments)
   except SystemExit as end:  # argparse has said why.
-    return end.code or EQUAL
+    return int(end.code or EQUAL)
   try:
     return chosen.run(chosen)
   except errors.EquivalenceError as error:

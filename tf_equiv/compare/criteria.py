@@ -19,6 +19,7 @@ class Criteria:
     compare_hyperparameters: whether other hyperparameters of the optimizers are
       a difference even if all training steps agree.
     variants: names of the ways in which the TF2 side runs.
+    allow_dormant: whether a pass is not looked beyond.
   """
 
   tolerance: tolerances.Tolerance = tolerances.Tolerance()
@@ -27,6 +28,7 @@ class Criteria:
   compare_updates: bool = True
   compare_hyperparameters: bool = True
   variants: tuple[str, ...] = ('eager',)
+  allow_dormant: bool = False
 
   def __post_init__(self) -> None:
     for name in (
@@ -34,6 +36,7 @@ class Criteria:
       'allow_vacuous',
       'compare_updates',
       'compare_hyperparameters',
+      'allow_dormant',
     ):
       arguments.check_bool(getattr(self, name), name)
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import repairs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,10 @@ class Diagnosis:
     evidence: lines about what was found, before those of the outcome.
     notes: what was not examined, and why.
     advice: what to do next.
+    proof: what remains when all places are repaired, None where that was not
+      looked into.
+    draws_matter: whether random draws can be what makes the results differ,
+      None where that was not examined.
   """
 
   kind: str = ''
@@ -27,6 +32,8 @@ class Diagnosis:
   evidence: tuple[str, ...] = ()
   notes: tuple[str, ...] = ()
   advice: tuple[str, ...] = ()
+  proof: repairs.Proof | None = None
+  draws_matter: bool | None = None
 
   @property
   def divergence(self) -> divergence_lib.Divergence | None:

@@ -1,22 +1,15 @@
 """What differs between the two sides, as a typed record.
 
 A record keeps the values themselves, so that rules match on its fields and at
-full precision. Its string is the line that messages and reports show.
+full precision. `report.differences` has the line that shows it.
 """
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-
-# So many names or numbers of one side are shown.
-_MAX_LISTED = 4
-# So many elements of a constant are shown.
-_MAX_ELEMENTS = 16
-# So many keys of a mapping are shown.
-_MAX_KEYS = 10
 
 
 class Kind(enum.Enum):
@@ -32,11 +25,21 @@ class Kind(enum.Enum):
   OPERAND = enum.auto()  # (tf1, tf2: what is read)
   OPERAND_ORDER = enum.auto()  # (tf1, tf2: names, TF2's in those of TF1)
   REARRANGED = enum.auto()  # (operand)
+  # What the numbers of both sides tell.
+  FACTOR = enum.auto()  # (subject: of what; tf1, tf2: factors)
+  MULTIPLE = enum.auto()  # (tf2: the value of TF2 over that of TF1)
+  SUMMED_OVER = enum.auto()  # (subject: op; tf1, tf2: count)
+  COMPUTES = enum.auto()  # (subject: of what; tf1, tf2: names of functions)
+  NORMALIZES = enum.auto()  # (subject: what; tf1, tf2: (statistic, axes))
+  PARTITIONED = enum.auto()  # (tf1, tf2: strategies)
+  EPSILON = enum.auto()  # (tf1, tf2: what explains the difference)
   # What one side alone has; `side` says which.
+  OVERFLOW = enum.auto()  # (subject: op; tf1 or tf2: True)
   READS = enum.auto()  # (tf1 or tf2: names of variables)
   NUMBERS = enum.auto()  # (tf1 or tf2: floats)
   LOOP_OPS = enum.auto()  # (tf1 or tf2: types)
   STOPS_GRADIENT = enum.auto()  # (subject: of; tf1 or tf2: op; detail: line)
+  STOP_EXPLAINS = enum.auto()  # (tf1 or tf2: op)
   ASSIGNS = enum.auto()  # (subject: variable; tf1 or tf2: op)
   LEAVES_ALONE = enum.auto()  # (subject: variable; tf1 or tf2: line)
   REGULARIZES = enum.auto()  # (subject: variables; tf1 or tf2: op)
@@ -45,6 +48,7 @@ class Kind(enum.Enum):
   ASSIGNED_BY = enum.auto()  # (subject: variable; tf1, tf2: ops)
   DECAY = enum.auto()  # (tf1, tf2: decay of the moving average)
   START = enum.auto()  # (subject: variable)
+  HYPERPARAMETER = enum.auto()  # (subject: its name; tf1, tf2; detail: when)
   UPDATE_ORDER = enum.auto()  # (tf1, tf2: variable that is trained first)
   # How variables begin.
   INITIALIZER = enum.auto()  # (tf1, tf2: kinds)
@@ -68,7 +72,7 @@ class Kind(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-  """A difference between the two sides; its string is one line of text.
+  """A difference between the two sides.
 
   Attributes:
     kind: what it is about; see `Kind` for the fields that each kind uses.
@@ -118,9 +122,6 @@ class Difference:
       detail=rename(self.detail),
     )
 
-  def __str__(self) -> str:
-    return _TEXTS[self.kind](self)
-
 
 def one_sided(kind: Kind, side: int, value: Any, **fields: Any) -> Difference:
   """Returns a difference that one side alone has.
@@ -154,16 +155,17 @@ def plain(value: Any) -> Any:
 
 
 def _number(value: Any) -> float | None:
-  found = list(_flat(value))
+  found = list(flat(value))
   if len(found) != 1 or isinstance(found[0], bool):
     return None
   return float(found[0]) if isinstance(found[0], (int, float)) else None
 
 
-def _flat(value: Any) -> Iterator[Any]:
+def flat(value: Any) -> Iterator[Any]:
+  """Yields the items of nested tuples, or the value that is no tuple."""
   if isinstance(value, tuple):
     for item in value:
-      yield from _flat(item)
+      yield from flat(item)
   else:
     yield value
 
@@ -174,123 +176,3 @@ def _renamed(value: Any, rename: Callable[[str], str]) -> Any:
   if isinstance(value, tuple):
     return tuple(_renamed(item, rename) for item in value)
   return value
-
-
-def _shown(value: Any) -> str:
-  """Returns an attribute as text."""
-  if isinstance(value, float):
-    return f'{value:.7g}'
-  if isinstance(value, tuple):
-    items = (repr(x) if isinstance(x, str) else _shown(x) for x in value)
-    return f'[{", ".join(items)}]'
-  return str(value)
-
-
-def _array(value: Any) -> str:
-  """Returns a constant as text."""
-  found = list(_flat(value))
-  if len(found) == 1:
-    return _shown(found[0])
-  shown = ', '.join(map(_shown, found[:_MAX_ELEMENTS]))
-  return f'[{shown}{", ..." if len(found) > _MAX_ELEMENTS else ""}]'
-
-
-def _listed(values: Iterable[Any]) -> str:
-  return ', '.join(_shown(x) for x in list(values)[:_MAX_LISTED])
-
-
-def _keys(keys: Iterable[Any]) -> str:
-  keys = list(keys)
-  shown = ', '.join(map(repr, keys[:_MAX_KEYS]))
-  return shown + (', ...' if len(keys) > _MAX_KEYS else '')
-
-
-def _shape(shape: tuple[Any, ...] | None) -> str:
-  return 'unknown' if shape is None else str(list(shape))
-
-
-def _moments(values: tuple[float, float]) -> str:
-  return f'mean {values[0]:.3g}, deviation {values[1]:.3g}'
-
-
-_MISSING = {'TF1': 'missing on the TF2 side', 'TF2': 'only on the TF2 side'}
-_OTHER = {'TF1': 'TF2', 'TF2': 'TF1'}
-_TEXTS: dict[Kind, Callable[[Difference], str]] = {
-  Kind.OP_TYPE: lambda d: f'op: TF1 {d.tf1}, TF2 {d.tf2}',
-  Kind.ATTRIBUTE: lambda d: (
-    f'{d.subject}: TF1 {_shown(d.tf1)}, TF2 {_shown(d.tf2)}'
-  ),
-  Kind.CONSTANT: lambda d: (
-    f'constant (operand {d.operand}): TF1 {_array(d.tf1)}, TF2 {_array(d.tf2)}'
-  ),
-  Kind.DTYPE: lambda d: f'dtype: TF1 {d.tf1}, TF2 {d.tf2}',
-  Kind.SHAPE: lambda d: f'shape: TF1 {_shape(d.tf1)}, TF2 {_shape(d.tf2)}',
-  Kind.OPERAND_COUNT: lambda d: f'operands: TF1 has {d.tf1}, TF2 has {d.tf2}',
-  Kind.OPERAND: lambda d: f'operand: TF1 reads {d.tf1}, TF2 reads {d.tf2}',
-  Kind.OPERAND_ORDER: lambda d: (
-    f'order of operands: TF1 {", ".join(d.tf1)}; TF2 {", ".join(d.tf2)}'
-  ),
-  Kind.REARRANGED: lambda d: (
-    f'operand {d.operand} holds the same numbers in both, but in another order'
-  ),
-  Kind.READS: lambda d: f'only {d.side} reads {_listed(d.one_sided)}',
-  Kind.NUMBERS: lambda d: f'numbers only in {d.side}: {_listed(d.one_sided)}',
-  Kind.LOOP_OPS: lambda d: (
-    f'ops inside the loop only in {d.side}: {_listed(d.one_sided)}'
-  ),
-  Kind.STOPS_GRADIENT: lambda d: (
-    f'only {d.side} stops the gradient of {d.subject}: {d.one_sided} at '
-    f'{d.detail}'
-  ),
-  Kind.ASSIGNS: lambda d: f'only {d.side} assigns {d.subject}, by the op above',
-  Kind.LEAVES_ALONE: lambda d: (
-    f'{d.side} makes the variable at {d.one_sided}, and leaves it alone'
-  ),
-  Kind.REGULARIZES: lambda d: f'only {d.side} regularizes {d.subject}',
-  Kind.NOT_TRAINED: lambda d: f'{d.side} does not train {d.one_sided}',
-  Kind.ASSIGNED_BY: lambda d: (
-    f'{d.subject} is assigned by {d.tf1} in TF1, by {d.tf2} in TF2'
-  ),
-  Kind.DECAY: lambda d: f'decay: TF1 {d.tf1:.6g}, TF2 {d.tf2:.6g}',
-  Kind.START: lambda d: (
-    'from the state in which TF1 left the step before, both assign the same: '
-    f'what {d.subject} starts from differs'
-  ),
-  Kind.UPDATE_ORDER: lambda d: (
-    f'order of updates: TF1 trains {d.tf1} first, TF2 {d.tf2}'
-  ),
-  Kind.INITIALIZER: lambda d: f'initializer: TF1 {d.tf1}, TF2 {d.tf2}',
-  Kind.INITIALIZER_NUMBER: lambda d: (
-    f'{d.subject}: TF1 {d.tf1:.6g}, TF2 {d.tf2:.6g}'
-  ),
-  Kind.INITIAL_VALUES: lambda d: (
-    f'initial values of {d.subject}: TF1 {_moments(d.tf1)}, TF2 '
-    f'{_moments(d.tf2)}'
-  ),
-  Kind.SAME_NUMBERS: lambda d: f'{d.subject} holds the same numbers in both',
-  Kind.SAME_ORDER: lambda d: (
-    f'{d.subject} has its columns in the order of TF1 in TF2, too'
-  ),
-  Kind.TWO_ROWS: lambda d: f'{d.subject} has one row in TF1, two in TF2',
-  Kind.WITHIN: lambda d: d.detail,
-  Kind.ITERATIONS: lambda d: (
-    f'iterations of the loop: TF1 {d.tf1}, TF2 {d.tf2}'
-  ),
-  Kind.STRUCTURE: lambda d: (
-    f'{d.subject}: TF1 returns {d.tf1}, TF2 returns {d.tf2}'
-  ),
-  Kind.ITEM_COUNT: lambda d: (
-    f'{d.subject}: TF1 returns {d.tf1} items, TF2 returns {d.tf2}'
-  ),
-  Kind.KEYS: lambda d: (
-    f'{d.subject}: keys {_MISSING[d.side]}: {_keys(d.one_sided)}'
-  ),
-  Kind.KEY_ORDER: lambda d: (
-    f'{d.subject}: the OrderedDicts have another order: TF1 {_keys(d.tf1)}, '
-    f'TF2 {_keys(d.tf2)}'
-  ),
-  Kind.OUTPUT: lambda d: f'{d.subject}: TF1 {d.tf1}, TF2 {d.tf2}',
-  Kind.PERMUTED: lambda d: (
-    'the outputs look like the same ones in another order'
-  ),
-}

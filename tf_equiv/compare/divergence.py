@@ -2,12 +2,13 @@
 
 import dataclasses
 
-from tf_equiv.compare import difference, values
+from tf_equiv.compare import difference, repairs, values
 
 REAL = 'real'
 NOISE = 'noise'
 ORDER = 'random order'
 VACUOUS = 'vacuous'
+DORMANT = 'dormant'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +117,12 @@ class Divergence:
     note: how it was found, where that limits what can be said.
     seconds: wall time.
     recorded: whether TF2 was recorded as it ran, and not computed in float64.
+    repair: what makes the sides agree here; None where nothing that was tried
+      does, but for the values of TF1.
+    tried: whether a repair was looked for.
+    excerpts: for TF1 and TF2, the ops up to here with the values that they
+      read; None where they are large, or not known.
+    is_large: whether they are too large to be kept.
   """
 
   tf1: Place | None
@@ -134,6 +141,10 @@ class Divergence:
   note: str = ''
   seconds: float = 0.0
   recorded: bool = False
+  repair: repairs.Repair | None = None
+  tried: bool = False
+  excerpts: tuple[repairs.Excerpt, repairs.Excerpt] | None = None
+  is_large: bool = False
 
   @property
   def spread(self) -> tuple[int, int]:

@@ -112,6 +112,7 @@ def judge_comparable(
     compared={'variables': len(pairing.table.pairs)},
     table=pairing.table,
     notes=(*tf1.notes, *tf2.notes),
+    unaligned=tf2.unaligned,
   )
   recreated = tf2.recreated or [
     spec for spec in (*tf2.variables, *tf2.untracked) if spec.undecorated

@@ -59,6 +59,7 @@ def judge_training(
   outcome = _with_steps(outcome, found)
   outcome = dataclasses.replace(
     outcome,
+    notes=(*outcome.notes, *_notes(comparer)),
     kind=_kind_of(outcome, comparer, criteria),
     noise={n: x for n, x in comparer.uncertainty.noise.items() if x},
   )
@@ -132,3 +133,17 @@ def _evidence(comparer: steps.StepComparer) -> tuple[outcome_lib.Evidence, ...]:
     *comparer.hyperparameters,
     *([optimizers_lib.LoneSlots(lone)] if lone else []),
   )
+
+
+def _notes(comparer: steps.StepComparer) -> list[str]:
+  """Says what was not compared."""
+  return [
+    f'not compared: hyperparameters of {name}, an optimizer that tf_equiv does '
+    'not know (rename_hyperparameter says which is which)'
+    for name in comparer.unknown_optimizers
+  ] + [
+    f'not compared: slots {lone.meaning} of TF{lone.side + 1}, which have no '
+    'counterpart (rename_slot says which is which)'
+    for lone in comparer.lone_slots
+    if comparer.unknown_optimizers
+  ]

@@ -2,8 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from tf_equiv.core import errors
+
+# Kind of an optimizer that is not known.
+OTHER = 'other'
 
 # Hyperparameters that appear in the same place of the same formula on both
 # sides, by kind of optimizer.
@@ -100,10 +105,10 @@ def compare_specs(tf1: Any, tf2: Any) -> list[HyperparameterDifference]:
     both sides count; clipping does not, because it may also be done outside of
     the optimizer. Momentum without momentum is gradient descent.
   """
-  kinds = [_kind(spec) for spec in (tf1, tf2)]
+  kinds = [kind_of(spec) for spec in (tf1, tf2)]
+  if OTHER in kinds:
+    return []
   if kinds[0] != kinds[1]:
-    if 'other' in kinds:
-      return []
     return [HyperparameterDifference('kind', *kinds)]
   first, second = tf1.hyperparameters, tf2.hyperparameters
   found = [
@@ -126,7 +131,43 @@ def compare_specs(tf1: Any, tf2: Any) -> list[HyperparameterDifference]:
   return sorted(found, key=lambda difference: difference.name)
 
 
-def _kind(spec: Any) -> str:
+def compare_renamed(
+  tf1: Any, tf2: Any, rename: Callable[[str], object]
+) -> tuple[list[HyperparameterDifference], int]:
+  """Compares two `OptimizerSpec`, one of which is not known.
+
+  Args:
+    tf1: the reference.
+    tf2: the candidate.
+    rename: `rename_hyperparameter`.
+
+  Returns:
+    The differences, sorted by name, and the number of hyperparameters that
+    were compared.
+
+  Raises:
+    UsageError: if `rename` names a hyperparameter that TF2 does not have.
+  """
+  found, count = [], 0
+  for name, value in sorted(tf1.hyperparameters.items()):
+    new = rename(name)
+    if new is None:
+      continue
+    if new not in tf2.hyperparameters:
+      known = ', '.join(sorted(tf2.hyperparameters)) or 'none'
+      raise errors.UsageError(
+        f'rename_hyperparameter({name!r}) returned {new!r}, which {tf2.name} '
+        f'does not have as a number. It has: {known}.'
+      )
+    count += 1
+    other = tf2.hyperparameters[str(new)]
+    if not _equal(value, other):
+      found.append(HyperparameterDifference(str(new), value, other))
+  return found, count
+
+
+def kind_of(spec: Any) -> str:
+  """Returns the kind of an optimizer; without momentum it is another one."""
   if spec.kind == 'momentum' and not spec.hyperparameters.get('momentum', 1):
     return 'gradient descent'
   return str(spec.kind)
@@ -148,6 +189,7 @@ def _matters_for_adagrad(
 
 
 def _equal(first: Any, second: Any) -> bool:
-  if isinstance(first, float) and isinstance(second, float):
+  numbers = isinstance(first, (int, float)) and isinstance(second, (int, float))
+  if numbers and not isinstance(first, bool) and not isinstance(second, bool):
     return math.isclose(first, second, rel_tol=_RTOL)
   return bool(first == second)

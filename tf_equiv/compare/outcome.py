@@ -13,6 +13,7 @@ from tf_equiv.compare import (
   values,
   variables,
 )
+from tf_equiv.compare import dormant as dormant_lib
 from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import quantity as quantity_lib
 from tf_equiv.compare import vacuity as vacuity_lib
@@ -43,6 +44,8 @@ class Kind(enum.Enum):
   NO_GRADIENTS = 'no gradients'
   NO_UPDATES = 'no updates'
   VACUOUS = 'vacuous'
+  # The compared inputs do not awake it.
+  DORMANT = 'dormant'
   # Checkpoints.
   MISFIT = 'checkpoint does not fit'
   NOT_TRACKABLE = 'model cannot be saved'
@@ -118,6 +121,7 @@ Evidence: TypeAlias = (
   | OtherWeights
   | Unsaved
   | Exchanged
+  | dormant_lib.Witness
   | str
 )
 # What an agreement proves.
@@ -149,7 +153,10 @@ class Outcome:
     response: which variables the outputs respond to, where that was measured.
     power: records of what an agreement proves.
     notes: what the runs say besides.
+    unaligned: why TF2 could not compute with the random numbers of TF1, where
+      its draws are others; '' else.
     variants: in which variants the sides agree, where there are several.
+    examination: what the search for dormant differences has done.
   """
 
   assertion: str
@@ -169,7 +176,9 @@ class Outcome:
   response: vacuity_lib.Response | None = None
   power: tuple[Power, ...] = ()
   notes: tuple[str, ...] = ()
+  unaligned: str = ''
   variants: Variants | None = None
+  examination: dormant_lib.Examination | None = None
 
   @property
   def passed(self) -> bool:

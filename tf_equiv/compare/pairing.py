@@ -6,9 +6,11 @@ observations it gives a `Pairing`, which carries values from one side to the
 other.
 """
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,16 @@ def unchanged(tf1_name: str, value: np.ndarray, tf2_name: str) -> np.ndarray:
   """A `convert_variable` that leaves all values as they are."""
   del tf1_name, tf2_name
   return value
+
+
+def unchanged_name(tf1_name: str) -> str:
+  """A `rename_slot` that keeps all names."""
+  return tf1_name
+
+
+def no_name(tf1_name: str) -> None:
+  """A `rename_hyperparameter` that knows none."""
+  del tf1_name
 
 
 def checked(convert: Callable[..., object]) -> variables_lib.Convert:
@@ -55,10 +67,14 @@ class Pairing:
     table: which variable became which.
     convert: `convert_variable`; returns the part that a TF1 value is of a TF2
       value.
+    rename_slot: `rename_slot`.
+    rename_hyperparameter: `rename_hyperparameter`.
   """
 
   table: variables_lib.VariableTable
   convert: variables_lib.Convert = unchanged
+  rename_slot: Callable[[str], object] = unchanged_name
+  rename_hyperparameter: Callable[[str], object] = no_name
 
   @property
   def blocks_values(self) -> bool:
@@ -151,14 +167,43 @@ class Pairing:
       step: what TF1 did.
 
     Returns:
-      Values of the variables by TF2 name, and of the slots by meaning and name.
+      Values of the variables by TF2 name, and of the slots by what they mean
+      or are called in TF2, and name.
     """
     slots = {}
+    renamed = self.slots_in_tf2(step)
     for meaning, by_name in step.slots.items():
       is_average = meaning == observation.MOVING_AVERAGE
       carry = self.carry if is_average else self.carry_linear
-      slots[meaning] = carry(by_name)
+      target = renamed.get(meaning, meaning)
+      if target is not None:
+        slots[target] = carry(by_name)
     return self.carry(step.variables), slots
+
+  def slots_in_tf2(
+    self, step: observation.StepObservation
+  ) -> dict[str, str | None]:
+    """Returns what slots are called in TF2, by what they are called in TF1.
+
+    Args:
+      step: a step of TF1.
+
+    Returns:
+      Of the slots that `rename_slot` renames: the names that it gives them,
+      None where they correspond to none.
+    """
+    found: dict[str, str | None] = {}
+    for update in step.updates:
+      for name, meaning in update.slot_names.items():
+        new = self.rename_slot(name)
+        if new is not None and not isinstance(new, str):
+          raise errors.UsageError(
+            f'rename_slot({name!r}) returned {new!r}; expected the name of the '
+            'slot in TF2, or None where it has none.'
+          )
+        if new != name:
+          found[meaning] = new
+    return found
 
   def is_converted(
     self, tf1_name: str, value: np.ndarray, tf2_name: str
@@ -199,11 +244,18 @@ class VariableMapping:
     rename: `rename_variable`.
     convert: `convert_variable`, with results that are checked.
     ignored: `ignored_variables`.
+    elsewhere: returns names of the variables that other assertions of the test
+      class have, which a pattern of `ignored` may match as well.
+    rename_slot: `rename_slot`.
+    rename_hyperparameter: `rename_hyperparameter`.
   """
 
   rename: variables_lib.Rename = str
   convert: variables_lib.Convert = unchanged
   ignored: Sequence[str] = ()
+  elsewhere: Callable[[], Sequence[str]] = tuple
+  rename_slot: Callable[[str], object] = unchanged_name
+  rename_hyperparameter: Callable[[str], object] = no_name
 
   def pair(
     self,
@@ -232,8 +284,31 @@ class VariableMapping:
       self.convert,
       self.ignored,
       untracked=tf2.untracked,
-      others=[*tf1.optimizer_variables, *others],
+      others=[*tf1.optimizer_variables, *others, self.elsewhere],
     )
+    table.extra = self._without_counters(table.extra, tf1.optimizer_variables)
     if observation.TRAINABLE in tf1.unknown:
       table.trainable = []
-    return Pairing(table, self.convert)
+    return Pairing(
+      table, self.convert, self.rename_slot, self.rename_hyperparameter
+    )
+
+  def _without_counters(
+    self,
+    extra: list[observation.VariableSpec],
+    of_optimizers: Sequence[str],
+  ) -> list[observation.VariableSpec]:
+    """Leaves out counters of TF2 whose counterpart counts steps in TF1."""
+    if not any(variables_lib.is_counter(spec) for spec in extra):
+      return extra
+    names: set[Any] = set()
+    for name in of_optimizers:
+      # The user's function need not know what is no variable of the model.
+      with contextlib.suppress(Exception):
+        new: Any = self.rename(name)
+        names.update([new] if isinstance(new, str) else new or ())
+    return [
+      spec
+      for spec in extra
+      if not (variables_lib.is_counter(spec) and spec.name in names)
+    ]

@@ -1,10 +1,14 @@
 """What a forward pass and its gradients are compared in, in order."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from tf_equiv.compare import losses as losses_lib
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import pairs as pairs_lib
+from tf_equiv.compare import steps as steps_lib
 from tf_equiv.compare import tolerances, values
 from tf_equiv.compare.pairs import Pair
 from tf_equiv.compare.quantity import Key, Quantity
@@ -41,7 +45,28 @@ def compare_forward(
     if quantity.is_of_gradients:
       compare = pairs_lib.compare_gradients
     found[Key(quantity)] = compare(pairs, tolerance)
+    if quantity is Quantity.UPDATED_VARIABLES:
+      found[Key(quantity)] = _with_changes(pairs, found[Key(quantity)])
   return found
+
+
+def _with_changes(
+  pairs: Sequence[Pair], found: Sequence[values.ValueComparison]
+) -> list[values.ValueComparison]:
+  """Adds to those that differ how each side changed the variable."""
+  by_name = {pair.name: pair for pair in pairs}
+  result = []
+  for each in found:
+    pair = by_name[each.name]
+    arrays = pair.before, pair.tf1, pair.tf2
+    is_shaped = each.problem is None and all(x is not None for x in arrays)
+    if not each.passed and is_shaped:
+      change = steps_lib.change_of(*map(np.asarray, arrays))
+      if change is not None:
+        change = dataclasses.replace(change, in_forward=True)
+        each = dataclasses.replace(each, note=change)
+    result.append(each)
+  return result
 
 
 def pairs_of_forward(
@@ -100,14 +125,31 @@ def _updates(
   pairing: pairing_lib.Pairing,
 ) -> list[Pair]:
   """Pairs the variables that a training pass changes."""
-  before = pairing.carry(tf1.weight_of())
+  weights, mine = tf1.weight_of(), tf2.weight_of()
+  before = pairing.carry(weights)
+  after = pairing.carry({**weights, **tf1.updated})
+  frozen = {
+    second.name
+    for first, second in pairing.table.pairs
+    if second.trainable and not first.trainable
+  }
   trained = values.Problem(values.ProblemKind.UNEXPECTED_UPDATE, True, False)
-  return [
-    Pair(name, new, tf2.updated[name], before=before[name])
-    if name in tf2.updated
-    else Pair(name, problem=trained)
-    for name, new in pairing.carry(tf1.updated).items()
-  ]
+  found = []
+  for name, sources in pairing.tf1_names().items():
+    if name not in after:
+      continue
+    # One of those that are trained is there only where a side overwrites it.
+    if name in tf2.updated:
+      new = tf2.updated[name]
+    elif any(source in tf1.updated for source in sources):
+      if name in frozen:
+        found.append(Pair(name, problem=trained))
+        continue
+      new = mine[name]
+    else:
+      continue
+    found.append(Pair(name, after[name], new, before=before[name]))
+  return found
 
 
 def _losses(

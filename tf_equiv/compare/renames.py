@@ -132,11 +132,18 @@ def propose(tf1: Sequence[Any], tf2: Sequence[Any]) -> RenameSuggestion:
   found: dict[int, str] = {}
   layers: dict[str, str] = {}
   unsure: set[str] = set()
+  squeezed: list[str] = []
   similarities: dict[tuple[str, str], float] = {}
+  is_exact = True
   while True:
-    scored = _scores(free1, free2, layers, similarities)
+    scored = _scores(free1, free2, layers, similarities, is_exact)
+    if not is_exact:  # Too little speaks for a guess.
+      scored = [entry for entry in scored if entry[-1]]
     if not scored:
-      break
+      if not is_exact:
+        break
+      is_exact = False
+      continue
     scored.sort(key=lambda entry: (entry[0], entry[1], -entry[2]), reverse=True)
     # All that is certain at once; else one guess, after which its neighbours
     # may be certain.
@@ -147,6 +154,8 @@ def propose(tf1: Sequence[Any], tf2: Sequence[Any]) -> RenameSuggestion:
         continue
       taken.add(j)
       found[i] = tf2[j].name
+      if tuple(tf1[i].shape) != tuple(tf2[j].shape):
+        squeezed.append(_squeezed_hint(tf1[i], tf2[j]))
       if not sure:
         unsure.add(tf1[i].name)
       layers.setdefault(_layer(tf1[i].name), _layer(tf2[j].name))
@@ -155,7 +164,10 @@ def propose(tf1: Sequence[Any], tf2: Sequence[Any]) -> RenameSuggestion:
   return RenameSuggestion(
     names={tf1[i].name: found[i] for i in sorted(found)},
     unsure=tuple(sorted(unsure)),
-    hints=tuple(_hints([v for _, v in free1], [v for _, v in free2])),
+    hints=(
+      *squeezed,
+      *_hints([v for _, v in free1], [v for _, v in free2]),
+    ),
     unmatched=tuple(v.name for _, v in free1),
   )
 
@@ -165,12 +177,23 @@ def _scores(
   free2: _Free,
   layers: dict[str, str],
   similarities: dict[tuple[str, str], float],
+  is_exact: bool,
 ) -> list[tuple[float, int, int, int, bool]]:
-  """Scores the best pair of each: (score, minus distance, i, j, is sure)."""
+  """Scores the best pair of each: (score, minus distance, i, j, is sure).
+
+  Args:
+    free1: variables of TF1 that are not paired yet.
+    free2: those of TF2.
+    layers: TF2 layer by that of TF1, as far as they are known.
+    similarities: of names, as far as they are known; more are added.
+    is_exact: whether shapes must be the same, and not only but for dimensions
+      of size one.
+  """
   groups: dict[Any, tuple[list[tuple[int, str]], list[tuple[int, str]]]] = {}
   for side, free in enumerate((free1, free2)):
     for i, variable in free:
-      key = tuple(variable.shape), variable.dtype
+      shape = tuple(variable.shape)
+      key = shape if is_exact else _squeezed(shape), variable.dtype
       groups.setdefault(key, ([], []))[side].append((i, variable.name))
   scored, taken = [], set(layers.values())
   for first, second in groups.values():
@@ -197,6 +220,18 @@ def _scores(
       if sure or len(first) == len(second):
         scored.append((score, near, i, j, sure))
   return scored
+
+
+def _squeezed(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+  return tuple(size for size in shape if size != 1)
+
+
+def _squeezed_hint(first: Any, second: Any) -> str:
+  return (
+    f'{first.name} {list(first.shape)} fits {second.name} '
+    f'{list(second.shape)} but for dimensions of size one: return '
+    f'value.reshape({tuple(second.shape)}) from convert_variable.'
+  )
 
 
 def _similarity(a: str, b: str) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tf_equiv.compare import draws as ledgers
-from tf_equiv.compare import tolerances, values, variables
+from tf_equiv.compare import repairs, tolerances, values, variables
 from tf_equiv.core import nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.draw import Draw
@@ -48,6 +48,8 @@ class RunInfo:
     earlier: assertions of the same test that ran before.
     rerun: command lines that run the test again, by runner.
     report: path of the report, '' until one is written.
+    reproductions: programs that show the differences alone, or why there are
+      none; empty where no report is written.
   """
 
   settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -60,6 +62,7 @@ class RunInfo:
   earlier: Sequence[Step] = ()
   rerun: Mapping[str, str] = dataclasses.field(default_factory=dict)
   report: str = ''
+  reproductions: Sequence[repairs.Reproduction] = ()
 
 
 def describe_run(

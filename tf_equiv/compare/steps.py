@@ -36,6 +36,8 @@ class StepComparer:
   Attributes:
     hyperparameters: differences of the optimizers.
     lone_slots: slots that only one side keeps.
+    unknown_optimizers: names of optimizers whose hyperparameters are not known,
+      and not compared.
     uncertainty: how exactly the updates are known.
   """
 
@@ -48,6 +50,7 @@ class StepComparer:
   ):
     self.hyperparameters: list[optimizers.OptimizerDifference] = []
     self.lone_slots: list[optimizers.LoneSlot] = []
+    self.unknown_optimizers: list[str] = []
     self._tf1, self._tf2, self._pairing = tf1, tf2, pairing
     self._tolerance = criteria.tolerance
     self._compare_updates = criteria.compare_updates
@@ -137,6 +140,10 @@ class StepComparer:
     for name in sorted(set(tf1) | set(tf2)):
       of_tf1, of_tf2 = tf1.get(name, []), tf2.get(name, [])
       if len(of_tf1) != len(of_tf2):
+        # A pair without a gradient may be handed on or left out.
+        of_tf1 = [g for g in of_tf1 if g is not None]
+        of_tf2 = [g for g in of_tf2 if g is not None]
+      if len(of_tf1) != len(of_tf2):
         problem = values.Problem(
           values.ProblemKind.TIMES_TRAINED, len(of_tf1), len(of_tf2)
         )
@@ -147,7 +154,17 @@ class StepComparer:
 
   def _compare_optimizers(self, pairs: Iterable[tuple[Update, Update]]) -> None:
     for first, second in pairs:
-      for found in optimizers.compare_specs(first.optimizer, second.optimizer):
+      specs = first.optimizer, second.optimizer
+      found_ones = optimizers.compare_specs(*specs)
+      unknown = [s.name for s in specs if s.kind == optimizers.OTHER]
+      if unknown:
+        renamed, count = optimizers.compare_renamed(
+          *specs, self._pairing.rename_hyperparameter
+        )
+        found_ones += renamed
+        if not count and unknown[0] not in self.unknown_optimizers:
+          self.unknown_optimizers.append(unknown[0])
+      for found in found_ones:
         self.hyperparameters.append(
           optimizers.OptimizerDifference(
             first.optimizer.name, second.optimizer.name, found
@@ -157,15 +174,16 @@ class StepComparer:
   def _compare_slots(
     self, first: Step, second: Step
   ) -> Iterator[tuple[str, list[values.ValueComparison]]]:
-    for meaning in sorted(set(first.slots) | set(second.slots)):
-      if meaning not in first.slots or meaning not in second.slots:
-        lone = optimizers.LoneSlot(meaning, int(meaning not in first.slots))
+    of_first = self._slots_of_tf1(first, second)
+    for meaning in sorted(set(of_first) | set(second.slots)):
+      if meaning not in of_first or meaning not in second.slots:
+        lone = optimizers.LoneSlot(meaning, int(meaning not in of_first))
         if lone not in self.lone_slots:
           self.lone_slots.append(lone)
         continue
       of_tf2 = second.slots[meaning]
       if meaning == observation.MOVING_AVERAGE:
-        of_tf1 = self._pairing.carry(first.slots[meaning])
+        of_tf1 = self._pairing.carry(of_first[meaning])
         yield (
           meaning,
           pairs_lib.compare(
@@ -178,7 +196,7 @@ class StepComparer:
           ),
         )
         continue
-      linear = self._pairing.carry_linear(first.slots[meaning])
+      linear = self._pairing.carry_linear(of_first[meaning])
       yield (
         meaning,
         pairs_lib.compare_gradients(
@@ -186,6 +204,24 @@ class StepComparer:
           self._tolerance,
         ),
       )
+
+  def _slots_of_tf1(
+    self, first: Step, second: Step
+  ) -> dict[str, dict[str, np.ndarray]]:
+    """Returns the slots of TF1 as they are called in those of TF2."""
+    names = {
+      name: meaning
+      for update in second.updates
+      for name, meaning in update.slot_names.items()
+    }
+    renamed = self._pairing.slots_in_tf2(first)
+    found = {}
+    for meaning, slots in first.slots.items():
+      target = renamed.get(meaning, meaning)
+      if target is not None:
+        known = target in second.slots
+        found[target if known else names.get(target, target)] = slots
+    return found
 
   def _update(self, name: str, new: np.ndarray, mine: np.ndarray) -> Pair:
     return Pair(

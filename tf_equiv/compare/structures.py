@@ -87,6 +87,22 @@ def spec_differences(
   return found
 
 
+def has_other_dtype(found: Difference) -> bool:
+  """Returns whether an output of kind OUTPUT has another dtype."""
+  return _split(found.tf1)[0] != _split(found.tf2)[0]
+
+
+def has_other_shape(found: Difference) -> bool:
+  """Returns whether an output of kind OUTPUT has another shape."""
+  return _split(found.tf1)[1] != _split(found.tf2)[1]
+
+
+def _split(spec: str) -> tuple[str, str]:
+  """Splits what `_spec` made."""
+  dtype, _, shape = spec.partition('[')
+  return dtype, shape
+
+
 @dataclasses.dataclass(frozen=True)
 class EqualOutputs:
   """An output that equals another one of the other side.

@@ -60,11 +60,13 @@ class Change:
     tf2: the same of TF2.
     factor: by what the change of TF1 is to be multiplied to give that of TF2;
       None if there is no such number.
+    in_forward: whether not a step changed it, but a forward pass alone.
   """
 
   tf1: float
   tf2: float
   factor: float | None = None
+  in_forward: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,11 @@ from tf_equiv.core.observation import VariableSpec
 
 # TF1 name -> TF2 name, names, or None.
 Rename = Callable[[str], object]
+# Further names that a pattern of `ignored_variables` may match: of variables
+# that are left out anyway. Functions return the names of those that other
+# assertions have, and are only asked where a pattern matches nothing else.
+Others = Sequence[str | Callable[[], Sequence[str]]]
+_GLOBAL_STEP = re.compile(r'(?:^|/)global_step(?:_\d+)?$')
 # TF1 name, TF1 value, TF2 name -> the value's part in the TF2 variable.
 Convert = Callable[[str, np.ndarray, str], np.ndarray]
 
@@ -83,7 +88,7 @@ def match_variables(
   convert: Convert | None = None,
   ignored: Sequence[str] = (),
   untracked: Sequence[VariableSpec] = (),
-  others: Sequence[str] = (),
+  others: Others = (),
 ) -> VariableTable:
   """Matches variables by name.
 
@@ -96,11 +101,11 @@ def match_variables(
     ignored: regular expressions (`re.search`) of names on either side that
       are left out.
     untracked: variables that the TF2 model created but does not list.
-    others: further names that a pattern of `ignored` may match: of variables
-      that are left out anyway.
+    others: further names that a pattern of `ignored` may match.
 
   Returns:
-    The table.
+    The table. A global step that only one side has is no variable of a model,
+    and is left out.
 
   Raises:
     UsageError: if a pattern of `ignored` is invalid or matches nothing, or
@@ -130,16 +135,35 @@ def match_variables(
       claimed.setdefault(name, []).append(first)
       if name in by_name:
         _pair(table, first, by_name[name][0], convert)
-      else:
+      elif not is_global_step(first):
         table.missing.append((first, name))
   for name, sources in claimed.items():
     if len(sources) > 1:
       _check_parts(name, sources, by_name.get(name), convert)
-  table.extra = [spec for spec in tf2 if spec.name not in claimed]
+  # What a layer keeps besides its weights need not correspond to anything.
+  table.extra = [
+    spec
+    for spec in tf2
+    if spec.tracked and spec.name not in claimed and not is_global_step(spec)
+  ]
   table.suggestion = renames_lib.propose(
     [first for first, _ in table.missing], table.extra
   )
   return table
+
+
+def is_global_step(spec: VariableSpec) -> bool:
+  """Returns whether a variable counts training steps, by its name and type."""
+  return is_counter(spec) and bool(_GLOBAL_STEP.search(spec.name))
+
+
+def is_counter(spec: VariableSpec) -> bool:
+  """Returns whether a variable can count: a whole number, not trained."""
+  return (
+    not spec.trainable
+    and tuple(spec.shape) == ()
+    and spec.dtype in ('int32', 'int64')
+  )
 
 
 def _check_parts(
@@ -204,13 +228,17 @@ def _leave_out(
   patterns: Sequence[str],
   tf1: Sequence[VariableSpec],
   tf2: Sequence[VariableSpec],
-  others: Sequence[str],
+  others: Others,
 ) -> tuple[list[VariableSpec], list[VariableSpec]]:
   """Returns the variables that no pattern matches, of TF1 and of TF2."""
   gone: set[int] = set()
   for expression in compile_ignored(patterns):
     hits = [s for s in (*tf1, *tf2) if expression.search(s.name)]
-    if not hits and not any(expression.search(name) for name in others):
+    if not hits and not any(
+      expression.search(name)
+      for names in others
+      for name in (names() if callable(names) else (names,))
+    ):
       close = difflib.get_close_matches(
         expression.pattern, {s.name for s in (*tf1, *tf2)}, n=3, cutoff=0.5
       )

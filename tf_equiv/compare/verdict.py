@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import dormant as dormant_lib
 from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import quantity as quantity_lib
+from tf_equiv.compare import repairs, vacuity, values, variables
 from tf_equiv.compare import run_info as run_info_lib
-from tf_equiv.compare import vacuity, values, variables
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.core.draw import Draw
 
@@ -19,6 +20,7 @@ class Words:
 
   Attributes:
     headline: the verdict of a failure in one line; '' if it passed.
+    cause: the same without what was not compared because of it.
     evidence: further lines, in the order in which to read them.
     notes: what a reader should know of a pass, too.
     power: how much the outputs depend on, in one line.
@@ -26,6 +28,7 @@ class Words:
   """
 
   headline: str = ''
+  cause: str = ''
   evidence: tuple[str, ...] = ()
   notes: tuple[str, ...] = ()
   power: str = ''
@@ -168,6 +171,16 @@ class Verdict:
     return self.diagnosis.divergence
 
   @property
+  def divergences(self) -> tuple[divergence_lib.Divergence, ...]:
+    """All independent places where the sides differ, in program order."""
+    return self.diagnosis.divergences
+
+  @property
+  def proof(self) -> repairs.Proof | None:
+    """What remains with all places repaired, where that was tried."""
+    return self.diagnosis.proof
+
+  @property
   def noise(self) -> divergence_lib.Noise | None:
     """Analysis of rounding; for the kinds 'noise' and 'vacuous'."""
     return self.diagnosis.noise
@@ -176,12 +189,18 @@ class Verdict:
   def kind(self) -> str:
     """Kind of a difference, where that was examined.
 
-    It is 'real', 'noise' or 'random order', and 'vacuous' where the compared
-    values prove nothing.
+    It is 'real', 'noise' or 'random order', 'vacuous' where the compared
+    values prove nothing, and 'dormant' where they agree, and others do not.
     """
     if self.outcome.vacuity is not None and not self.diagnosis.kind:
       return divergence_lib.VACUOUS
     return self.diagnosis.kind
+
+  @property
+  def witness(self) -> dormant_lib.Witness | None:
+    """For what the sides differ, where the difference is dormant."""
+    found = self.outcome.evidence_of(dormant_lib.Witness)
+    return found[0] if found else None
 
   @property
   def response(self) -> vacuity.Response | None:
@@ -253,3 +272,8 @@ class Verdict:
   def report(self) -> str:
     """Path of the report about it, '' if none was written."""
     return self.run.report
+
+  @property
+  def reproductions(self) -> Sequence[repairs.Reproduction]:
+    """Programs beside the report that show the differences alone."""
+    return self.run.reproductions

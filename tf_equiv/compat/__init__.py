@@ -26,6 +26,7 @@ from tf_equiv.compat.behavior import (
   v2_behavior,
   variable_creators_kept,
 )
+from tf_equiv.compat.custom_gradients import custom_gradients_forgotten
 from tf_equiv.compat.decorators import decorators_restored
 from tf_equiv.compat.execution import (
   converted_by_autograph,
@@ -46,6 +47,7 @@ from tf_equiv.compat.graphs import (
   op_definition,
   op_position,
   op_stack,
+  ops_replaced,
   set_seed_of_op,
   traced_graph,
 )
@@ -88,6 +90,7 @@ __all__ = [
   'choose_legacy_keras',
   'converted_by_autograph',
   'cpu_kernels',
+  'custom_gradients_forgotten',
   'decorators_restored',
   'execution_context',
   'export_messages',
@@ -118,6 +121,7 @@ __all__ = [
   'op_definition',
   'op_position',
   'op_stack',
+  'ops_replaced',
   'repair_tf_slim',
   'set_global_seed',
   'set_seed_of_op',

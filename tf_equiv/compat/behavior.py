@@ -1,9 +1,10 @@
 """Behaviours of TF1 and TF2: turned on or off, and back as they were."""
 
-import contextlib
 import importlib
 
 import tensorflow as tf
+
+from tf_equiv.core import interrupts
 
 v1 = tf.compat.v1
 
@@ -58,7 +59,7 @@ def _toggles():
   return toggles
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def behaviors(**wanted):
   """Turns behaviours on or off, and restores them.
 
@@ -86,7 +87,7 @@ def behaviors(**wanted):
       toggles[name][1 if on else 2]()
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def v2_behavior():
   """Runs code as TF2, even after `tf.compat.v1.disable_v2_behavior()`.
 
@@ -105,7 +106,7 @@ def v2_behavior():
     yield
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def grappler(on, without=()):
   """Turns TF2's graph optimizer (Grappler) on or off, and back as it was.
 
@@ -131,7 +132,7 @@ def grappler(on, without=()):
     )
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def variable_creators_kept():
   """Carries creator scopes over a reset of the default graph.
 
@@ -163,7 +164,7 @@ def variable_creators_kept():
       v1.get_default_graph()._variable_creator_stack = before
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def stand_in(name, value):
   """Context in which `tf` and `tf.compat.v1` have a package that is gone.
 

@@ -1,11 +1,12 @@
 """Sees objects of other packages being made."""
 
-import contextlib
 import functools
 from typing import Any, Callable, Iterable, Iterator
 
+from tf_equiv.core import interrupts
 
-@contextlib.contextmanager
+
+@interrupts.restoring
 def seen(
   classes: Iterable[type],
   callback: Callable[[Any], None],

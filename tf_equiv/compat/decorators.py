@@ -1,8 +1,9 @@
 """What AutoGraph changes in the functions that it converts."""
 
-import contextlib
 import importlib
 import sys
+
+from tf_equiv.core import interrupts
 
 _MISSING = object()
 # Says that AutoGraph has converted a function, and need not do so again.
@@ -56,7 +57,7 @@ def _innermost(function, target):
       return found
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def decorators_restored():
   """Gives decorated functions back what they decorate.
 

@@ -1,11 +1,12 @@
 """Graphs and their ops: traced, looked into, and what is registered."""
 
-import contextlib
 import functools
 import importlib
 import types
 
 import tensorflow as tf
+
+from tf_equiv.core import interrupts
 
 v1 = tf.compat.v1
 
@@ -124,7 +125,43 @@ def op_position(op) -> int:
   return op._id
 
 
-@contextlib.contextmanager
+@interrupts.restoring
+def ops_replaced(graph, replace):
+  """Context in which ops of a graph may be others than were asked for.
+
+  Whoever makes an op in Python comes through this private method, which is the
+  only place that knows all of them: many functions make placeholders.
+
+  Args:
+    graph: the graph.
+    replace: takes type, full name and attributes (by name, as messages) of an
+      op that is to be made; returns the op to use, None to make it.
+
+  Yields:
+    None.
+  """
+  create = graph._create_op_internal
+
+  def creating(op_type, inputs, *args, **kwargs):
+    given = dict(zip(('dtypes', 'input_types', 'name', 'attrs'), args))
+    given.update(kwargs)
+    name, attrs = given.get('name') or op_type, given.get('attrs') or {}
+    is_whole = name.endswith('/')
+    full = name[:-1] if is_whole else graph.unique_name(name, False)
+    found = replace(op_type, full, attrs)
+    return create(op_type, inputs, *args, **kwargs) if found is None else found
+
+  graph._create_op_internal = creating
+  try:
+    yield
+  finally:
+    if hasattr(create, '__self__'):  # It is that of the class.
+      del graph._create_op_internal
+    else:
+      graph._create_op_internal = create
+
+
+@interrupts.restoring
 def op_callback(callback):
   """Lets a callback see, and in graphs replace, the outputs of each new op.
 
@@ -188,7 +225,7 @@ def cpu_kernels(op_type):
   ]
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def gradients_replaced(op_types, replace):
   """Context in which types of ops have other gradients.
 

@@ -1,6 +1,5 @@
 """What Keras publishes neither of its objects nor of its global state."""
 
-import contextlib
 import copy
 import importlib
 import sys
@@ -8,6 +7,7 @@ import sys
 import tensorflow as tf
 
 from tf_equiv.compat import constructors
+from tf_equiv.core import interrupts
 
 v1 = tf.compat.v1
 
@@ -98,7 +98,7 @@ def _subclasses(cls):
       yield deeper
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def keras_classes_shielded():
   """Keeps layers built in a TF1 graph from changing Keras' TF2 classes.
 
@@ -120,7 +120,7 @@ def keras_classes_shielded():
         cls.__bases__ = bases
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def fresh_keras_names(counted=None):
   """Lets automatic names ('dense', 'dense_1') count from the start.
 
@@ -170,7 +170,7 @@ def fresh_keras_names(counted=None):
       undo()
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def keras_layers_seen(callback):
   """Calls back with each Keras layer that is made, while active.
 

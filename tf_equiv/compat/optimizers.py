@@ -4,12 +4,12 @@ Neither `tf.compat.v1.train` nor Keras publish an optimizer's hyperparameters,
 slots and learning rate in full.
 """
 
-import contextlib
 import sys
 
 import tensorflow as tf
 
-from tf_equiv.compat import constructors, execution, keras
+from tf_equiv.compat import constructors, execution, graphs, keras
+from tf_equiv.core import interrupts
 
 v1 = tf.compat.v1
 
@@ -41,7 +41,7 @@ _BASES = (
 )
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def made(callback):
   """Calls back with each optimizer and schedule that is made, while active.
 
@@ -52,20 +52,29 @@ def made(callback):
   for module, name in _BASES:
     base = getattr(sys.modules.get(module), name, None)
     if base is not None:
-      classes += [base] + _derived(base)
+      classes += [base] + derived(base)
   with constructors.seen(classes, callback):
     yield
 
 
-def _derived(base):
+def derived(base):
+  """Returns all classes that derive from a class."""
   found = []
   for cls in base.__subclasses__():
-    found += [cls] + _derived(cls)
+    found += [cls] + derived(cls)
   return found
 
 
-# The tensor that the update reads comes first: `_prepare` makes it.
-_V1_RATES = ('_lr_t', '_learning_rate_tensor', '_lr', '_learning_rate')
+# The tensor that the update reads comes first: `_prepare` makes it. Public ones
+# are what research code calls its own.
+_V1_RATES = (
+  '_lr_t',
+  '_learning_rate_tensor',
+  '_lr',
+  '_learning_rate',
+  'learning_rate',
+  'lr',
+)
 
 
 def v1_learning_rate(optimizer):
@@ -74,14 +83,25 @@ def v1_learning_rate(optimizer):
   In eager execution and in a `tf.function` the tensor is that of the last
   update, or of another function, so the constructor's argument is what counts.
   """
-  names = _V1_RATES
-  if execution.execution_context() != 'graph':
+  names, in_graph = _V1_RATES, execution.execution_context() == 'graph'
+  if not in_graph:
     names = _V1_RATES[2:]
   for name in names:
     value = getattr(optimizer, name, None)
-    if value is not None:
-      return value() if callable(value) else value
+    value = value() if callable(value) else value
+    if value is not None and not (in_graph and _is_inside(value)):
+      return value
   return None
+
+
+def _is_inside(value):
+  """Returns whether a tensor is in a branch, where it cannot be fetched."""
+  graph = getattr(value, 'graph', None)
+  if graph is None:
+    return False
+  return graph is not v1.get_default_graph() or graphs.is_in_control_flow(
+    value.op
+  )
 
 
 def v1_other_variables(optimizer):

@@ -1,7 +1,8 @@
 """Where random ops of TensorFlow and Keras get their seeds."""
 
-import contextlib
 import importlib
+
+from tf_equiv.core import interrupts
 
 # Every stateful random op asks `get_seed` of this private module, by attribute,
 # for its seed.
@@ -17,7 +18,7 @@ def get_seed_is_patched() -> bool:
   return hasattr(_random_seed.get_seed, _PATCH_MARK)
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def get_seed_patched(get_seed):
   """Replaces TensorFlow's `get_seed` while the context is active.
 
@@ -45,7 +46,7 @@ def set_global_seed(seed: int) -> None:
   _context.context()._set_global_seed(seed)
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def global_seed_restored():
   """Restores the eager global seed and the generator derived from it.
 
@@ -80,7 +81,7 @@ def _keras_random_generator_class():
   return None
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def legacy_stateful_keras_generators():
   """Fix C: lets Keras 2's generators draw with stateful ops, as TF1 did.
 

@@ -54,9 +54,8 @@ def _repoint_normalization() -> None:
     name = package + '.legacy_tf_layers.normalization'
     if _module_file_exists(name):
       if name != target:
-        module.normalization = type(loader)(
-          'normalization', module.__dict__, name
-        )
+        repaired = type(loader)('normalization', module.__dict__, name)
+        module.__dict__['normalization'] = repaired
       return
 
 

@@ -8,7 +8,7 @@ each returns the value as the plain type that it stands for, or raises a
 import contextlib
 import math
 import os
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -137,6 +137,13 @@ def check_texts(
   if not several or not all(isinstance(each, str) and each for each in value):
     raise wrong(name, expected, value)
   return tuple(value)
+
+
+def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
+  """Returns one of several words."""
+  if not isinstance(value, str) or value not in choices:
+    raise wrong(name, ' or '.join(map(repr, choices)), value)
+  return value
 
 
 def check_path(value: Any, name: str) -> str:

@@ -29,9 +29,12 @@ class VariableSpec:
     dtype: name of the type, e.g. 'float32'.
     trainable: whether optimizers update it.
     line: line of user code that created it, where known.
-    tracked: whether the model lists it among its variables. It is stored with
-      the others, so it stays although nothing reads it.
+    tracked: whether the model lists it among its variables. What it does not
+      list, but a layer keeps (the states of a stateful RNN), may correspond to
+      a TF1 variable or to none.
     undecorated: whether TF1 code created it outside of the shim.
+    role: what it is for, one of the constants of `roles`; '' if not known.
+    center: the number about which its elements start, where the role has one.
   """
 
   name: str
@@ -41,6 +44,8 @@ class VariableSpec:
   line: SourceLine = SourceLine()
   tracked: bool = True
   undecorated: bool = False
+  role: str = ''
+  center: float = 0.0
 
   def __str__(self) -> str:
     frozen = '' if self.trainable else ' not trainable'
@@ -78,6 +83,8 @@ class UpdateObservation:
       user's.
     operations: (name, type) of the op that updates a variable, by its name;
       for TF1.
+    slot_names: what the slots are called in `StepObservation.slots`, by the
+      names that the optimizer gives them.
   """
 
   optimizer: Any
@@ -90,6 +97,26 @@ class UpdateObservation:
   operations: Dict[str, Tuple[str, str]] = dataclasses.field(
     default_factory=dict
   )
+  slot_names: Dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Race:
+  """A variable that one run reads and assigns without an order between them.
+
+  Attributes:
+    variable: its name.
+    read: name of an op that reads it.
+    assigned: name of the op that assigns it.
+    read_at: line of user code that made the first.
+    assigned_at: line of user code that made the second.
+  """
+
+  variable: str
+  read: str
+  assigned: str
+  read_at: SourceLine = SourceLine()
+  assigned_at: SourceLine = SourceLine()
 
 
 @dataclasses.dataclass
@@ -155,6 +182,7 @@ class Observation:
     draws: ledger of random draws.
     random_values: what the random ops of TF1's forward pass drew.
     injected: whether TF2 computed with TF1's random values.
+    unaligned: why it could not, where its draws are others; '' else.
     activations: bytes of all floating-point values that the forward pass
       computes, as far as their shapes are static.
     jitter: median change of each floating-point output, by path, when the
@@ -164,6 +192,8 @@ class Observation:
     sensitivity: effect of each variable on the outputs, by name, over the
       largest output, where it was measured.
     notes: what else a reader should know of the run.
+    races: variables that a training step of TF1 reads and assigns without an
+      order, so that it cannot be repeated.
     unknown: kinds of facts that this side cannot know (TRAINABLE, LOSSES), so
       that nothing is compared with them.
     takes_training: whether the model was given the training flag.
@@ -199,10 +229,12 @@ class Observation:
   draws: List[Draw] = dataclasses.field(default_factory=list)
   random_values: List[RandomValue] = dataclasses.field(default_factory=list)
   injected: bool = False
+  unaligned: str = ''
   activations: int = 0
   jitter: Dict[str, float] = dataclasses.field(default_factory=dict)
   sensitivity: Dict[str, float] = dataclasses.field(default_factory=dict)
   notes: List[str] = dataclasses.field(default_factory=list)
+  races: List[Race] = dataclasses.field(default_factory=list)
   unknown: List[str] = dataclasses.field(default_factory=list)
   takes_training: bool = True
   depends_on_training: bool = False

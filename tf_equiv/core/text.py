@@ -43,3 +43,9 @@ def rounded_up(value: float) -> str:
   """Returns a number that is not less than a value, in two digits."""
   context = decimal.Context(prec=2, rounding=decimal.ROUND_CEILING)
   return f'{float(context.create_decimal_from_float(float(value))):.2g}'
+
+
+def of_error(error: BaseException) -> str:
+  """Returns an exception in one line: its type, and what it says first."""
+  lines = str(error).strip().splitlines()
+  return f'{type(error).__name__}: {lines[0] if lines else ""}'

@@ -1,10 +1,9 @@
 """One thread at a time: what is patched is patched for the whole process."""
 
-import contextlib
 import threading
 from typing import Iterator, Optional
 
-from tf_equiv.core import errors
+from tf_equiv.core import errors, interrupts
 
 
 class _Holder:
@@ -41,7 +40,7 @@ class _Holder:
 _holder = _Holder()
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def alone() -> Iterator[None]:
   """Context that only one thread of the process may be in.
 

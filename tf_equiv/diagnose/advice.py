@@ -3,13 +3,24 @@
 import re
 from collections.abc import Sequence
 
-from tf_equiv.compare import draws, judge_forward, values, variables
+import numpy as np
+
+from tf_equiv.compare import (
+  difference,
+  draws,
+  judge_forward,
+  structures,
+  values,
+  variables,
+)
 from tf_equiv.compare.outcome import Creation, Kind, Misfit, Outcome
 from tf_equiv.compare.quantity import Quantity
 from tf_equiv.compare.values import ProblemKind
 from tf_equiv.core import observation, text
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import advice_texts as texts
+from tf_equiv.diagnose import step_facts
+from tf_equiv.diagnose.rules import evidence
 
 # How slots of momentum, and optimizers that keep them, are called.
 _MOMENTUM = 'momentum'
@@ -46,9 +57,29 @@ def for_outcome(outcome: Outcome) -> list[str]:
     return [found] if found else []
   if kind is Kind.MISFIT:
     return _for_misfit(outcome.evidence_of(Misfit)[0].table)
+  if kind is Kind.STRUCTURE:
+    return _for_structure(outcome)
   if kind is Kind.VACUOUS and outcome.steps:
     return [texts.VACUOUS_STEPS]
   return [texts.OF_KIND[kind]] if kind in texts.OF_KIND else []
+
+
+def _for_structure(outcome: Outcome) -> list[str]:
+  found = outcome.evidence_of(difference.Difference)
+  specs = [d for d in found if d.kind is difference.Kind.OUTPUT]
+  lines = []
+  if any(
+    d.kind not in (difference.Kind.OUTPUT, difference.Kind.PERMUTED)
+    for d in found
+  ):
+    lines.append(texts.OTHER_NEST)
+  if any(d.kind is difference.Kind.PERMUTED for d in found):
+    return [texts.OTHER_NEST]
+  if any(map(structures.has_other_dtype, specs)):
+    lines.append(texts.OTHER_DTYPE)
+  if any(map(structures.has_other_shape, specs)):
+    lines.append(texts.OTHER_SHAPE)
+  return lines
 
 
 def _for_creations(outcome: Outcome) -> list[str]:
@@ -69,38 +100,65 @@ def for_draws(outcome: Outcome, tf2: observation.Observation) -> list[str]:
 
 
 def for_values(
-  outcome: Outcome, plan: plan_lib.RunPlan, tf2: observation.Observation
+  outcome: Outcome,
+  plan: plan_lib.RunPlan,
+  tf1: observation.Observation,
+  tf2: observation.Observation,
 ) -> list[str]:
   """Returns advice on values of a forward pass that differ."""
   key = outcome.failing()[0]
   ledger, found = outcome.ledger, []
-  if plan.training and not tf2.takes_training:
+  by_flag = plan.training and _depends_on_flag(tf1)
+  if by_flag and not tf2.takes_training:
     found.append(texts.UNAWARE)
   if ledger is not None and not ledger.tf2_count:
-    found.append(texts.NO_DRAWS)
+    if plan.training or plan.weights == plan_lib.SEEDED:
+      found.append(texts.NO_DRAWS)
   elif ledger is not None and ledger.repeated:
     found.append(texts.LOOP)
   return found + _for_quantity(
-    key.quantity, outcome.failed(key), plan, bool(tf2.losses)
+    key.quantity, outcome.failed(key), by_flag, bool(tf2.losses)
+  )
+
+
+def _depends_on_flag(tf1: observation.Observation) -> bool:
+  """Returns whether TF1 has dropout or batch normalization."""
+  return tf1.depends_on_training or any(
+    evidence.MOVING.search(spec.name) for spec in tf1.variables
   )
 
 
 def _for_quantity(
   quantity: Quantity,
   failed: Sequence[values.ValueComparison],
-  plan: plan_lib.RunPlan,
+  by_flag: bool,
   has_losses: bool,
 ) -> list[str]:
+  """Returns advice on values that differ.
+
+  Args:
+    quantity: what differs first.
+    failed: its comparisons that differ.
+    by_flag: whether it is a run in training, and TF1 is another one then.
+    has_losses: whether TF2 has regularization losses.
+  """
   if _both_nan(failed):
     return [texts.BOTH_NAN]
   if quantity is Quantity.OUTPUTS:
-    return [texts.OUTPUTS_IN_TRAINING if plan.training else texts.LOOK_INSIDE]
+    return [texts.OUTPUTS_IN_TRAINING if by_flag else texts.LOOK_INSIDE]
   if quantity is Quantity.REGULARIZATION_LOSSES and not has_losses:
     return [texts.NO_REGULARIZATION]
   flags = ProblemKind.NOT_TRAINABLE, ProblemKind.UNEXPECTED_UPDATE
-  by_flag = quantity not in (Quantity.WEIGHTS, Quantity.REGULARIZATION_LOSSES)
-  if by_flag and any(c.problem and c.problem.kind in flags for c in failed):
+  is_trained = quantity not in (
+    Quantity.WEIGHTS,
+    Quantity.REGULARIZATION_LOSSES,
+  )
+  if is_trained and any(c.problem and c.problem.kind in flags for c in failed):
     return [texts.TRAINABLE]
+  if quantity is Quantity.UPDATED_VARIABLES and not any(
+    evidence.MOVING.search(c.name) for c in failed
+  ):
+    return [texts.OTHER_ASSIGNMENT]
   return [texts.OF_QUANTITY[quantity]] if quantity in texts.OF_QUANTITY else []
 
 
@@ -120,14 +178,48 @@ def for_step(
     return [texts.OWN_LOOP]
   if key.quantity is Quantity.OUTPUTS and step:
     return [texts.LATER_OUTPUTS]
+  if key.quantity is Quantity.VARIABLES:
+    return [_for_update(outcome)]
   if key.quantity in (Quantity.OUTPUTS, Quantity.REGULARIZATION_LOSSES):
-    unaware = (
-      [texts.UNAWARE] if plan.training and not tf2.takes_training else []
-    )
+    by_flag = plan.training and _depends_on_flag(tf1)
+    unaware = [texts.UNAWARE] if by_flag and not tf2.takes_training else []
     return unaware + _for_quantity(
-      key.quantity, outcome.failed(key), plan, bool(tf2.losses)
+      key.quantity, outcome.failed(key), by_flag, bool(tf2.losses)
     )
+  if key.quantity is Quantity.GRADIENTS and tf1.steps[step].loss is None:
+    return [texts.GRADIENTS_OF_OWN_LOOP]
   return [texts.STEP[key.quantity]]
+
+
+def _for_update(outcome: Outcome) -> str:
+  """Advice on variables that differ, by what was compared before."""
+  key = outcome.failing()[0]
+  compared = [
+    step_facts.were_compared(outcome, each.name) for each in outcome.failed(key)
+  ]
+  gradients = all(of_gradient for of_gradient, _ in compared)
+  rate = all(of_rate for _, of_rate in compared)
+  if gradients and rate:
+    return texts.STEP[Quantity.VARIABLES]
+  if gradients:
+    return texts.UPDATE_WITHOUT_RATE
+  if not any(of_gradient for of_gradient, _ in compared):
+    return texts.UPDATE_WITHOUT_GRADIENTS
+  return texts.UPDATE_PARTLY
+
+
+def for_races(races: Sequence[observation.Race]) -> str:
+  """Says that a program cannot be repeated, and what to do."""
+  first = races[0]
+  places = [
+    str(line) if line.filename else op
+    for line, op in (
+      (first.read_at, first.read),
+      (first.assigned_at, first.assigned),
+    )
+  ]
+  more = f' (and {len(races) - 1} more)' if len(races) > 1 else ''
+  return texts.RACE.format(first.variable + more, *places)
 
 
 def _rate_changes(tf1: observation.Observation, step: int) -> bool:
@@ -193,7 +285,21 @@ def explain_missing_training(
   ]
   if tf2.injected or (keys[0] and keys[0] == keys[1]):
     return None
+  if _updates_in_training(tf2):
+    return None  # It is in training without being told.
   return texts.MISSING_TRAINING
+
+
+def _updates_in_training(tf2: observation.Observation) -> bool:
+  """Returns whether a forward pass of TF2 changes what nothing trains."""
+  before = tf2.weight_of()
+  kept = {spec.name for spec in tf2.variables if not spec.trainable}
+  after = tf2.steps[0].variables if tf2.steps else tf2.updated
+  return any(
+    not np.array_equal(value, before[name])
+    for name, value in after.items()
+    if name in kept and name in before
+  )
 
 
 def _for_variables(table: variables.VariableTable) -> list[str]:
@@ -251,22 +357,11 @@ def _for_order(ledger: draws.LedgerDifference) -> list[str]:
     return [texts.NO_DRAWS]
   if ledger.repeated:
     return [texts.LOOP]
-  if ledger.initializers_first:
-    reason = (
-      'TF2 creates all variables before the forward pass draws (a Keras '
-      'functional model, or a model that was built before the call), while '
-      'TF1 mixes both in program order. That is no bug of the model.'
-    )
-  else:
-    reason = (
-      'A dropout layer, an initializer or another random op was moved, added '
-      'or left out at the lines above; if that is not intended, mend it there.'
-    )
-  return [
-    reason,
-    "seed_mode='constant' does not depend on the order of draws: use it where "
-    'the order may differ, or call the decorated layer directly.',
-  ]
+  reason = (
+    texts.INITIALIZERS_FIRST if ledger.initializers_first else texts.OTHER_ORDER
+  )
+  # What is drawn on one side only does not become equal by other seeds.
+  return [reason, texts.BY_CONSTANT] if ledger.moved else [reason]
 
 
 def _for_misfit(table: variables.VariableTable) -> list[str]:

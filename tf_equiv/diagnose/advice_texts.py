@@ -50,6 +50,25 @@ LOOP = (
   'surplus draw.'
 )
 
+INITIALIZERS_FIRST = (
+  'TF2 creates all variables before the forward pass draws (a Keras functional '
+  'model, or a model that was built before the call), while TF1 mixes both in '
+  'program order. That is no bug of the model.'
+)
+
+OTHER_ORDER = (
+  'A dropout layer, an initializer or another random op was moved, added or '
+  'left out at the lines above; if that is not intended, mend it there.'
+)
+
+BY_CONSTANT = (
+  "seed_mode='constant' does not depend on the order of draws: use it where "
+  'the order may differ, or call the decorated layer directly.'
+)
+
+# What only holds where random draws make the results differ.
+OF_DRAWS = (NO_DRAWS, LOOP, INITIALIZERS_FIRST, OTHER_ORDER, BY_CONSTANT)
+
 OLD_VARIABLES = (
   '{} variable(s), first {}, existed before build_tf2 was called, so that '
   'their initializers did not run under the seeds of this test: build the '
@@ -113,6 +132,34 @@ STEP = {
   ),
 }
 
+UPDATE_WITHOUT_RATE = (
+  'Gradients agree; the learning rates were not compared. Compare them, and '
+  'the update rule: epsilon, momentum, Nesterov, weight decay.'
+)
+
+UPDATE_WITHOUT_GRADIENTS = (
+  'What is assigned to these variables differs; their gradients were not '
+  'compared, because no optimizer of one side, or an unknown one, trains them. '
+  'Compare what the step computes for them.'
+)
+
+UPDATE_PARTLY = (
+  'The update differs. Gradients were compared for some of these variables '
+  'only: compare those of the others, and the update rule.'
+)
+
+RACE = (
+  'TF1 reads and assigns {} in one run with no order between them, so that no '
+  'comparison can be repeated: it is read by {} and assigned by {}. Order them '
+  'in TF1 by tf.control_dependencies, the read first if that is meant.'
+)
+
+GRADIENTS_OF_OWN_LOOP = (
+  'The variables agree before the step, and the gradients do not: compare what '
+  'train_tf1 and train_tf2 differentiate (which losses, with which weights), '
+  'and what they do with the gradients before they apply them.'
+)
+
 OWN_LOOP = (
   'What train_tf1 and train_tf2 return differs although the step starts from '
   'the same variables: compare the losses, the order of the updates, and which '
@@ -160,6 +207,12 @@ LOSS_OR_GRADIENTS = (
   'clipping, and the reduction of the loss.'
 )
 
+# Where what a forward pass assigns are no moving statistics.
+OTHER_ASSIGNMENT = (
+  'Outputs agree, so what the forward pass assigns differs: compare what both '
+  'sides assign, and how often.'
+)
+
 OF_QUANTITY = {
   Quantity.WEIGHTS: (
     'Give both sides the same initializers (Keras defaults are '
@@ -191,7 +244,8 @@ LATER_OUTPUTS = (
 
 INFERENCE_CHANGES = (
   'Inference must leave weights and moving statistics alone: check that '
-  'the training flag reaches batch normalization and every assign.'
+  'the training flag reaches batch normalization and every assign. What is '
+  'meant to remember from call to call can be named in ignored_variables.'
 )
 
 MISSING_TRAINING = (
@@ -214,16 +268,28 @@ OF_CHECKPOINTS = {
   ),
 }
 
+OTHER_NEST = (
+  'Return the same nest of tensors from build_tf1 and from the TF2 model, or '
+  'adapt it in call_tf2.'
+)
+
+OTHER_DTYPE = (
+  'Compute in the dtype of TF1 (the dtype of layers, a mixed precision policy, '
+  'a cast); where another dtype is meant, cast the output in call_tf2.'
+)
+
+OTHER_SHAPE = (
+  'Look at what makes the shape at the lines above (padding, strides, axes, '
+  'a squeezed or flattened dimension); where another layout is meant, reshape '
+  'the output in call_tf2.'
+)
+
 OF_KIND = {
   Kind.NO_VARIABLES: NOTHING_COMPARED,
   Kind.NO_WATCHED_VARIABLES: NOTHING_COMPARED,
   Kind.NO_OUTPUTS: NOTHING_COMPARED,
   Kind.NO_GRADIENTS: NOTHING_COMPARED,
   Kind.NO_UPDATES: NOTHING_CHANGED,
-  Kind.STRUCTURE: (
-    'Return the same nest of tensors from build_tf1 and from the TF2 '
-    'model, or adapt it in call_tf2.'
-  ),
   Kind.VACUOUS: (
     'Use random inputs (make_inputs) instead of constant ones, a batch larger '
     'than one, or other weights (reset_weights). If the outputs are meant to '

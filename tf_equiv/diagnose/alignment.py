@@ -8,11 +8,11 @@ name.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from tf_equiv.diagnose import graph
+from tf_equiv.diagnose import gates, graph
 from tf_equiv.diagnose import sketches as sketches_lib
 from tf_equiv.tf1.capture import capture
 
@@ -25,9 +25,26 @@ _VARIABLES = 4.0
 _OPERANDS = 3.0
 _MIN_SCORE = 4.0
 # Evidence against it: of the gates of a cell, one side may compute several in
-# one op of these types.
-_OTHER_SIZE = 5.0
+# one op. Rows of a table that one side alone looks up (what is masked, or each
+# row once) are another value, whatever the op is called.
+_OTHER_SIZE, _OTHER_ROWS = 5.0, 10.0
 _FUSED = ('MatMul', 'Add')
+# Ops that compute nothing of their own: what they read tells what they are.
+_OTHER_INPUT = 3.0
+_MOVING = (
+  'Cast',
+  'ExpandDims',
+  'Gather',
+  'GatherNd',
+  'GatherV2',
+  'Reshape',
+  'Slice',
+  'Squeeze',
+  'StridedSlice',
+  'Tile',
+  'Transpose',
+)
+_GATHERING = ('Gather', 'GatherV2', 'GatherNd', 'ResourceGather')
 # So few numbers may agree by chance.
 _FEW = 8
 # Ops that split a value.
@@ -52,6 +69,7 @@ class Alignment:
     draws: Mapping[str, str],
     tolerance: float,
     failing: Sequence[capture.Label],
+    converted: Collection[str] = (),
   ):
     """Aligns two graphs.
 
@@ -61,15 +79,18 @@ class Alignment:
       draws: which random draws correspond.
       tolerance: distance up to which values agree.
       failing: labels of results that differ, though it be in order only.
+      converted: TF1 names of the variables that `convert_variable` changed.
     """
     tf1, tf2 = self._tf1, self._tf2 = graphs
     self._strict = {tf1.results[label].key for label in failing}
     self.sketches, self.tolerance = sketches, tolerance
     self.draws = draws
+    self._gates = gates.in_one(tf1, converted)
     self.pairs: dict[str, str] = {}
     self.inverse: dict[str, str] = {}
     self._by_value()
     self._by_structure()
+    self._by_readers()
     for label, first in tf1.results.items():
       second = tf2.results[label]
       if first.kind == second.kind == graph.NODE:
@@ -83,9 +104,12 @@ class Alignment:
   def distance(self, first: str) -> float | None:
     """Returns how far a TF1 node is from its counterpart, None if unknown.
 
-    It is not known where numbers agree, but not all outputs are numbers.
+    It is not known where numbers agree, but not all outputs are numbers, and
+    where they are gates that `convert_variable` has put into another order.
     """
     distance = self._distance_of_numbers(first)
+    if first in self._gates and distance is not None:
+      return distance if distance <= self.tolerance else None
     if distance is not None and distance <= self.tolerance:
       return None if self._tf1.nodes[first].opaque else distance
     return distance
@@ -155,12 +179,18 @@ class Alignment:
     a, b = self._tf1.nodes[first], self._tf2.nodes[second]
     if first in self._strict:
       return True
+    if a.family in _GATHERING and self._have_other_shapes(first, second):
+      return False  # The same rows, in another layout.
     known = [o for o in a.operands if o.kind != graph.CONSTANT]
     return a.family == b.family and all(
       not (o.kind == graph.NODE and self.is_rearranged(o.key))
       and any(self.same_operand(o, other) for other in b.operands)
       for o in known
     )
+
+  def _have_other_shapes(self, first: str, second: str) -> bool:
+    mine, theirs = self.sketches[0][first], self.sketches[1][second]
+    return bool(mine and theirs) and mine[0].shape != theirs[0].shape
 
   def is_rearranged(self, first: str) -> bool:
     """Returns whether a node and its counterpart differ in order only."""
@@ -237,6 +267,35 @@ class Alignment:
         if score >= _MIN_SCORE:
           self._add(name, other)
 
+  def _by_readers(self) -> None:
+    """Pairs what ops that correspond read at the same position."""
+    waiting = list(self.pairs.items())
+    while waiting:
+      first, second = waiting.pop()
+      a, b = self._tf1.nodes[first], self._tf2.nodes[second]
+      mine, theirs = (
+        [o for o in node.operands if o.kind != graph.CONSTANT]
+        for node in (a, b)
+      )
+      if a.family != b.family or len(mine) != len(theirs):
+        continue
+      for x, y in zip(mine, theirs, strict=True):
+        if x.kind == y.kind == graph.NODE and self._may_be_same(x.key, y.key):
+          self._add(x.key, y.key)
+          waiting.append((x.key, y.key))
+
+  def _may_be_same(self, first: str, second: str) -> bool:
+    """Returns whether two ops that are not paired yet do the same."""
+    if first in self.pairs or second in self.inverse:
+      return False
+    a, b = self._tf1.nodes[first], self._tf2.nodes[second]
+    return (
+      a.family == b.family
+      and a.shape == b.shape
+      and a.variables == b.variables
+      and a.nested == b.nested
+    )
+
   def _traits(self, node: graph.Node, second: bool = False) -> list[tuple]:
     """Returns what two nodes of a pair may have in common.
 
@@ -261,6 +320,16 @@ class Alignment:
         traits.append((family, o.kind, key, o.output))
     return traits
 
+  def _read_others(self, a: graph.Node, b: graph.Node) -> bool:
+    """Returns whether both read what corresponds to something else."""
+    mine = [o.key for o in a.operands if o.kind == graph.NODE]
+    theirs = [o.key for o in b.operands if o.kind == graph.NODE]
+    return (
+      bool(mine and theirs)
+      and all(key in self.pairs for key in mine)
+      and all(key in self.inverse for key in theirs)
+    )
+
   def _score(self, a: graph.Node, b: graph.Node) -> float:
     """Returns how much speaks for a pair of nodes."""
     score = _FAMILY if a.family == b.family else 0.0
@@ -272,11 +341,15 @@ class Alignment:
     )
     if known:
       score += _OPERANDS * found / len(known)
+    if not found and a.family in _MOVING and self._read_others(a, b):
+      score -= _OTHER_INPUT
     score += min(_common_suffix(a.name, b.name), 3)
     mine, theirs = self.sketches[0][a.name], self.sketches[1][b.name]
-    if a.family in _FUSED and mine and theirs:
-      if mine[0].size != theirs[0].size:
+    if mine and theirs and mine[0].size != theirs[0].size:
+      if a.family in _FUSED:
         score -= _OTHER_SIZE
+      elif a.family in _GATHERING:
+        score -= _OTHER_ROWS
     return score + (0.5 if a.shape == b.shape else 0.0)
 
 

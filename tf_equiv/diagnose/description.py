@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tf_equiv.compare import difference, divergence, tolerances, values
+from tf_equiv.compare import divergence, tolerances, values
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier, op_diff
 from tf_equiv.diagnose import graph as graph_lib
@@ -40,8 +40,6 @@ def describe(
     _describe(each, sides, alignment, constants, outputs) for each in frontiers
   ]
   first = found[0] if found else _results_only(sides, failing[0])
-  if failing[0][0] in (capture.GRADIENT, capture.INPUT_GRADIENT):
-    first.differences += _stopped(sides, alignment)
   first.others = found[1:]
   first.group = failing[0][0]
   return first
@@ -112,25 +110,6 @@ def layers(
         errors[name] * sketch.magnitude if name in errors else None,
       )
     )
-  return found
-
-
-def _stopped(
-  sides: Sides, alignment: alignment_lib.Alignment
-) -> list[difference.Difference]:
-  """Returns which gradients one side alone stops."""
-  found = []
-  for i, side in enumerate(sides):
-    paired = alignment.pairs if i == 0 else alignment.inverse
-    for read, name in side.graph.stopped.items():
-      others = sides[1 - i].graph.stopped
-      if not others or (read in paired and paired[read] not in others):
-        line = str(side.captured.line_of(name))
-        found.append(
-          difference.one_sided(
-            difference.Kind.STOPS_GRADIENT, i, name, subject=read, detail=line
-          )
-        )
   return found
 
 
@@ -215,10 +194,19 @@ def _fetched(side: Side, names: list[str]) -> dict[str, np.ndarray]:
 def _compare(
   found: frontier.Frontier, outputs: Outputs
 ) -> values.ValueComparison | None:
-  """Compares the first output that differs, if there is one."""
+  """Compares the first output that differs, if there is one.
+
+  Numbers that are computed come before counters. The variables of two loops
+  have no common order, so that there is nothing to compare.
+  """
   a, b = found.tf1, found.tf2
-  for mine, theirs in zip(a.outputs, b.outputs, strict=False):
-    arrays = outputs[0][mine], outputs[1][theirs]
+  if any(node.body is not None and 'While' in node.op_type for node in (a, b)):
+    return None
+  pairs = [
+    (outputs[0][mine], outputs[1][theirs])
+    for mine, theirs in zip(a.outputs, b.outputs, strict=False)
+  ]
+  for arrays in sorted(pairs, key=lambda pair: pair[0].dtype.kind not in 'fc'):
     compared = values.compare_arrays(a.name, *arrays, tolerances.Tolerance())
     if not compared.passed:
       return dataclasses.replace(compared, dtype=a.dtype)

@@ -5,11 +5,12 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from tf_equiv.compare import diagnosis as diagnosis_lib
+from tf_equiv.compare import difference, divergence, vacuity
 from tf_equiv.compare import outcome as outcome_lib
-from tf_equiv.compare import vacuity
-from tf_equiv.compare.quantity import Quantity
-from tf_equiv.core import capture_errors
+from tf_equiv.compare.quantity import Key, Quantity
+from tf_equiv.core import capture_errors, text
 from tf_equiv.diagnose import (
+  advice_texts,
   assignments,
   capturing,
   conclusion,
@@ -26,6 +27,8 @@ from tf_equiv.tf1.capture import capture as tf1_capture
 
 _log = logging.getLogger('tf_equiv')
 GROUPS = labels_lib.GROUPS
+# What a step keeps of its batch, beside what its optimizers do.
+_OF_BATCHES = (Quantity.UNTRAINED_VARIABLES, Quantity.UPDATED_VARIABLES)
 
 
 class Diagnoser:
@@ -73,15 +76,24 @@ class Diagnoser:
       return
     failing = outcome.failing()
     if not failing:
-      structure.explain_structure(self.subject, draft)
+      self._explain_structure(draft)
       return
-    key, failed = failing[0], outcome.failed(failing[0])
+    key = failing[0]
     if key.quantity is Quantity.WEIGHTS:
       structure.explain_weights(self.subject, draft)
+      groups = tf1_capture.OUTPUT, tf1_capture.LOSS
+      found = self.find(groups=groups, all_places=True)
+      conclusion.add_places(draft, found)
       return
-    group = labels_lib.group_of(key)
-    if group is None:
+    if labels_lib.group_of(key) is None:
+      # What is known of it is in the data; what comes later may not follow.
+      later = [
+        k for k in failing if k.step == key.step and k.quantity in _OF_BATCHES
+      ]
+      for key in later[:1]:
+        conclusion.add_places(draft, self._find_all(draft, key))
       return
+    failed = outcome.failed(key)
     names = [c.name for c in failed if not c.problem]
     lone = [c.name for c in failed if c.problem]
     if key.quantity is Quantity.REGULARIZATION_LOSSES and lone:
@@ -89,9 +101,40 @@ class Diagnoser:
       return
     if names:
       index = None if key.step is None else key.step - 1
-      labels = [(group, name) for name in names]
-      found = self.find(labels, index)
+      found = self._find_all(draft, key)
       conclusion.conclude(draft, found, index, self.tf1)
+
+  def _find_all(self, draft: draft_lib.Draft, key: Key) -> Result:
+    """Finds all places, those first from which a quantity differs."""
+    group = labels_lib.group_of(key)
+    labels = [
+      (group, c.name) for c in draft.outcome.failed(key) if not c.problem
+    ]
+    index = None if key.step is None else key.step - 1
+    return self.find(labels, index, all_places=True)
+
+  def _explain_structure(self, draft: draft_lib.Draft) -> None:
+    """Says which ops make an output that has another shape or dtype."""
+    outputs = [
+      (tf1_capture.OUTPUT, each.subject)
+      for each in draft.outcome.evidence_of(difference.Difference)
+      if each.kind is difference.Kind.OUTPUT
+    ]
+    if not outputs:
+      return
+    with noting_failures(draft_lib.Draft(draft.outcome, draft.finish())):
+      found = self.find(outputs)
+      place = found.divergence
+      if place is not None and place.differences:
+        draft.kind = divergence.REAL
+        draft.divergence = place
+        if place.mistake:
+          guesses = advice_texts.OTHER_SHAPE, advice_texts.OTHER_DTYPE
+          draft.advice = [place.mistake] + [
+            line for line in draft.advice if line not in guesses
+          ]
+        return
+    structure.explain_structure(self.subject, draft, outputs[0])
 
   def _explain_vacuity(self, draft: draft_lib.Draft) -> None:
     """Says where the rounding noise of vacuous outputs grows."""
@@ -106,6 +149,7 @@ class Diagnoser:
     step: int | None = None,
     groups: Sequence[str] = (),
     floor: bool | None = None,
+    all_places: bool = False,
   ) -> Result:
     """Captures both sides and finds where they part.
 
@@ -115,6 +159,7 @@ class Diagnoser:
       step: number of the training step, None for a forward pass.
       floor: whether to measure what rounding does to each op; None for what
         was asked of the diagnoser.
+      all_places: whether to look for all places, and for what repairs them.
 
     Returns:
       What was found.
@@ -158,14 +203,22 @@ class Diagnoser:
       if labels_lib.is_wanted(label, labels, groups) and self._is_kept(label)
     ]
     if not wanted:
-      raise capture_errors.CannotTraceError(
-        'nothing to look at is in both graphs'
+      raise capture_errors.CannotCaptureError(
+        'nothing that could be looked at is in both graphs'
       )
+    further = [
+      label
+      for label in both
+      if label not in wanted
+      and label[0] not in labels_lib.IN_DATA
+      and self._is_kept(label)
+    ]
     found = search.find(
       first,
       second,
       wanted,
       names,
+      further=further if all_places else None,
       converted=pairing.converted(self.tf1.weight_of()),
       floor=floor,
     )
@@ -236,9 +289,9 @@ def noting_failures(draft: draft_lib.Draft) -> Iterator[None]:
       f'cannot be traced as a graph: {error}'
     )
   except Exception as error:  # The user's code may do anything.
-    _log.info('locating failed', exc_info=True)
-    lines = str(error).strip().splitlines()
+    _log.info('locating failed: %s', text.of_error(error))
+    _log.debug('locating failed', exc_info=True)
     draft.notes.append(
-      'the first op that differs could not be looked for '
-      f'({type(error).__name__}: {lines[0] if lines else ""})'
+      f'the first op that differs could not be looked for '
+      f'({text.of_error(error)})'
     )

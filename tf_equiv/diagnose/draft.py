@@ -1,8 +1,11 @@
 """A diagnosis in the making."""
 
+import dataclasses
+
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.compare.outcome import Outcome
+from tf_equiv.diagnose.repairs import arguments
 
 
 class Draft:
@@ -12,10 +15,13 @@ class Draft:
     outcome: what is explained.
     kind: see `Diagnosis`.
     divergence: the first place where the sides diverge, None if not known.
+    others: further independent places, in program order.
+    proof: see `Diagnosis`.
     noise: see `Diagnosis`.
     evidence: see `Diagnosis`.
     notes: see `Diagnosis`.
     advice: see `Diagnosis`.
+    draws_matter: see `Diagnosis`.
   """
 
   def __init__(self, outcome: Outcome, known: Diagnosis):
@@ -23,21 +29,34 @@ class Draft:
     self.outcome = outcome
     self.kind = known.kind
     self.divergence: divergence_lib.Divergence | None = known.divergence
+    self.others: list[divergence_lib.Divergence] = list(known.divergences[1:])
+    self.proof = known.proof
     self.noise = known.noise
     self.evidence = list(known.evidence)
     self.notes = list(known.notes)
     self.advice = list(known.advice)
+    self.draws_matter = known.draws_matter
     self._culprit = known.culprit
 
   def finish(self) -> Diagnosis:
     """Returns the diagnosis."""
     found = self.divergence
+    for place in () if found is None else (found, *self.others):
+      place.repair = arguments.name(place)
+    proof = self.proof
+    if proof is not None:
+      repaired = sum(
+        place.repair is not None for place in (found, *self.others) if place
+      )
+      proof = dataclasses.replace(proof, repaired=repaired)
     return Diagnosis(
       kind=self.kind,
-      divergences=() if found is None else (found,),
+      divergences=() if found is None else (found, *self.others),
       noise=self.noise,
       culprit=self._culprit,
       evidence=tuple(self.evidence),
       notes=tuple(self.notes),
       advice=tuple(self.advice),
+      proof=proof,
+      draws_matter=self.draws_matter,
     )

@@ -12,7 +12,7 @@ import numpy as np
 from tf_equiv import compat
 from tf_equiv.compare import difference
 from tf_equiv.core import random_value
-from tf_equiv.diagnose import alignment, graph, replay, sketches
+from tf_equiv.diagnose import alignment, graph, replay, shared_draws, sketches
 from tf_equiv.diagnose import search as search_lib
 from tf_equiv.diagnose.control_flow import descent
 from tf_equiv.diagnose.result import Result
@@ -118,12 +118,12 @@ def _share_draws(
   )
   waiting = defaultdict(deque)
   for name in graphs[1].draws:
-    waiting[search_lib.kind_of(graphs[1], name, run.fetch([name])[0])].append(
+    waiting[shared_draws.kind_of(graphs[1], name, run.fetch([name])[0])].append(
       name
     )
   pairs = {}
   for name, value in drawn.items():
-    same = waiting[search_lib.kind_of(graphs[0], name, value)]
+    same = waiting[shared_draws.kind_of(graphs[0], name, value)]
     if same:
       pairs[name] = same.popleft()
       if value.dtype.kind in 'fV':

@@ -2,34 +2,19 @@
 
 import dataclasses
 
+import numpy as np
+
 from tf_equiv.compare import divergence as divergence_lib
-from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import steps as steps_lib
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.compare.optimizers import OptimizerDifference
 from tf_equiv.compare.outcome import Kind, Outcome
 from tf_equiv.compare.quantity import Quantity
 from tf_equiv.core import observation
-from tf_equiv.core import plan as plan_lib
-from tf_equiv.diagnose import advice, facts, update_location
+from tf_equiv.diagnose import advice, facts, step_facts, update_location
+from tf_equiv.diagnose.first_look_run import Run
+from tf_equiv.diagnose.repairs import updates
 from tf_equiv.diagnose.rules import table as rules
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-  """What was run, and what both sides did.
-
-  Attributes:
-    plan: what was run.
-    tf1: the reference.
-    tf2: the candidate.
-    pairing: how the variables correspond.
-  """
-
-  plan: plan_lib.RunPlan
-  tf1: observation.Observation
-  tf2: observation.Observation
-  pairing: pairing_lib.Pairing
 
 
 def diagnose(outcome: Outcome, run: Run | None = None) -> Diagnosis:
@@ -83,7 +68,53 @@ def _advice_on_values(outcome: Outcome, run: Run) -> list[str]:
     found = [known] if known else []
   else:
     found = advice.for_draws(outcome, run.tf2)
-  return found or advice.for_values(outcome, run.plan, run.tf2)
+    known = _mistake_of_values(outcome, run)
+    if known:
+      found.insert(0, known)
+      return found + advice.for_values(outcome, run.plan, run.tf1, run.tf2)
+  return found or advice.for_values(outcome, run.plan, run.tf1, run.tf2)
+
+
+def _mistake_of_values(outcome: Outcome, run: Run) -> str:
+  """Returns the mistake that the numbers of a pass fit, '' if none."""
+  key = outcome.failing()[0]
+  if key.quantity is Quantity.OUTPUTS:
+    paths = [c.name[len('outputs') :] for c in outcome.failed(key)]
+    first, second = dict(run.tf1.outputs), dict(run.tf2.outputs)
+    return rules.recognize(
+      facts.Outputs(
+        {path: first[path] for path in paths if path in first},
+        {path: second[path] for path in paths if path in second},
+      )
+    )
+  if key.quantity is not Quantity.GRADIENTS:
+    return ''
+  failed = [c.name for c in outcome.failed(key) if not c.problem]
+  names = run.pairing.tf1_names()
+  sources = {n: names.get(n, (n,)) for n in failed}
+  mine, theirs = (
+    {
+      spec.name: np.asarray(gradient)
+      for spec, gradient in zip(side.trainable(), side.gradients, strict=False)
+      if gradient is not None
+    }
+    for side in (run.tf1, run.tf2)
+  )
+  losses = run.tf1.loss, run.tf2.loss
+  known = None if None in losses else (float(losses[0]), float(losses[1]))
+  return rules.recognize(
+    facts.Gradients(
+      {},
+      {
+        n: mine[source[0]]
+        for n, source in sources.items()
+        if len(source) == 1 and source[0] in mine
+      },
+      theirs,
+      trained=len(outcome.comparisons[key]),
+      losses=known,
+    )
+  )
 
 
 def _diagnose_step(outcome: Outcome, run: Run) -> Diagnosis:
@@ -96,7 +127,7 @@ def _diagnose_step(outcome: Outcome, run: Run) -> Diagnosis:
   if differences and not key.quantity.precedes_optimizers:
     return Diagnosis(
       divergence_lib.REAL,
-      divergences=() if place is None else (place,),
+      divergences=_with_others(place, outcome, run),
       advice=_advice_on_optimizers(differences),
     )
   known = _mistake(outcome, run)
@@ -107,9 +138,39 @@ def _diagnose_step(outcome: Outcome, run: Run) -> Diagnosis:
     )
     if place is not None and place.mistake:
       found.insert(0, place.mistake)
+  if run.tf1.races:
+    found.insert(0, advice.for_races(run.tf1.races))
   return Diagnosis(
-    divergences=() if place is None else (place,), advice=tuple(found)
+    divergences=_with_others(place, outcome, run), advice=tuple(found)
   )
+
+
+def _with_others(
+  place: divergence_lib.Divergence | None, outcome: Outcome, run: Run
+) -> tuple[divergence_lib.Divergence, ...]:
+  """Returns a place, and what else differs about rates and optimizers.
+
+  Args:
+    place: the first place, as far as the data tell.
+    outcome: what was found.
+    run: what both sides did.
+  """
+  others = updates.places(outcome, run)
+  first = outcome.failing()[0] if outcome.failing() else None
+  if place is None or not others:
+    return tuple(others) or (() if place is None else (place,))
+  if first is None or first.quantity is Quantity.LEARNING_RATE:
+    return tuple(others)
+  if not (
+    first.quantity.precedes_optimizers
+    or first.quantity is Quantity.STEP_COUNTER
+  ):
+    # The update differs because of this.
+    cause, *others = others
+    place.differences += cause.differences
+    place.repair, place.tried = cause.repair, cause.tried
+    place.group, place.mistake = cause.group, place.mistake or cause.mistake
+  return (place, *others)
 
 
 def _diagnose_optimizers(outcome: Outcome, run: Run) -> Diagnosis:
@@ -119,7 +180,7 @@ def _diagnose_optimizers(outcome: Outcome, run: Run) -> Diagnosis:
   )
   return Diagnosis(
     divergence_lib.REAL,
-    divergences=() if place is None else (place,),
+    divergences=_with_others(place, outcome, run),
     advice=_advice_on_optimizers(differences),
   )
 
@@ -149,7 +210,10 @@ def _mistake(outcome: Outcome, run: Run) -> str:
     return rules.recognize(_gradients(outcome, run))
   if quantity is Quantity.UNTRAINED_VARIABLES:
     return rules.recognize(_moving_statistics(outcome, run))
-  return ''
+  record = step_facts.of(
+    outcome, run.plan, _step(outcome, run), (run.pairing, _before(outcome, run))
+  )
+  return '' if record is None else rules.recognize(record)
 
 
 def _rates(outcome: Outcome, run: Run) -> facts.Rates | None:
@@ -181,7 +245,18 @@ def _gradients(outcome: Outcome, run: Run) -> facts.Gradients:
     {c.name: tf1[c.name] for c in failed if not c.problem and c.name in tf1},
     tf2,
     next((x for x in decays if x), None),
+    len(outcome.comparisons[outcome.failing()[0]]),
+    _losses(sides),
   )
+
+
+def _losses(
+  sides: tuple[observation.StepObservation, observation.StepObservation],
+) -> tuple[float, float] | None:
+  first, second = (side.loss for side in sides)
+  if first is None or second is None:
+    return None
+  return float(first), float(second)
 
 
 def _before(outcome: Outcome, run: Run) -> facts.Arrays:

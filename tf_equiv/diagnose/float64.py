@@ -114,7 +114,9 @@ def rewrite(
     graph_def.node, functions, fallbacks, is_function=False, narrow=unchanged
   )
   result.node.extend(rewriter.rewritten())
-  tensors = {ref: rewriter.now(ref) for ref in rewriter.moved}
+  tensors = {
+    ref: rewriter.now(ref) for ref in rewriter.moved if not ref.startswith('^')
+  }
   return Rewritten(result, tensors, fallbacks)
 
 
@@ -143,11 +145,22 @@ class Rewriter:
     """Returns the nodes in double precision."""
     for node in self._nodes:
       self._rewrite(node)
+    names = {node.name for node in self._new}
     for node in self._new:
       if '/tf_equiv_keep' not in node.name:
-        inputs = [self.now(self._full(ref), ref) for ref in node.input]
+        inputs = [
+          self.now(self._full(ref), ref)
+          for ref in node.input
+          # What became several nodes has none that can be waited for.
+          if not ref.startswith('^') or ref[1:] in names
+        ]
         del node.input[:]
-        node.input.extend(inputs)
+        # The same op may stand for several that are waited for.
+        node.input.extend(
+          ref
+          for i, ref in enumerate(inputs)
+          if not ref.startswith('^') or ref not in inputs[:i]
+        )
     return self._new
 
   def now(self, ref: str, default: str = '') -> str:
@@ -164,6 +177,21 @@ class Rewriter:
   def _move(self, references: dict[str, str]) -> None:
     for old, new in references.items():
       self.moved[old] = self._full(new)
+
+  def _replace(self, node: v1.NodeDef, references: dict[str, str]) -> None:
+    """Lets other nodes stand for one, also for what waits for it to run."""
+    self._move(references)
+    last = next(iter(references.values())).split(':')[0]
+    self.moved['^' + node.name] = '^' + last
+    waits_for = [ref for ref in node.input if ref.startswith('^')]
+    made = {
+      ref.split(':')[0]
+      for ref in references.values()
+      if ref.startswith(node.name + '/')
+    }
+    for new in self._new if waits_for else ():
+      if new.name in made:
+        new.input.extend(waits_for)
 
   def ref(self, name: str, op_type: str, index: int = 0) -> str:
     """Returns a reference to an output of a node.
@@ -193,12 +221,13 @@ class Rewriter:
 
   def _rewrite(self, node: v1.NodeDef) -> None:
     node = _copy(node)
-    if node.op in fused_batch_norm.FORWARD and _is_float(node):
-      self._move(fused_batch_norm.expand(self, node))
-      return
-    if node.op in fused_batch_norm.GRADIENT and _is_float(node):
-      self._move(fused_batch_norm.expand_gradient(self, node))
-      return
+    for ops, expand in (
+      (fused_batch_norm.FORWARD, fused_batch_norm.expand),
+      (fused_batch_norm.GRADIENT, fused_batch_norm.expand_gradient),
+    ):
+      if node.op in ops and _is_float(node):
+        self._replace(node, expand(self, node))
+        return
     definition = self._functions.get(node.op) or compat.op_definition(node.op)
     if definition is None or not _has_floats(node, definition):
       self._new.append(node)

@@ -17,12 +17,14 @@ class Frontier:
     tf2: its counterpart.
     only_tf1: TF1 nodes without counterpart between the last agreement and it.
     only_tf2: the same for TF2.
+    variables: for each side, all that its op is computed from.
   """
 
   tf1: graph_lib.Node
   tf2: graph_lib.Node
   only_tf1: list[graph_lib.Node]
   only_tf2: list[graph_lib.Node]
+  variables: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
 
 def find(
@@ -64,9 +66,15 @@ def find(
       tf2.nodes[other],
       _lone(tf1, tf1.before(name, agreeing[0]), alignment.pairs),
       _lone(tf2, tf2.before(other, agreeing[1]), alignment.inverse),
+      (_variables_of(tf1, name), _variables_of(tf2, other)),
     )
     for name, other in pairs
   ]
+
+
+def _variables_of(graph: graph_lib.Graph, name: str) -> frozenset[str]:
+  nodes = (graph.nodes[each] for each in graph.ancestors([name]))
+  return frozenset().union(*(node.variables for node in nodes))
 
 
 def _of_results(

@@ -149,6 +149,7 @@ class Graph:
     draws: tensor of each random draw outside of loops, in program order.
     draw_types: type of the op of each of them.
     stopped: name of each StopGradient op by the name of the node it reads.
+    draws_in_loops: whether there are random draws inside a loop of TF1.
   """
 
   nodes: dict[str, Node]
@@ -156,6 +157,7 @@ class Graph:
   draws: list[str]
   draw_types: dict[str, str]
   stopped: dict[str, str]
+  draws_in_loops: bool = False
 
   def ancestors(
     self, names: Iterable[str], stop: Container[str] = ()
@@ -213,7 +215,7 @@ class _Reader:
       known = sum(self._depends.values())
       for op in ops:
         self._depends[op.name] = self._depends_on_data(op)
-    nodes, draws, stopped = {}, {}, {}
+    nodes, draws, stopped, inside = {}, {}, {}, False
     for op in ops:
       if op.type == 'StopGradient':
         read = self._operand(op.inputs[0])
@@ -222,6 +224,7 @@ class _Reader:
       if random_value.family_of(op.type):
         if op.name not in self._nested:
           draws[op.outputs[0].name] = op.type
+        inside = inside or op.name in self._nested
       elif self._is_node(op):
         node = self._node(op)
         nodes[node.name] = node
@@ -231,7 +234,7 @@ class _Reader:
       label: self._operand(tensor)
       for label, tensor in zip(labels, tensors, strict=True)
     }
-    return Graph(nodes, results, list(draws), draws, stopped)
+    return Graph(nodes, results, list(draws), draws, stopped, inside)
 
   def _ancestors(self, roots: Iterable[tf.Operation]) -> list[tf.Operation]:
     def before(op: tf.Operation) -> list[tf.Operation]:
@@ -288,8 +291,9 @@ class _Reader:
     shape = None if first.shape.rank is None else tuple(first.shape.as_list())
     nested = op.name in self._nested
     outputs = op.outputs
-    if FIRST_OUTPUT.match(op.type) and not op.type.endswith('Grad'):
-      outputs = outputs[:1]
+    if FIRST_OUTPUT.match(op.type):
+      # The gradient has those of the image, the scale and the offset.
+      outputs = outputs[:3] if 'Grad' in op.type else outputs[:1]
     numeric = [
       t.name
       for t in outputs

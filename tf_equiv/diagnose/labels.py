@@ -27,6 +27,8 @@ _OF_QUANTITY = {
   Quantity.UNTRAINED_VARIABLES: tf1_capture.UPDATED,
   Quantity.UPDATED_VARIABLES: tf1_capture.UPDATED,
 }
+# Groups of which the data of the steps tell all places.
+IN_DATA = (tf1_step_capture.RATE,)
 # Groups of what is assigned to variables.
 ASSIGNED = (tf1_capture.UPDATED, tf1_step_capture.AVERAGE)
 # Groups whose results go by the names of variables.

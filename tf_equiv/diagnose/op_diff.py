@@ -10,7 +10,7 @@ from tf_equiv.compare.difference import Difference, Kind
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier, graph
 
-_NOT_TELLING = {
+NOT_TELLING = {
   'shape',
   'container',
   'shared_name',
@@ -26,6 +26,12 @@ _NOT_TELLING = {
   'validate_shape',
   'debug_name',
   'is_stateless',
+  # Numbers that a process gives to functions of Python, and names of its own.
+  'token',
+  'frame_name',
+  'tensor_array_name',
+  'config_proto',
+  'executor_type',
 }
 # How a loop is written down differs between versions and says nothing.
 _OF_LOOPS = {
@@ -127,7 +133,6 @@ def _attributes(a: graph.Node, b: graph.Node) -> list[Difference]:
     if a.family == b.family:
       return []
     return [Difference(Kind.OP_TYPE, tf1=a.op_type, tf2=b.op_type)]
-  keys = sorted(set(a.attributes) & set(b.attributes) - _NOT_TELLING)
   return [
     Difference(
       Kind.ATTRIBUTE,
@@ -135,9 +140,22 @@ def _attributes(a: graph.Node, b: graph.Node) -> list[Difference]:
       difference.plain(a.attributes[key]),
       difference.plain(b.attributes[key]),
     )
-    for key in keys
-    if a.attributes[key] != b.attributes[key]
+    for key in telling_attributes(a, b)
   ]
+
+
+def telling_attributes(a: graph.Node, b: graph.Node) -> list[str]:
+  """Returns the names of the attributes in which two ops differ."""
+  return [
+    key
+    for key in sorted(set(a.attributes) & set(b.attributes))
+    if is_telling(key) and a.attributes[key] != b.attributes[key]
+  ]
+
+
+def is_telling(attribute: str) -> bool:
+  """Returns whether an attribute says anything of what an op computes."""
+  return attribute not in NOT_TELLING
 
 
 def _constants_of(
@@ -190,14 +208,18 @@ def _dtypes(a: graph.Node, b: graph.Node) -> list[Difference]:
 
 def _variables(found: frontier.Frontier) -> list[Difference]:
   """Returns which variables one side alone reads."""
-  read = tuple(
-    sorted(frozenset().union(*(n.variables for n in (node, *lone))))
+  read = [
+    frozenset().union(*(n.variables for n in (node, *lone)))
     for node, lone in (
       (found.tf1, found.only_tf1),
       (found.tf2, found.only_tf2),
     )
-  )
-  return _only(Kind.READS, read)
+  ]
+  a, b = found.tf1, found.tf2
+  if a.family != b.family or not (a.variables and b.variables):
+    # The other side may read it further above.
+    read = [mine - found.variables[1 - i] for i, mine in enumerate(read)]
+  return _only(Kind.READS, (sorted(read[0]), sorted(read[1])))
 
 
 def _operands(
@@ -258,7 +280,7 @@ def _numbers(found: frontier.Frontier, values: Values) -> list[Difference]:
     numbers = []
     for node in nodes:
       for key, value in node.attributes.items():
-        if isinstance(value, float) and key not in _NOT_TELLING:
+        if isinstance(value, float) and key not in NOT_TELLING:
           numbers.append(value)
       for _, value in _constants_of(node, value_of):
         if value is not None and value.size == 1 and value.dtype.kind == 'f':

@@ -26,11 +26,13 @@ class Part:
     wanted: names of the tensors that are asked for.
     kept: names of those that later parts read.
     done: names of those that no later part reads any more.
+    ops: names of its ops.
   """
 
   wanted: list[str] = dataclasses.field(default_factory=list)
   kept: list[str] = dataclasses.field(default_factory=list)
   done: list[str] = dataclasses.field(default_factory=list)
+  ops: list[str] = dataclasses.field(default_factory=list)
 
 
 def divide(
@@ -67,6 +69,7 @@ def divide(
       parts.append(Part())
       size = 0
     of_op[op.name] = len(parts) - 1
+    parts[-1].ops.append(op.name)
     parts[-1].wanted += asked.get(op.name, ())
     size += sum(
       size_of(graph.get_tensor_by_name(t)) for t in asked.get(op.name, ())

@@ -1,12 +1,12 @@
 """Runs a captured graph again, and returns the tensors that are asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.diagnose import float64, partition, walks
+from tf_equiv.diagnose import float64, handles, partition, walks
 from tf_equiv.diagnose.control_flow import v1_frames
 from tf_equiv.tf1 import runner
 from tf_equiv.tf1.capture import capture
@@ -16,7 +16,8 @@ v1 = tf.compat.v1
 # Values are fetched, and variables are set, in parts of about so many bytes.
 _PART = 96 << 20
 _MAX_KEPT = 512 << 20
-_VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
+# Attributes that are the type of the output.
+_OF_OUTPUT = ('DstT', 'output_type', 'Tparams', 'dtype', 'T')
 # Ops that fill lookup tables.
 _TABLES = (
   'InitializeTable',
@@ -42,6 +43,8 @@ class Replay:
     captured: capture.Capture,
     double: bool,
     results: Sequence[str] = (),
+    loose: Collection[str] = (),
+    graph_def: v1.GraphDef | None = None,
   ):
     """Prepares the graph.
 
@@ -50,12 +53,19 @@ class Replay:
       double: whether it computes in float64.
       results: names of the tensors that the rest serves; what they do not
         depend on cannot be fetched. Without them everything can be.
+      loose: names of ops that are not run, but are given values of any shape.
+      graph_def: the graph in another version, with the same names; it is not
+        changed.
     """
-    graph_def = _with_variables(captured)
+    copied = v1.GraphDef()
+    copied.CopyFrom(graph_def or captured.graph.as_graph_def())
+    graph_def = handles.add(copied, captured.variables)
     if results:
       roots = [name.split(':')[0] for name in results]
       roots += [node.name for node in graph_def.node if node.op in _TABLES]
       graph_def = _pruned(graph_def, roots)
+    if loose:  # What they are computed from stays, and can be fetched.
+      _loosen(graph_def, loose)
     self._captured, self._double = captured, double
     self._original = {node.name for node in graph_def.node}
     unchanged = float64.unchanged_variables(graph_def)
@@ -83,9 +93,10 @@ class Replay:
       [op for op in self._graph.get_operations() if op.type in _TABLES]
     )
     self._nested: set[str] | None = None
+    self._course: _Course | None = None
     self._feed = {}
     for name, value in captured.feeds.items():
-      if self._has(name):
+      if self.has(name):
         self._feed[name] = self._wide(value)
 
   def __enter__(self) -> 'Replay':
@@ -94,7 +105,8 @@ class Replay:
   def __exit__(self, *exc_info) -> None:
     self._session.close()
 
-  def _has(self, name: str) -> bool:
+  def has(self, name: str) -> bool:
+    """Returns whether the graph has a tensor of this name."""
     try:
       self._graph.get_tensor_by_name(name)
     except KeyError:
@@ -151,9 +163,21 @@ class Replay:
         size += value.nbytes
       self._session.run(operations, values)
 
+  def dtype_of(self, name: str) -> tf.DType | None:
+    """Returns the type that a tensor has in the runs, None if there is none."""
+    name = self._tensors.get(name, name)
+    if not self.has(name):
+      return None
+    return self._graph.get_tensor_by_name(name).dtype.base_dtype
+
+  def size_of(self, name: str) -> int:
+    """Returns the bytes of a tensor, as far as its shape is known."""
+    name = self._tensors.get(name, name)
+    return partition.size_of(self._graph.get_tensor_by_name(name))
+
   def is_small(self, name: str, most: int) -> bool:
     """Returns whether a tensor has a known shape of few elements."""
-    tensor = self._graph.get_tensor_by_name(name)
+    tensor = self._graph.get_tensor_by_name(self._tensors.get(name, name))
     if tensor.dtype in (tf.resource, tf.variant):
       return False
     count = tensor.shape.num_elements()
@@ -164,10 +188,22 @@ class Replay:
 
     Args:
       values: by name of the tensor; random draws are in the dtype in which
-        they are drawn.
+        they are drawn, other tensors as they are in the runs.
     """
     self.fixed.update(values)
-    self._feed.update((n, x) for n, x in values.items() if self._has(n))
+    for name, value in values.items():
+      if value.dtype == np.float64:  # No draw is, where tensors have moved.
+        name = self._tensors.get(name, name)
+      if self.takes(name, value):
+        self._feed[name] = value
+
+  def takes(self, name: str, value: np.ndarray) -> bool:
+    """Returns whether a tensor may be given a value, by its static shape."""
+    name = self._tensors.get(name, name)
+    if not self.has(name):
+      return False
+    tensor = self._graph.get_tensor_by_name(name)
+    return tensor.shape.is_compatible_with(value.shape)
 
   def fetch(
     self,
@@ -193,14 +229,32 @@ class Replay:
         return []
       self._set_variables({})
       return self._session.run(list(names), self._feed)
-    found = dict(self.stream(names, constants or {}, variables or {}))
+    if self._course is not None and not constants and not variables:
+      found = self._fetched_near(names)
+    else:
+      found = dict(self.stream(names, constants or {}, variables or {}))
     return [found[name] for name in names]
+
+  def _fetched_near(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Fetches tensors, each from the part of the remembered run it is in."""
+    by_part: dict[int, list[str]] = {}
+    for name in dict.fromkeys(names):
+      part = self._course.part_of(self._tensors.get(name, name))
+      by_part.setdefault(part, []).append(name)
+    found = {}
+    for part, mine in by_part.items():
+      self._set_variables({})
+      feed = {**self._feed, **self._course.starts[part]}
+      tensors = [self._tensors.get(name, name) for name in mine]
+      found.update(zip(mine, self._session.run(tensors, feed), strict=True))
+    return found
 
   def stream(
     self,
     names: Sequence[str],
     constants: Mapping[str, np.ndarray] = MappingProxyType({}),
     variables: Mapping[str, np.ndarray] = MappingProxyType({}),
+    remember: bool = False,
   ) -> Iterator[tuple[str, np.ndarray]]:
     """Runs the graph from its initial state, in parts of bounded memory.
 
@@ -208,33 +262,87 @@ class Replay:
       names: names of tensors of the captured graph.
       constants: values of tensors for this run only, by name.
       variables: values of variables for this run only, by name of the handle.
+      remember: whether later runs may go on from within this one.
 
     Yields:
       (name, value) of each; those of one part in no particular order.
     """
-    asked = {}
-    for name in dict.fromkeys(names):
-      asked.setdefault(self._tensors.get(name, name), []).append(name)
+    asked = self._asked(names)
     if not asked:
       return
     feed = {
       **self._feed,
       **{self._tensors.get(n, n): value for n, value in constants.items()},
     }
-    divided = partition.divide(
-      self._graph, list(asked), feed, self._is_nested, _PART, _MAX_KEPT
+    course = _Course(
+      partition.divide(
+        self._graph, list(asked), feed, self._is_nested, _PART, _MAX_KEPT
+      ),
+      remember,
     )
-    handed_on = {}
-    for part in divided:
-      tensors = [*part.wanted, *part.kept]
+    yield from self._run(course, asked, feed, variables)
+    self._course = course if remember and course.is_whole else self._course
+
+  def stream_behind(
+    self, names: Sequence[str], fixed: Sequence[str]
+  ) -> Iterator[tuple[str, np.ndarray]]:
+    """Goes on with the remembered run from tensors that were fixed since.
+
+    Args:
+      names: names of tensors of the captured graph.
+      fixed: names of the tensors that were fixed.
+
+    Yields:
+      (name, value) of each.
+    """
+    if self._course is None:
+      yield from self.stream(names)
+      return
+    asked = self._asked(names)
+    start = min(
+      self._course.part_of(self._tensors.get(name, name)) for name in fixed
+    )
+    yield from self._run(self._course, asked, self._feed, {}, start)
+    if not self._course.is_whole:
+      self._course = None
+
+  def _asked(self, names: Sequence[str]) -> dict[str, list[str]]:
+    asked: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+      asked.setdefault(self._tensors.get(name, name), []).append(name)
+    return asked
+
+  def _run(
+    self,
+    course: '_Course',
+    asked: Mapping[str, list[str]],
+    feed: Mapping[str, np.ndarray],
+    variables: Mapping[str, np.ndarray],
+    start: int = 0,
+  ) -> Iterator[tuple[str, np.ndarray]]:
+    """Runs the parts of a course, one after another.
+
+    Args:
+      course: the parts.
+      asked: names under which tensors are wanted, by their names here.
+      feed: values of tensors.
+      variables: values of variables, by name of the handle.
+      start: number of the first part.
+
+    Yields:
+      (name, value) of each tensor that is wanted.
+    """
+    handed_on = dict(course.starts[start])
+    for i, part in enumerate(course.parts[start:], start):
+      course.begin(i, handed_on)
+      wanted = [tensor for tensor in part.wanted if tensor in asked]
+      tensors = [*wanted, *part.kept]
       if tensors:
         self._set_variables(variables)
         values = self._session.run(tensors, {**feed, **handed_on})
-        handed_on.update(
-          zip(part.kept, values[len(part.wanted) :], strict=True)
-        )
-        del values[len(part.wanted) :]
-        for name in reversed(part.wanted):
+        handed_on.update(zip(part.kept, values[len(wanted) :], strict=True))
+        del values[len(wanted) :]
+        for name in reversed(wanted):
           value = values.pop()
           for each in asked[name]:
             yield each, value
@@ -248,19 +356,45 @@ class Replay:
     return name in self._nested
 
 
-def _with_variables(captured: capture.Capture) -> v1.GraphDef:
-  """Returns the graph with a variable for each resource from outside."""
-  graph_def = captured.graph.as_graph_def()
+class _Course:
+  """A run in parts, and what each of them is handed on.
+
+  Attributes:
+    parts: the parts.
+    starts: values that a part is handed on by those before it, by name.
+    is_whole: whether they are known for all parts.
+  """
+
+  def __init__(self, parts: Sequence[partition.Part], remember: bool):
+    self.parts, self.is_whole = parts, remember
+    self.starts: list[dict[str, np.ndarray]] = [{} for _ in parts]
+    self._part_of = {
+      name: i for i, part in enumerate(parts) for name in part.ops
+    }
+
+  def part_of(self, tensor: str) -> int:
+    """Returns the number of the part that computes a tensor."""
+    return self._part_of.get(tensor.split(':')[0], 0)
+
+  def begin(self, i: int, handed_on: Mapping[str, np.ndarray]) -> None:
+    """Notes what a part is handed on, while that is not too much."""
+    if not self.is_whole:
+      return
+    self.starts[i] = dict(handed_on)
+    arrays = {id(x): x.nbytes for start in self.starts for x in start.values()}
+    if sum(arrays.values()) > _MAX_KEPT:
+      self.starts, self.is_whole = [{} for _ in self.parts], False
+
+
+def _loosen(graph_def: v1.GraphDef, names: Collection[str]) -> None:
+  """Makes placeholders of some ops with one output."""
   for node in graph_def.node:
-    if node.name not in captured.variables or node.op in partition.VARIABLES:
-      continue
-    value = captured.variables[node.name][1]
-    handle = v1.NodeDef(name=node.name, op='VarHandleOp')
-    handle.attr['dtype'].type = tf.as_dtype(value.dtype).as_datatype_enum
-    handle.attr['shape'].shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
-    handle.attr['shared_name'].s = node.name.encode()
-    node.CopyFrom(handle)
-  return graph_def
+    if node.name in names and any(key in node.attr for key in _OF_OUTPUT):
+      placeholder = v1.NodeDef(name=node.name, op='Placeholder')
+      kinds = [node.attr[key].type for key in _OF_OUTPUT if key in node.attr]
+      placeholder.attr['dtype'].type = kinds[0]
+      placeholder.attr['shape'].shape.unknown_rank = True
+      node.CopyFrom(placeholder)
 
 
 def _pruned(graph_def: v1.GraphDef, roots: Sequence[str]) -> v1.GraphDef:

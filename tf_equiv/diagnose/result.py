@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import repairs
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
@@ -31,6 +32,11 @@ class Result:
     frontier: the ops of the divergence.
     graphs: the ops of each side.
     fixed: for each side, values of random draws by name of the tensor.
+    places: all places where the sides diverge, in program order, where they
+      were looked for; the first is `divergence`.
+    proof: what remains when all of them are repaired.
+    problem: why further places could not be looked for, '' if they could.
+    draws_matter: whether other random numbers would make the results others.
   """
 
   divergence: divergence_lib.Divergence | None
@@ -44,6 +50,12 @@ class Result:
   frontier: frontier_lib.Frontier | None = None
   graphs: tuple[graph_lib.Graph, graph_lib.Graph] | None = None
   fixed: tuple[dict, dict] = ({}, {})
+  places: list[divergence_lib.Divergence] = dataclasses.field(
+    default_factory=list
+  )
+  proof: repairs.Proof | None = None
+  problem: str = ''
+  draws_matter: bool | None = None
 
   @property
   def is_real(self) -> bool:

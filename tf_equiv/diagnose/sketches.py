@@ -8,7 +8,7 @@ J. Lindenstrauss, 1984): a few of them estimate how far apart two arrays are.
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,9 @@ class Sketcher:
     """Returns the sketch of a numeric array."""
     array = np.asarray(array)
     flat = array.reshape(-1)
+    is_complex = flat.dtype.kind == 'c'
+    if is_complex:  # Real and imaginary parts, in turns.
+      flat = np.ascontiguousarray(flat).view(flat.real.dtype)
     low, high = (
       (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
     )
@@ -72,6 +75,9 @@ class Sketcher:
       flat = flat.astype(np.float64)
       flat = np.nan_to_num(flat, nan=1.25e19, posinf=2.5e19, neginf=-2.5e19)
       low, high = float(flat.min()), float(flat.max())
+    is_constant = low == high
+    if is_complex and flat.size:
+      is_constant = bool((flat.reshape(-1, 2) == flat[:2]).all())
     magnitude = max(abs(low), abs(high))
     is_large = magnitude > _LARGE
     projections, total, squares = np.zeros(_PROJECTIONS), 0.0, 0.0
@@ -92,7 +98,7 @@ class Sketcher:
       projections,
       total,
       squares,
-      low == high,
+      is_constant,
     )
 
 
@@ -102,6 +108,7 @@ def of_run(
   graph: graph_lib.Graph,
   labels: Sequence[capture.Label],
   sketcher: Sketcher,
+  remember: bool = False,
 ) -> tuple[dict[str, list[Sketch]], dict[capture.Label, np.ndarray]]:
   """Runs a captured graph once, and summarizes what it computes.
 
@@ -111,23 +118,62 @@ def of_run(
     graph: the same as nodes.
     labels: results whose values are kept.
     sketcher: makes the sketches.
+    remember: whether later runs may go on from within this one.
 
   Returns:
     (sketches of the outputs of each node by its name, results by label).
   """
-  found = {
-    name: [None] * len(node.outputs) for name, node in graph.nodes.items()
-  }
+  return _collected(
+    lambda names: run.stream(names, remember=remember),
+    graph.nodes.values(),
+    {label: captured.targets[label].name for label in labels},
+    sketcher,
+  )
+
+
+def of_rerun(
+  run: Any,
+  fixed: Sequence[str],
+  nodes: Iterable[graph_lib.Node],
+  targets: Mapping[capture.Label, str],
+  sketcher: Sketcher,
+) -> tuple[dict[str, list[Sketch]], dict[capture.Label, np.ndarray]]:
+  """Runs again what lies behind tensors that were given other values.
+
+  Args:
+    run: a `replay.Replay`, of which a run is remembered.
+    fixed: names of these tensors.
+    nodes: what is computed from them.
+    targets: tensors of results whose values are kept, by label.
+    sketcher: makes the sketches.
+
+  Returns:
+    As of `of_run`.
+  """
+  return _collected(
+    lambda names: run.stream_behind(names, fixed), nodes, targets, sketcher
+  )
+
+
+def _collected(
+  stream: Callable[[list[str]], Iterable[tuple[str, np.ndarray]]],
+  nodes: Iterable[graph_lib.Node],
+  targets: Mapping[capture.Label, str],
+  sketcher: Sketcher,
+) -> tuple[dict[str, list[Sketch]], dict[capture.Label, np.ndarray]]:
+  """Summarizes what comes in for some nodes, and keeps results."""
+  nodes = list(nodes)
+  found = {node.name: [None] * len(node.outputs) for node in nodes}
   places = {
-    tensor: (name, i)
-    for name, node in graph.nodes.items()
+    tensor: (node.name, i)
+    for node in nodes
     for i, tensor in enumerate(node.outputs)
   }
   wanted = {}
-  for label in labels:
-    wanted.setdefault(captured.targets[label].name, []).append(label)
+  for label, name in targets.items():
+    wanted.setdefault(name, []).append(label)
   results = {}
-  for tensor, array in run.stream([*places, *wanted]):
+  for tensor, array in stream([*places, *wanted]):
     if tensor in places:
       name, i = places[tensor]
       found[name][i] = sketcher.sketch(array)

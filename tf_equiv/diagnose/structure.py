@@ -20,15 +20,17 @@ from tf_equiv.tf2 import program as tf2_program
 
 
 def explain_structure(
-  subject: capturing.Subject, draft: draft_lib.Draft
+  subject: capturing.Subject, draft: draft_lib.Draft, label: tf1_capture.Label
 ) -> None:
-  """Says which ops make an output that has another shape or dtype."""
-  for each in draft.outcome.evidence_of(difference.Difference):
-    if each.kind is difference.Kind.OUTPUT:
-      label = (tf1_capture.OUTPUT, each.subject)
-      captures = subject.capture([label])
-      draft.divergence = description.of_results(captures, label)
-      return
+  """Says which ops make an output, where nothing before it differs.
+
+  Args:
+    subject: both sides.
+    draft: gets the place.
+    label: the output.
+  """
+  captures = subject.capture([label])
+  draft.divergence = description.of_results(captures, label)
 
 
 def explain_loss(
@@ -72,7 +74,7 @@ def explain_loss(
 
 
 def explain_weights(subject: capturing.Subject, draft: draft_lib.Draft) -> None:
-  """Says which initializer of TF2 differs from that of TF1."""
+  """Says which initializers of TF2 differ from those of TF1."""
   plan = dataclasses.replace(subject.plan, gradients=False, batches=())
   first = subject.run.capture_initializers(plan)
   second, tf2 = tf2_initializers.capture(subject.program, plan)
@@ -90,10 +92,12 @@ def explain_weights(subject: capturing.Subject, draft: draft_lib.Draft) -> None:
     )
     if place is not None:
       draft.kind = divergence.REAL
+      if draft.divergence is not None:
+        draft.others.append(place)
+        continue
       draft.divergence = place
       if place.mistake:
         draft.advice.insert(0, place.mistake)
-      return
 
 
 def explain_shapes(

@@ -241,7 +241,11 @@ def _with_weights(shown, path, entries, program, plan, kind, trust_ops):
     recorded = {}
     if 'weights' in entry['objects']:
       recorded = schema.load(path, entry, 'weights')
-    changed = _changed(observed.variables, values, recorded)
+    changed = [
+      name
+      for name in _changed(observed.variables, values, recorded)
+      if not program.leaves_alone(name)
+    ]
     if not changed:
       observed.weights = values
       return entry, observed

@@ -265,6 +265,7 @@ _OBJECTS = {
       'structure': _structure,
       'steps': checks.each(_STEP),
       'notes': _LINES,
+      'races': checks.each(_of_class(observation.Race, {})),
     },
     _check_observation,
   ),

@@ -149,5 +149,22 @@ class Reference(abc.ABC):
     del name
     return None
 
+  def advise_own_step(self) -> str:
+    """Returns how to have the training step of TF1 with a `train_tf2`."""
+    return ''
+
+  def list_step_variables(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> list[str]:
+    """Returns the names of all variables of a training step.
+
+    Args:
+      program: the template methods of the test case.
+      plan: a plan with batches.
+    """
+    observed = self.list_variables(program, plan)
+    names = [spec.name for spec in observed.variables]
+    return names + observed.optimizer_variables
+
   def close(self) -> None:  # noqa: B027  (most keep nothing)
     """Releases what is kept; a later run starts anew."""

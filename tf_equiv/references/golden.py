@@ -12,8 +12,8 @@ from tf_equiv.core import plan as plan_lib
 from tf_equiv.golden import flags, plans, recorders, recording, replaying
 from tf_equiv.references import base, in_process
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1.capture import allowed_ops
 from tf_equiv.tf1.capture import capture as capture_lib
+from tf_equiv.tf1.capture import refused_nodes
 
 # Files up to this many bytes are recorded without a warning: what a version
 # control system takes without trouble.
@@ -101,7 +101,7 @@ class Golden(base.Reference):
     if update is not None:
       update = arguments.check_bool(update, 'update of Golden')
     self.keep = tuple(name for name in recording.KEEP if name in keep)
-    self.trust_ops = allowed_ops.as_trusted(trust_ops, 'Golden')
+    self.trust_ops = refused_nodes.as_trusted(trust_ops, 'Golden')
     self._given = source
     self._update = update
     # The class of which it is an attribute, where it is one.

@@ -1,16 +1,19 @@
 """The TF1 side in a `tf.Graph` of this process."""
 
-from collections.abc import Hashable, Mapping
+import dataclasses
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from tf_equiv import fingerprint
 from tf_equiv.core import arguments, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base
-from tf_equiv.tf1 import graph, runner, shared_graphs, training
+from tf_equiv.tf1 import graph, runner, shared_graphs, step_graph, training
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf1.capture import initializers, step_capture
+
+_Clipping = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 class InProcess(base.Reference):
@@ -65,6 +68,13 @@ class InProcess(base.Reference):
     observed.seconds['TF1 build'] = built.seconds
     return InProcessRun(program, plan, observed, built)
 
+  def list_step_variables(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> list[str]:
+    """Returns the names of all variables; see `Reference`."""
+    step = step_graph.build(program, plan)
+    return [variable.op.name for variable in step.variables]
+
   def close(self) -> None:
     """Releases the graphs."""
     self._graphs.clear()
@@ -116,6 +126,20 @@ class InProcessRun(base.Run):
   def result(self) -> observation.Observation:
     """Returns what the run left behind."""
     return self._observed
+
+  def with_clipping(
+    self, around: Callable[[_Clipping], _Clipping]
+  ) -> 'InProcessRun':
+    """Returns the same run, whose captures clip gradients in another way.
+
+    Args:
+      around: makes a `clip_gradients` of that of the program. A program that
+        has a training step of its own does not call it.
+    """
+    program = dataclasses.replace(
+      self._program, clip_gradients=around(self._program.clip_gradients)
+    )
+    return InProcessRun(program, self._plan, self._observed, self._built)
 
   def capture(
     self, plan: plan_lib.RunPlan, weights: base.Values

@@ -9,8 +9,9 @@ from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import in_process
 from tf_equiv.references.exported import training as training_lib
-from tf_equiv.tf1 import estimators, graph, updates
+from tf_equiv.tf1 import estimators, graph, optimizer_state, updates
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1 import training as tf1_training
 
 v1 = graph.v1
 
@@ -49,13 +50,30 @@ class ModelFnReference(in_process.InProcess):
     self, program: program_lib.Program, plan: plan_lib.RunPlan
   ) -> observation.Observation:
     """Describes the variables; see `Reference`."""
-    return super().list_variables(self._adapted(program), plan)
+    return super().list_variables(self._adapted(program, plan), plan)
+
+  def list_step_variables(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> list[str]:
+    """Returns the names of all variables; see `Reference`."""
+    if program.train is None:
+      step = _Step(self.model)
+      program = dataclasses.replace(program, build=step.build, step=step.finish)
+    return super().list_step_variables(program, plan)
+
+  def advise_own_step(self) -> str:
+    """Returns how to have the training step; see `Reference`."""
+    return (
+      ' The training step of the model_fn is `return '
+      'self.tf1_reference.train_tf1(inputs)` in train_tf1; it gives {"loss": '
+      '..., "train_op": ...}, so train_tf2 is to return {"loss": ...}.'
+    )
 
   def submit(
     self, program: program_lib.Program, plan: plan_lib.RunPlan
   ) -> in_process.InProcessRun:
     """Runs a plan; see `Reference`."""
-    forward = self._adapted(program)
+    forward = self._adapted(program, plan)
     if not plan.batches or program.train is not None:
       return super().submit(forward, plan)
     step = _Step(self.model)
@@ -66,11 +84,38 @@ class ModelFnReference(in_process.InProcess):
     for each in observed.steps:
       each.unknown = list(step.unknown)
     if step.unknown:
-      observed.notes.append(training_lib.unknown_note(step.unknown))
+      observed.notes.append(tf1_training.unknown_note(step.unknown))
     return run
 
-  def _adapted(self, program: program_lib.Program) -> program_lib.Program:
-    return dataclasses.replace(program, build=self.model.build_tf1)
+  def _adapted(
+    self, program: program_lib.Program, plan: plan_lib.RunPlan
+  ) -> program_lib.Program:
+    own_loss = 'compute_loss_tf1' in program.defined
+    if not plan.gradients or own_loss:
+      return dataclasses.replace(program, build=self.model.build_tf1)
+    forward = _Forward(self.model)
+    return dataclasses.replace(
+      program,
+      build=forward.build,
+      compute_loss=forward.compute_loss,
+      has_total_loss=True,
+    )
+
+
+class _Forward:
+  """A forward pass with the loss that the `model_fn` returns."""
+
+  def __init__(self, model):
+    self._model, self._loss = model, None
+
+  def build(self, inputs, training):
+    """A `build_tf1` that keeps the loss."""
+    outputs, self._loss = self._model.build_with_loss(inputs, training)
+    return outputs
+
+  def compute_loss(self, unused_outputs, unused_inputs):
+    """Returns the loss of what was built last."""
+    return self._loss
 
 
 class _Step:
@@ -100,6 +145,7 @@ class _Step:
     operation = estimators.operation_of(self._spec.train_op)
     variables = v1.global_variables()
     recording.owned.add(v1.train.get_global_step().op.name)
+    optimizer_state.drop_idle(recording, [operation])
     if not recording.updates:  # An optimizer with apply_gradients of its own.
       trainable = [v.op.name for v in variables if v.trainable]
       specs = {v.op.name: graph.spec_of(v) for v in variables}
@@ -131,9 +177,10 @@ def from_model_fn(
 
   Compared are the predictions; in mode 'eval' a dict with the keys
   'predictions', 'loss' and 'metrics', the metrics after one batch. Training
-  steps take the `train_op`, and compare the loss as it is, without adding
-  regularization losses to it. In mode 'train' without predictions, the outputs
-  are {'loss': loss}.
+  steps take the `train_op`. They and `assertGradientsClose` take the loss of
+  the EstimatorSpec as it is, without adding regularization losses to it, unless
+  the test case defines `compute_loss_tf1`. In mode 'train' without predictions,
+  the outputs are {'loss': loss}.
 
   Example:
     >>> def model_fn(features, labels, mode, params):

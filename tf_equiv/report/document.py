@@ -9,7 +9,7 @@ from typing import Any
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws as ledgers
 from tf_equiv.compare import outcome as outcome_lib
-from tf_equiv.compare import run_info, values
+from tf_equiv.compare import repairs, run_info, values
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.draw import Draw
@@ -69,12 +69,18 @@ class Document:
     written: when, in ISO 8601 with the offset from UTC.
     result: 'fail', 'pass', or 'differs' where a difference was found without a
       failure.
+    cause: the headline of a failure without what was not compared because of
+      it; '' of others.
     message: the message of the failure, or the summary of a pass.
     groups: summary of each group of compared pairs.
     comparisons: all compared pairs by group, those that differ most first.
     variables: variables of both sides, those that differ most first.
     layers: corresponding ops in the order of TF1's program.
     parting: the first place where the sides diverge.
+    places: all places where they do, in program order, the first one included.
+    proof: what remains with all of them repaired.
+    reproductions: the programs beside the report that show places alone, by
+      the names of their files, or why there are none.
     noise: where rounding grows, if that is the difference.
     training: the training steps.
     draws: the aligned ledgers of random draws.
@@ -87,6 +93,7 @@ class Document:
   conditions: str
   result: str
   headline: str
+  cause: str
   kind: str
   power: str
   culprit: str
@@ -104,6 +111,9 @@ class Document:
   comparisons: dict[Key, list[values.ValueComparison]]
   variables: list[tables.Variable]
   parting: divergence_lib.Divergence | None
+  places: list[divergence_lib.Divergence]
+  proof: repairs.Proof | None
+  reproductions: list[repairs.Reproduction]
   noise: divergence_lib.Noise | None
   layers: list[divergence_lib.LayerError]
   training: list[TrainingStep]
@@ -129,6 +139,7 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     conditions=verdict.conditions,
     result=result,
     headline=headline,
+    cause=verdict.words.cause,
     kind=verdict.kind,
     power=verdict.power,
     culprit=verdict.culprit,
@@ -153,6 +164,9 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     },
     variables=tables.variables(verdict),
     parting=found,
+    places=list(verdict.divergences),
+    proof=verdict.proof,
+    reproductions=list(verdict.reproductions),
     noise=verdict.noise,
     layers=_layers(verdict),
     training=[

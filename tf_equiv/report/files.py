@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import Mapping
 
 # Leaves room for a counter and an ending where names may have 255 bytes.
@@ -65,6 +66,25 @@ def write(path: str, content: bytes) -> None:
   try:
     with open(part, 'wb') as file:
       file.write(content)
+    os.replace(part, path)
+  except BaseException:
+    remove(part)
+    raise
+
+
+def replace(path: str, content: bytes) -> None:
+  """Writes a file that several processes may replace at the same time.
+
+  Args:
+    path: path of the file.
+    content: what to write.
+
+  Raises:
+    OSError: if it cannot be written; then nothing is left behind.
+  """
+  part = f'{path}-{secrets.token_hex(8)}'
+  try:
+    write(part, content)
     os.replace(part, path)
   except BaseException:
     remove(part)

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
+from tf_equiv.compare import difference, structures, values, variables
 from tf_equiv.compare import outcome as outcome_lib
-from tf_equiv.compare import values, variables
+from tf_equiv.compare.dormant import Witness
 from tf_equiv.compare.optimizers import OptimizerDifference
 from tf_equiv.compare.outcome import Creation, Kind, Outcome
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import listed
-from tf_equiv.report import misfit, wording
+from tf_equiv.report import dormant, misfit, wording
 
 _MAX_NAMES = 3
 _QUANTITIES = {
@@ -26,9 +27,6 @@ _QUANTITIES = {
   ),
 }
 _FIXED = {
-  Kind.STRUCTURE: (
-    'The structure of the outputs differs; no number was compared'
-  ),
   Kind.OTHER_WEIGHTS: 'The fixed weights differ; nothing was compared',
   Kind.NO_VARIABLES: 'No variable was compared: neither side has any',
   Kind.NO_WATCHED_VARIABLES: 'No variable was watched: the model has none',
@@ -40,19 +38,31 @@ _FIXED = {
 }
 
 
-def headline(outcome: Outcome, sides: wording.Sides = wording.SIDES) -> str:
+def headline(
+  outcome: Outcome,
+  sides: wording.Sides = wording.SIDES,
+  draws_matter: bool | None = None,
+) -> str:
   """Returns the verdict of a failure in one line, '' for a pass.
 
   Args:
     outcome: what a judge found.
     sides: names of both sides.
+    draws_matter: whether random draws can be what makes the results differ,
+      None where that was not examined.
   """
   if outcome.passed:
     return ''
-  if outcome.kind in _FIXED:
+  if outcome.kind is Kind.STRUCTURE:
+    line = _of_structure(outcome)
+  elif outcome.kind in _FIXED:
     line = _FIXED[outcome.kind]
   else:
     line = _MAKERS[outcome.kind](outcome, sides)
+  if outcome.is_reordered and draws_matter is not False:
+    line += _of_draws(outcome)
+  if outcome.stopped and outcome.kind is Kind.VALUES:
+    line += '; no training step was compared'
   variants = outcome.variants
   if variants is not None:
     line += (
@@ -60,6 +70,30 @@ def headline(outcome: Outcome, sides: wording.Sides = wording.SIDES) -> str:
       f'{", ".join(variants.passed) or "none"}]'
     )
   return line
+
+
+def _of_structure(outcome: Outcome) -> str:
+  """Tells another nest from outputs of another dtype or shape."""
+  found = outcome.evidence_of(difference.Difference)
+  specs = [d for d in found if d.kind is difference.Kind.OUTPUT]
+  others = [
+    d
+    for d in found
+    if d.kind not in (difference.Kind.OUTPUT, difference.Kind.PERMUTED)
+  ]
+  if others or not specs:
+    return 'The structure of the outputs differs; no number was compared'
+  parts = [
+    (structures.has_other_dtype, 'dtype'),
+    (structures.has_other_shape, 'shape'),
+  ]
+  what = ' and '.join(
+    name for differs, name in parts if any(map(differs, specs))
+  )
+  return (
+    f'Outputs differ in {what}: {len(specs)}, first {specs[0].subject}; no '
+    'number was compared'
+  )
 
 
 def _of_variables(outcome: Outcome, sides: wording.Sides) -> str:
@@ -113,11 +147,17 @@ def _of_values(outcome: Outcome, unused_sides: wording.Sides) -> str:
   if first.quantity is not Quantity.LOSS or len(pairs) > 1:
     line += f': {_count(pairs)}'
   line += _so_do(later)
-  if outcome.is_reordered:
-    line += ', because random numbers are drawn in another order'
-  if outcome.stopped:
-    line += '; no training step was compared'
   return line
+
+
+def _of_draws(outcome: Outcome) -> str:
+  """Says what the ledgers tell of the random draws."""
+  ledger, failing = outcome.ledger, outcome.failing()
+  # A draw more or less gives other seeds to the initializers after it.
+  by_seed = bool(failing) and failing[0].quantity is Quantity.WEIGHTS
+  if ledger is None or ledger.moved or ledger.replaced or by_seed:
+    return ', because random numbers are drawn in another order'
+  return '; the random draws differ, too'
 
 
 def _count(pairs: Sequence[values.ValueComparison]) -> str:
@@ -140,10 +180,7 @@ def _of_steps(outcome: Outcome, unused_sides: wording.Sides) -> str:
     line += failed[0].name
   else:
     line += f'the {first.name}: {_count(pairs)}'
-  line += _so_do(later)
-  if outcome.is_reordered:
-    line += ', because random numbers are drawn in another order'
-  return line
+  return line + _so_do(later)
 
 
 # Quantities whose pairs have names that tell the quantity.
@@ -198,6 +235,11 @@ def _of_vacuity(outcome: Outcome, unused_sides: wording.Sides) -> str:
   return f'Vacuous agreement proves nothing: {reason}'
 
 
+def _of_dormant(outcome: Outcome, sides: wording.Sides) -> str:
+  (found,) = outcome.evidence_of(Witness)
+  return dormant.headline(found, sides)
+
+
 def _of_misfit(outcome: Outcome, sides: wording.Sides) -> str:
   (found,) = outcome.evidence_of(outcome_lib.Misfit)
   what = f'the {sides[0]} model'
@@ -234,6 +276,7 @@ _MAKERS: dict[Kind, Callable[[Outcome, wording.Sides], str]] = {
   Kind.HYPERPARAMETERS: _of_hyperparameters,
   Kind.NO_UPDATES: _of_no_updates,
   Kind.VACUOUS: _of_vacuity,
+  Kind.DORMANT: _of_dormant,
   Kind.MISFIT: _of_misfit,
   Kind.NOT_TRACKABLE: _not_trackable,
   Kind.UNSAVED: _of_unsaved,

@@ -15,8 +15,15 @@ from typing import Any
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import values
 from tf_equiv.compare.quantity import Key, Quantity
+from tf_equiv.report import (
+  differences,
+  digest,
+  numbers,
+  repair_text,
+  tables,
+  wording,
+)
 from tf_equiv.report import document as document_lib
-from tf_equiv.report import tables, text, wording
 
 _log = logging.getLogger('tf_equiv')
 
@@ -56,30 +63,10 @@ def render(document: document_lib.Document) -> bytes:
   Raises:
     ImportError: if Jinja2 is not installed.
   """
-  import jinja2
-
-  environment = jinja2.Environment(
-    autoescape=True,
-    loader=jinja2.FunctionLoader(_read),
-    lstrip_blocks=True,
-    trim_blocks=True,
-    undefined=jinja2.StrictUndefined,
-  )
-  environment.filters.update(
-    number=number,
-    number_up=text.number_up,
-    value=value,
-    shape=shape,
-    ratio=ratio,
-    most=_most,
-    excess=tables.ratio,
-    problem=wording.problem,
-    note=wording.note,
-    relative=_relative,
-  )
+  environment = _environment()
   # Only these two are known not to be text of the user.
   style, script = (_markup(_read(name)) for name in ('page.css', 'page.js'))
-  page = environment.get_template('page.html').render(
+  page: str = environment.get_template('page.html').render(
     document=document,
     failed=document.result == 'fail',
     meaning=_MEANINGS.get(document.kind, ''),
@@ -98,6 +85,51 @@ def render(document: document_lib.Document) -> bytes:
     script_hash=_digest(script),
   )
   return page.encode('utf-8', 'backslashreplace')
+
+
+def render_index(**values: Any) -> bytes:
+  """Returns the page that lists reports, in UTF-8.
+
+  Args:
+    **values: what the template 'index.html' names.
+
+  Raises:
+    ImportError: if Jinja2 is not installed.
+  """
+  environment = _environment()
+  page: str = environment.get_template('index.html').render(
+    style=_markup(_read('page.css')), **values
+  )
+  return page.encode('utf-8', 'backslashreplace')
+
+
+def _environment() -> Any:
+  import jinja2
+
+  environment = jinja2.Environment(
+    autoescape=True,
+    loader=jinja2.FunctionLoader(_read),
+    lstrip_blocks=True,
+    trim_blocks=True,
+    undefined=jinja2.StrictUndefined,
+  )
+  environment.filters.update(
+    number=number,
+    number_up=numbers.number_up,
+    value=value,
+    shape=shape,
+    ratio=ratio,
+    most=_most,
+    excess=tables.ratio,
+    difference=differences.describe,
+    problem=wording.problem,
+    note=wording.note,
+    relative=_relative,
+    repair=repair_text.repair,
+    proof=repair_text.proof,
+    tests=digest.tests,
+  )
+  return environment
 
 
 def number(found: float | None) -> str:

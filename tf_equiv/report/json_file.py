@@ -8,12 +8,13 @@ has no numbers that are not finite: they are the strings 'NaN', 'Infinity' and
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
-from tf_equiv.compare import divergence, values
+from tf_equiv.compare import divergence, repairs, values
+from tf_equiv.report import differences, repair_text, tables, wording
 from tf_equiv.report import document as document_lib
-from tf_equiv.report import tables, wording
 
 
 def render(document: document_lib.Document) -> bytes:
@@ -96,7 +97,7 @@ def _divergence(found: divergence.Divergence) -> dict[str, Any]:
     'tf1': found.tf1,
     'tf2': found.tf2,
     'values': found.comparison,
-    'differences': [str(each) for each in found.differences],
+    'differences': [*map(differences.describe, found.differences)],
     'only_tf1': found.only_tf1,
     'only_tf2': found.only_tf2,
     'variables': found.variables,
@@ -104,6 +105,53 @@ def _divergence(found: divergence.Divergence) -> dict[str, Any]:
     'note': found.note,
     'seconds': found.seconds,
     'others': found.others,
+    'group': found.group,
+    'tried': found.tried,
+    'repair': found.repair,
+  }
+
+
+def _repair(found: repairs.Repair) -> dict[str, Any]:
+  return {
+    'changes': found.changes,
+    'distance': found.distance,
+    'argument': found.argument,
+    'value': tables.plain(found.value),
+    'line': found.line,
+  }
+
+
+def _change(made: repairs.Change) -> dict[str, Any]:
+  return {
+    'kind': made.kind.name.lower(),
+    'op': made.op,
+    'subject': made.subject,
+    'operand': made.operand,
+    'tf1': tables.plain(made.tf1),
+    'tf2': tables.plain(made.tf2),
+    'text': repair_text.change(made),
+  }
+
+
+def _reproduction(found: repairs.Reproduction) -> dict[str, Any]:
+  return {
+    'place': found.place,
+    'file': os.path.basename(found.path),
+    'repaired': found.is_repaired,
+    'problem': '' if found.problem is None else found.problem.name.lower(),
+  }
+
+
+def _proof(found: repairs.Proof) -> dict[str, Any]:
+  return {
+    'repaired': found.repaired,
+    'replaced': found.replaced,
+    'followed': found.followed,
+    'results': found.results,
+    'difference': found.difference,
+    'rest': found.rest,
+    'groups': found.groups,
+    'text': repair_text.proof(found),
   }
 
 
@@ -125,6 +173,10 @@ _ENCODERS: dict[type, Callable[[Any], dict[str, Any]]] = {
   values.ValueComparison: _comparison,
   divergence.Divergence: _divergence,
   divergence.Noise: _noise,
+  repairs.Change: _change,
+  repairs.Proof: _proof,
+  repairs.Repair: _repair,
+  repairs.Reproduction: _reproduction,
 }
 
 

@@ -35,8 +35,9 @@ _COLORS = {
 _FEW = 200
 # In inches of 72 units, for narrow and for wide screens.
 _SIZES = {'narrow': (4.9, 3.4), 'wide': (10.5, 3.6)}
-# Where a logarithmic axis ends; agreement to the last bit lies there.
-_FLOOR, _RATIO_FLOOR = 1e-18, 1e-6
+# Where a logarithmic axis ends; agreement to the last bit lies there. At the
+# other end, room is left for its margin.
+_FLOOR, _RATIO_FLOOR, _CEILING = 1e-18, 1e-6, 1e280
 
 
 def layers(document: document_lib.Document) -> str:
@@ -247,7 +248,7 @@ def _clipped(value: float | None, floor: float = _FLOOR) -> float:
   """What a logarithmic axis can show; NaN, a gap, for what is not there."""
   if value is None or math.isnan(value) or math.isinf(value):
     return math.nan
-  return max(value, floor)
+  return min(max(value, floor), _CEILING)
 
 
 def _finite(value: Any) -> float:

@@ -7,7 +7,7 @@ from tf_equiv.compare import run_info
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.compare.verdict import Verdict, Words
 from tf_equiv.core.text import listed
-from tf_equiv.report import headlines, text, wording
+from tf_equiv.report import dormant, headlines, text, wording
 
 _MAX_NAMES = 3
 
@@ -33,14 +33,18 @@ def tell(
   lines = [
     line for each in outcome.evidence for line in wording.evidence(each, sides)
   ]
+  matter = diagnosis.draws_matter
+  # Assertions that fail for one reason are stopped at different points.
+  reason = dataclasses.replace(outcome, stopped=False)
   verdict = Verdict(
     outcome,
     diagnosis,
     run or run_info.RunInfo(),
     Words(
-      headline=headlines.headline(outcome, sides),
+      headline=headlines.headline(outcome, sides, matter),
+      cause=headlines.headline(reason, sides, matter),
       evidence=(*diagnosis.evidence, *lines),
-      notes=(*_notes(outcome), *diagnosis.notes),
+      notes=(*_notes(outcome, diagnosis), *diagnosis.notes),
       power='; '.join(wording.power(each) for each in outcome.power),
     ),
   )
@@ -58,8 +62,12 @@ def with_summary(verdict: Verdict, summary: str) -> Verdict:
   return dataclasses.replace(verdict, words=words)
 
 
-def _notes(outcome: outcome_lib.Outcome) -> list[str]:
+def _notes(outcome: outcome_lib.Outcome, diagnosis: Diagnosis) -> list[str]:
   found = [*outcome.notes, headlines.later_steps(outcome)]
+  # Where the sides agree all the same, the draws do not matter.
+  if not outcome.passed and diagnosis.draws_matter is not False:
+    if outcome.unaligned:
+      found.append('random draws could not be aligned: ' + outcome.unaligned)
   if outcome.vacuity is not None and outcome.passed:
     found.append('vacuous: ' + wording.vacuous(outcome.vacuity))
   if outcome.noise:
@@ -70,4 +78,6 @@ def _notes(outcome: outcome_lib.Outcome) -> list[str]:
     )
   if outcome.variants is not None and outcome.passed:
     found.append('variants: ' + ', '.join(outcome.variants.passed))
+  if outcome.examination is not None and outcome.passed:
+    found += dormant.notes(outcome.examination)
   return [note for note in found if note]

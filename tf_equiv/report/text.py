@@ -4,13 +4,10 @@ A message has the verdict in its first line, then the evidence (every failing
 item, capped), and ends with what to do next.
 """
 
-import decimal
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws, renames, values, variables
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.quantity import Key, Quantity
@@ -18,7 +15,12 @@ from tf_equiv.core import errors
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import capped
-from tf_equiv.report import wording
+from tf_equiv.report import (
+  numbers,
+  place_text,
+  repair_text,
+  wording,
+)
 
 _MAX_ITEMS = 10
 _MAX_FOLLOWING = 2
@@ -31,9 +33,11 @@ _MAX_RENAMES = 12
 _MAX_HINTS = 3
 _MAX_DIFFERENCES = 5
 _MAX_LONE = 3
+_MAX_BRIEF = 2
+# Group of the results of which a factor says most.
+_LOSSES = 'regularization losses'
 # By so much the relative error must grow in an op for it to be named.
 _MIN_GROWTH = 4.0
-_ROUND_UP = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
 
 def failure(
@@ -48,16 +52,16 @@ def failure(
   where = f' ({verdict.conditions})' if verdict.conditions else ''
   lines = [f'{verdict.headline}{where}']
   if verdict.divergence is not None:
-    lines += _divergence(verdict.divergence)
+    lines += place_text.divergences(verdict)
   table = verdict.table
   if table is not None and not table.passed and not verdict.comparisons:
     lines += _table(table, sides)
   most = _MAX_BESIDE_OTHERS if verdict.comparisons else _MAX_ITEMS
   lines += ['  ' + line for line in capped(verdict.evidence, most)]
   if verdict.noise is not None:
-    lines += _noise(verdict.noise)
+    lines += place_text.noise_lines(verdict.noise)
   most = _MAX_BESIDE_OTHERS if verdict.divergence else _MAX_ITEMS
-  if verdict.ledger is not None:
+  if verdict.ledger is not None and verdict.diagnosis.draws_matter is not False:
     lines += _ledger(verdict.ledger, sides)
     most = _MAX_BESIDE_OTHERS
   for key, pairs in verdict.outcome.comparisons.items():
@@ -68,6 +72,13 @@ def failure(
   lines += ['  ' + note for note in verdict.notes]
   lines += ['Next: ' + verdict.advice[0]] if verdict.advice else []
   lines += ['      ' + advice for advice in verdict.advice[1:]]
+  written = dict.fromkeys(map(repair_text.argument, verdict.divergences))
+  start = '      ' if verdict.advice else 'Next: '
+  more = capped(list(filter(None, written)), 5)
+  more += repair_text.reproductions(verdict.reproductions)
+  for line in more:
+    lines.append(start + line)
+    start = '      '
   # Names come from files, too, and files may hold anything.
   return errors.printable('\n'.join(lines))
 
@@ -86,87 +97,14 @@ def summary(verdict: verdict_lib.Verdict) -> str:
   largest = verdict.largest()
   if largest is not None:
     line += (
-      f'; largest difference {_number(largest.difference)} of '
-      f'{_number(largest.allowed)} allowed ({largest.name})'
+      f'; largest difference {numbers.number(largest.difference)} of '
+      f'{numbers.number(largest.allowed)} allowed ({largest.name})'
     )
   if verdict.power:
     line += '; ' + verdict.power
   for note in verdict.notes:
     line += '; ' + note
   return f'{line}; {verdict.seconds:.1f} s'
-
-
-def divergence(found: divergence_lib.Divergence) -> str:
-  """Returns a text about a place where the sides part."""
-  more = ['    ' + found.mistake] if found.mistake else []
-  return '\n'.join(_divergence(found) + more)
-
-
-def noise(found: divergence_lib.Noise) -> str:
-  """Returns a text about how large rounding is, and where it grows."""
-  return '\n'.join(_noise(found))
-
-
-def _divergence(found: divergence_lib.Divergence) -> list[str]:
-  lines = ['  first divergence:']
-  for side, place in zip(wording.SIDES, (found.tf1, found.tf2), strict=True):
-    if place is not None:
-      lines.append(f'    {side} {place}{_of_line(place)}')
-  lines += [f'    {each}' for each in found.differences[:_MAX_DIFFERENCES]]
-  for side, lone in zip(
-    wording.SIDES, (found.only_tf1, found.only_tf2), strict=True
-  ):
-    lines += [
-      f'    only {side} {place}{_of_line(place)}' for place in lone[-_MAX_LONE:]
-    ]
-    lines += _more(lone, _MAX_LONE)
-  if found.comparison is not None and not found.comparison.problem:
-    c = found.comparison
-    lines.append(
-      '    %s%s: %d of %d elements differ, worst%s TF1 %s, TF2 %s'
-      % (
-        c.dtype,
-        list(c.shape),
-        c.differing,
-        c.count,
-        f' at {list(c.worst_index)}' if c.worst_index else '',
-        _value(c.tf1_value),
-        _value(c.tf2_value),
-      )
-    )
-  differing, count = found.spread
-  if count:
-    real = '' if found.recorded else 'real: it remains in float64, and '
-    lines.append(f'    {real}{differing} of {count} corresponding ops differ')
-  if found.note:
-    lines.append('    ' + found.note)
-  if found.others:
-    lines.append(
-      '    also at %s'
-      % ', '.join(str(other.tf1) for other in found.others[:_MAX_LONE])
-    )
-  return lines
-
-
-def _noise(found: divergence_lib.Noise) -> list[str]:
-  lines = []
-  if found.place is not None and found.factor >= _MIN_GROWTH:
-    lines.append(
-      '  rounding grows %s-fold in %s at %s%s'
-      % (
-        f'{found.factor:.3g}' if found.factor < 1e3 else f'{found.factor:.0e}',
-        found.side,
-        found.place,
-        _of_line(found.place),
-      )
-    )
-  else:
-    lines.append('  rounding adds up over many ops; none makes it grow alone')
-  lines.append(
-    f'  float32 itself errs by up to {_number(found.error)} in '
-    f'{found.result}, whose values go up to {_number(found.scale)}'
-  )
-  return lines
 
 
 def _group(
@@ -188,7 +126,7 @@ def _group(
     most = max(most, min(problems, _MAX_ITEMS))
   for comparison in failed[:most]:
     lines += ['    ' + line for line in _comparison(comparison, sides)]
-  return lines + _more(failed, most)
+  return lines + wording.more(failed, most)
 
 
 def _comparison(c: values.ValueComparison, sides: wording.Sides) -> list[str]:
@@ -200,18 +138,18 @@ def _comparison(c: values.ValueComparison, sides: wording.Sides) -> list[str]:
   ]
   place = f'at {list(c.worst_index)} ' if c.worst_index else ''
   line = (
-    f'  worst {place}{sides[0]} {_value(c.tf1_value)}, {sides[1]} '
-    f'{_value(c.tf2_value)}'
+    f'  worst {place}{sides[0]} {numbers.value(c.tf1_value)}, {sides[1]} '
+    f'{numbers.value(c.tf2_value)}'
   )
   if np.isnan(c.difference):
     line += '; NaN never equals anything unless equal_nan=True'
   elif c.rtol or c.atol:
     line += '; difference %s > %s allowed' % (
-      _number(c.difference),
-      _number(c.allowed),
+      numbers.number(c.difference),
+      numbers.number(c.allowed),
     )
     if np.isfinite(c.needed_atol):
-      line += f'; would pass with atol={number_up(c.needed_atol)}'
+      line += f'; would pass with atol={numbers.number_up(c.needed_atol)}'
   elif c.dtype not in ('string', 'bool'):
     line += '; must be equal'
   note = wording.note(c.note, sides)
@@ -320,10 +258,6 @@ def _at_both(
   return text
 
 
-def _of_line(place: divergence_lib.Place) -> str:
-  return '  at ' + place.line if place.line else ''
-
-
 def _ledger(ledger: draws.LedgerDifference, sides: wording.Sides) -> list[str]:
   first_side, second_side = sides
   lines = [
@@ -360,30 +294,3 @@ def _pair(a: Draw, b: Draw, sides: wording.Sides) -> str:
   else:
     head = f'{first} draw {a.index}: {a}; {second} draw {b.index}: {b}'
   return head + f'\n      {first} {a.line}\n      {second} {b.line}'
-
-
-def _more(rows: Sequence[Any], most: int) -> list[str]:
-  return ['    ' + row for row in capped(rows, most)[most:]]
-
-
-def _number(value: float) -> str:
-  return f'{value:.3g}'
-
-
-def number_up(value: float) -> str:
-  """Rounds up to three digits, so that the printed number really passes."""
-  return '%.3g' % _ROUND_UP.create_decimal_from_float(float(value))
-
-
-def _value(value: Any) -> str:
-  if isinstance(value, (str, bytes)):
-    # Not the np.str_(...) of NumPy 2.
-    shown = repr(value.item() if isinstance(value, np.generic) else value)
-    return shown if len(shown) <= 40 else shown[:37] + '...'
-  if isinstance(value, (float, np.floating)) or hasattr(value, 'dtype'):
-    if getattr(value, 'dtype', np.dtype(float)).kind in 'biu':
-      return str(value)
-    if getattr(value, 'dtype', np.dtype(float)).kind == 'c':
-      return f'{value.real:.9g}{value.imag:+.9g}j'
-    return f'{float(value):.9g}'
-  return str(value)

@@ -15,16 +15,18 @@ from tf_equiv.compare import (
   vacuity,
   values,
 )
+from tf_equiv.compare import (
+  dormant as dormant_lib,
+)
 from tf_equiv.compare.vacuity import Reason
 from tf_equiv.compare.values import ProblemKind
 from tf_equiv.core import observation
 from tf_equiv.core.text import capped, listed
-from tf_equiv.report import hyperparameters, misfit
+from tf_equiv.report import differences, dormant, hyperparameters, misfit
 
 SIDES = ('TF1', 'TF2')
 Sides = tuple[str, str]
 _MAX_NAMES = 4
-_MAX_KEYS = 10
 
 
 def problem(found: values.Problem | None, sides: Sides = SIDES) -> str:
@@ -73,14 +75,20 @@ def note(
     return ''
   if isinstance(found, values.Assigned):
     return f'assigned by {found.by}'
+  where = 'the forward pass itself' if found.in_forward else 'this step'
   if not found.tf2 or not found.tf1:
     still, moved = sides[::-1] if found.tf1 else sides
+    if found.in_forward:
+      return (
+        f'{moved} changes it by up to {found.tf1 or found.tf2:.3g} in {where}, '
+        f'{still} does not'
+      )
     return (
-      f'{still} did not update it in this step; {moved} changed it by up to '
+      f'{still} did not update it in {where}; {moved} changed it by up to '
       f'{found.tf1 or found.tf2:.3g}'
     )
   return (
-    f"{sides[1]}'s change in this step is {found.factor:.4g} times that of "
+    f"{sides[1]}'s change in {where} is {found.factor:.4g} times that of "
     f'{sides[0]}'
   )
 
@@ -162,13 +170,15 @@ def evidence(found: outcome.Evidence, sides: Sides = SIDES) -> list[str]:
   if isinstance(found, outcome.Unsaved):
     rows = capped(sorted(found.names), 10)
     return ['\n    '.join(['not reachable by attributes of the model:', *rows])]
+  if isinstance(found, dormant_lib.Witness):
+    return dormant.evidence(found, sides)
   return [_line(found, sides)]
 
 
 def _line(found: Any, sides: Sides) -> str:
   first, second = sides
   if isinstance(found, difference.Difference):
-    return structure(found, sides)
+    return differences.describe(found, sides)
   if isinstance(found, structures.EqualOutputs):
     return f'{first} {found.tf1} equals {second} {found.tf2}'
   if isinstance(found, outcome.Creation):
@@ -190,36 +200,6 @@ def _line(found: Any, sides: Sides) -> str:
   return str(found)
 
 
-def structure(found: difference.Difference, sides: Sides = SIDES) -> str:
-  """Returns in what the structures of outputs differ."""
-  first, second = sides
-  kind = difference.Kind
-  if found.kind is kind.STRUCTURE:
-    return (
-      f'{found.subject}: {first} returns {found.tf1}, {second} returns '
-      f'{found.tf2}'
-    )
-  if found.kind is kind.ITEM_COUNT:
-    return (
-      f'{found.subject}: {first} returns {found.tf1} items, {second} returns '
-      f'{found.tf2}'
-    )
-  if found.kind is kind.KEYS:
-    where = 'missing' if found.tf2 is None else 'only'
-    return (
-      f'{found.subject}: keys {where} on the {second} side: '
-      f'{_keys(found.one_sided)}'
-    )
-  if found.kind is kind.KEY_ORDER:
-    return (
-      f'{found.subject}: the OrderedDicts have another order: {first} '
-      f'{_keys(found.tf1)}, {second} {_keys(found.tf2)}'
-    )
-  if found.kind is kind.OUTPUT:
-    return f'{found.subject}: {first} {found.tf1}, {second} {found.tf2}'
-  return str(found)
-
-
-def _keys(keys: Sequence[Any]) -> str:
-  shown = ', '.join(repr(key) for key in keys[:_MAX_KEYS])
-  return shown + (', ...' if len(keys) > _MAX_KEYS else '')
+def more(rows: Sequence[Any], most: int) -> list[str]:
+  """Says how many rows are not shown, if there are such."""
+  return ['    ' + row for row in capped(rows, most)[most:]]

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.core import errors, nest
-from tf_equiv.tf1 import step_graph, tensors, walks
+from tf_equiv.tf1 import optimizer_state, tensors, walks
 from tf_equiv.tf1 import updates as updates_lib
 
 v1 = tf.compat.v1
@@ -246,13 +246,37 @@ class ModelFn:
     mode = self.mode_of(training)
     with updates_lib.recorded() as recording:
       spec = self.call(inputs, mode)
-    self.hide(recording)
+    self.hide(recording, spec)
     return self.outputs(spec, mode)
 
-  def hide(self, recording: updates_lib.Recording) -> None:
+  def build_with_loss(self, inputs: Any, training: bool) -> Tuple[Any, Any]:
+    """Builds the model in a mode that has a loss.
+
+    That is 'train' in training and 'eval' otherwise; the outputs are those of
+    `build_tf1`, if there are predictions.
+
+    Returns:
+      (outputs, the loss of the EstimatorSpec).
+    """
+    mode = self.mode or (TRAIN if training else EVAL)
+    with updates_lib.recorded() as recording:
+      spec = self.call(inputs, mode)
+    self.hide(recording, spec)
+    if spec.loss is None:
+      raise errors.UsageError(
+        f'model_fn returned no loss in mode {mode!r}, so there is nothing to '
+        'differentiate.'
+      )
+    if self.mode is None and spec.predictions is None:
+      return {'loss': spec.loss}, spec.loss
+    return self.outputs(spec, self.mode or PREDICT), spec.loss
+
+  def hide(self, recording: updates_lib.Recording, spec: Any) -> None:
     """Makes what belongs to optimizers local, so that it is no weight."""
-    owned = step_graph.owned_by_optimizers(recording, v1.global_variables())
-    owned.add(v1.train.get_global_step().op.name)
+    operations = []
+    if spec.train_op is not None:
+      operations.append(operation_of(spec.train_op))
+    owned = optimizer_state.owned(recording, v1.global_variables(), operations)
     graph = v1.get_default_graph()
     everywhere = graph.get_collection_ref(v1.GraphKeys.GLOBAL_VARIABLES)
     hidden = [v for v in everywhere if v.op.name in owned]

@@ -1,10 +1,12 @@
-"""Keeps Python's garbage collector away from work that makes no garbage."""
+"""When Python looks for garbage, and when memory is given back."""
 
-import contextlib
+import ctypes
 import gc
 
+from tf_equiv.core import interrupts
 
-@contextlib.contextmanager
+
+@interrupts.restoring
 def collection_paused():
   """Context in which Python does not look for cyclic garbage.
 
@@ -21,3 +23,18 @@ def collection_paused():
   finally:
     if was_enabled:
       gc.enable()
+
+
+def released() -> None:
+  """Gives back the memory of graphs that nothing needs any longer.
+
+  Ops and graphs refer to each other, so they stay until Python looks for
+  cycles, which it does ever more seldom in a process with many objects. What
+  they leave is in small pieces, which the allocator would keep for itself.
+  """
+  gc.collect()
+  try:
+    trim = ctypes.CDLL(None).malloc_trim
+  except (AttributeError, OSError, TypeError):  # Another allocator.
+    return
+  trim(0)

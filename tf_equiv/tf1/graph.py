@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Container, Dict, List, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,8 +15,11 @@ from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.seed_mode import SeedMode
 from tf_equiv.tf1 import (
+  counters,
   garbage,
+  optimizer_state,
   random_values,
+  roles,
   source_lines,
   tensors,
   user_code,
@@ -25,6 +28,7 @@ from tf_equiv.tf1 import (
 from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import seeds as seeds_lib
+from tf_equiv.tf1 import updates as updates_lib
 
 v1 = tf.compat.v1
 _log = logging.getLogger('tf_equiv')
@@ -58,6 +62,8 @@ class Built:
     output_order: see `Observation`.
     draws: ledger of the draws.
     activations: see `Observation`.
+    optimizer_variables: names of the global variables that belong to
+      optimizers, where the code makes its train op together with the model.
     seconds: wall time of the build.
   """
 
@@ -77,11 +83,23 @@ class Built:
   output_order: Dict[str, int]
   draws: List[Draw]
   activations: int = 0
+  optimizer_variables: List[str] = dataclasses.field(default_factory=list)
   seconds: float = 0.0
 
   def feed(self, inputs: Any) -> Dict[Any, np.ndarray]:
     """Returns what to feed for the inputs of a plan, by placeholder."""
     return feed(self.inputs, inputs)
+
+  def update_ops(self) -> List[Any]:
+    """Returns the ops behind UPDATE_OPS."""
+    return [
+      op if isinstance(op, tf.Operation) else op.op for op in self.updates
+    ]
+
+  def forward_ops(self) -> List[Any]:
+    """Returns the ops that a training pass runs: outputs and updates."""
+    outputs = [tensor.op for tensor in self.fetches['outputs'].values()]
+    return self.update_ops() + outputs
 
 
 @source_lines.calls_user
@@ -107,10 +125,15 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
     stack.enter_context(program.behavior.active())
     stack.enter_context(seeds)
     stack.enter_context(graph.as_default())
+    stack.enter_context(counters.adopted(graph))
     _log.info('TF1: building the graph (%s)', plan.describe())
     inputs = placeholders(plan.inputs)
-    outputs = build_outputs(program, inputs, plan, graph)
-    variables = list(v1.global_variables())
+    # The code may make its train op together with the model.
+    with updates_lib.recorded() as recording:
+      outputs = build_outputs(program, inputs, plan, graph)
+    every = list(v1.global_variables())
+    owned = optimizer_state.owned(recording, every)
+    variables = [v for v in every if v.op.name not in owned]
     losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
     fetches = fetched(outputs, losses)
     results = [tensor.op for tensor in results_of(fetches)]
@@ -121,13 +144,14 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
       outputs=outputs,
       fetches=fetches,
       variables=variables,
-      specs=[spec_of(variable) for variable in variables],
+      specs=specs_of(variables),
       structure=nest.describe(outputs),
       losses=[variables_behind(loss) for loss in fetches['losses']],
       updates=list(v1.get_collection(v1.GraphKeys.UPDATE_OPS)),
       random_ops=random_ops,
       repeatable=random_values.is_repeatable(results, random_ops),
-      initializers=_initializers(),
+      optimizer_variables=sorted(owned),
+      initializers=_initializers(owned),
       depends_on_training=plan.training and is_stochastic_or_updates(outputs),
       output_order=order_of(graph, fetches['outputs']),
       draws=seeds.draws,
@@ -161,7 +185,8 @@ def with_gradients(
     if plan.seed_mode is SeedMode.NUM_RANDOM_OPS:
       seeds.operation_seed = len(built.draws)
     found = _gradients(program, plan, built.outputs, built.inputs, built)
-    initializers = _initializers()  # A loss may create variables, too.
+    # A loss may create variables, too.
+    initializers = _initializers(built.optimizer_variables)
     drawn = [
       dataclasses.replace(draw, index=draw.index + len(built.draws))
       for draw in seeds.draws
@@ -200,10 +225,15 @@ def feed(placeholders: Any, inputs: Any) -> Dict[Any, np.ndarray]:
   }
 
 
-def _initializers() -> Tuple[Any, List[Any]]:
+def _initializers(owned: Container[str]) -> Tuple[Any, List[Any]]:
+  others = [v for v in v1.global_variables() if v.op.name in owned]
   return (
     v1.global_variables_initializer(),
-    [v1.local_variables_initializer(), v1.tables_initializer()],
+    [
+      v1.local_variables_initializer(),
+      v1.tables_initializer(),
+      v1.variables_initializer(others),
+    ],
   )
 
 
@@ -278,6 +308,19 @@ def _check_output(where: str, leaf: Any, graph: tf.Graph) -> None:
       'its default graph, on each call; it must not create a tf.Graph or '
       'reuse tensors of an earlier call.'
     )
+
+
+def specs_of(variables: List[Any]) -> List[observation.VariableSpec]:
+  """Describes variables of a graph, with what the graph says they are for."""
+  found = roles.of_variables(variables)
+  return [
+    dataclasses.replace(
+      spec_of(variable),
+      role=found[variable.op.name].kind,
+      center=found[variable.op.name].center,
+    )
+    for variable in variables
+  ]
 
 
 def spec_of(variable) -> observation.VariableSpec:

@@ -52,14 +52,16 @@ def measure(
     for path, tensor in ran.fetches.items()
     if tensor.dtype.is_floating
   }
-  inputs = [tensor for tensor, array in feed.items() if _can_move(array)]
+  inputs = movable(feed)
   if not outputs or not (inputs or any(_can_move(x) for x in values)):
     return {}
   moved.update((tensor, _moved(feed[tensor], generator)) for tensor in inputs)
   if not inputs:
     assign([_moved(x, generator) if _can_move(x) else x for x in values])
+  elif not repeatable:
+    assign(values)  # The first run may have assigned others.
   found = session.run(outputs, moved)
-  if not inputs:
+  if not (inputs and repeatable):
     assign(values)
   before = ran.results
   changes = {path: _change(x, before[path]) for path, x in found.items()}
@@ -69,6 +71,30 @@ def measure(
     if any(not np.array_equal(x, before[p]) for p, x in again.items()):
       return {}
   return changes
+
+
+def movable(feed: Dict[Any, np.ndarray]) -> List[Any]:
+  """Returns the inputs that may move by a unit in the last place.
+
+  A mask is not among them: it is multiplied by large numbers, and what is
+  between zero and one is no mask.
+
+  Args:
+    feed: the inputs, by placeholder.
+  """
+  found = [tensor for tensor, array in feed.items() if _can_move(array)]
+  masks = [tensor for tensor in found if _is_mask(feed[tensor], len(feed))]
+  return [tensor for tensor in found if not any(tensor is m for m in masks)]
+
+
+def _is_mask(array, inputs) -> bool:
+  """Returns whether an input holds zeros and ones.
+
+  Ones alone may be an image of a constant where there is no other input.
+  """
+  array = np.asarray(array)
+  ones = array == 1
+  return bool((ones | (array == 0)).all() and (inputs > 1 or not ones.all()))
 
 
 def _can_move(array) -> bool:

@@ -22,7 +22,7 @@ def total_loss(program, outputs, inputs):
   parts = check_losses(loss, 'TF1')
   loss = add_up(parts)
   losses = v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)
-  if losses:
+  if losses and not program.has_total_loss:
     loss += tf.cast(tf.add_n(losses), loss.dtype)
   return parts, loss
 

@@ -24,6 +24,21 @@ _OF_ADAM = (
   {'beta1': 'beta_1', 'beta2': 'beta_2', 'epsilon': 'epsilon'},
   {'m': 'first moment', 'v': 'second moment'},
 )
+# Attributes that are no hyperparameters.
+_NO_HYPERPARAMETERS = frozenset(
+  (
+    'use_locking',
+    'learning_rate',
+    'lr',
+    'built',
+    'self_setattr_tracking',
+    'current_learning_rate',
+    'jit_compile',
+    'run_with_dtensor',
+    'is_legacy_optimizer',
+    'distribution_strategy',
+  )
+)
 # (class, kind, constructor argument -> hyperparameter, slot -> meaning); the
 # first that is among an optimizer's classes counts.
 _KNOWN = (
@@ -104,15 +119,39 @@ def is_v1_optimizer(optimizer: Any) -> bool:
   return optimizers.is_v1(optimizer)
 
 
-def describe(optimizer: Any) -> OptimizerSpec:
-  """Describes an optimizer; tensors that cannot be read are left out."""
+def describe(optimizer: Any, own: bool = False) -> OptimizerSpec:
+  """Describes an optimizer; tensors that cannot be read are left out.
+
+  Args:
+    optimizer: the optimizer.
+    own: whether it computes the update itself, so that its algorithm is not
+      known. Its numbers are then called as its attributes are.
+  """
   _, kind, arguments, _ = _known(optimizer)
+  if own or kind == OTHER:
+    numbers = numbers_of(optimizer)
+    return OptimizerSpec(type(optimizer).__name__, OTHER, numbers)
   hyperparameters = {}
   for argument, name in arguments.items():
     value = plain(optimizers.v1_attribute(optimizer, argument))
     if value is not None:
       hyperparameters[name] = value
   return OptimizerSpec(type(optimizer).__name__, kind, hyperparameters)
+
+
+def numbers_of(optimizer: Any) -> Dict[str, Any]:
+  """Returns the numbers and flags among the attributes of an optimizer.
+
+  Leading underscores are left out; so are learning rates, which are compared
+  by themselves.
+  """
+  found = {}
+  for name, value in sorted(getattr(optimizer, '__dict__', {}).items()):
+    name = name.lstrip('_')
+    number = None if isinstance(value, tf.Variable) else plain(value)
+    if number is not None and name not in _NO_HYPERPARAMETERS:
+      found.setdefault(name, number)
+  return found
 
 
 def plain(value: Any) -> Any:
@@ -136,6 +175,8 @@ def slots_of(optimizer: Any, variable: Any) -> Dict[str, Any]:
   The `momentum` of RMSProp without momentum, which only holds the last update,
   is left out.
   """
+  if not is_v1_optimizer(optimizer):
+    return {}
   meanings = _known(optimizer)[3]
   without = describe(optimizer).hyperparameters.get('momentum') == 0.0
   found = {}
@@ -146,8 +187,16 @@ def slots_of(optimizer: Any, variable: Any) -> Dict[str, Any]:
   return found
 
 
+def name_of_slot(optimizer: Any, meaning: str) -> str:
+  """Returns what an optimizer calls the slot of a meaning."""
+  names = {means: name for name, means in _known(optimizer)[3].items()}
+  return names.get(meaning, meaning)
+
+
 def all_variables_of(optimizer: Any, variable: Any) -> List[Any]:
-  """Returns all slots of a variable."""
+  """Returns all slots of a variable that an optimizer of v1 lists."""
+  if not is_v1_optimizer(optimizer):
+    return []
   slots = [optimizer.get_slot(variable, n) for n in optimizer.get_slot_names()]
   return [slot for slot in slots if slot is not None]
 

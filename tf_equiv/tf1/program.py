@@ -2,12 +2,13 @@
 
 import contextlib
 import dataclasses
+import re
 from typing import Any, Callable, FrozenSet, Optional, Sequence
 
 import numpy as np
 
 from tf_equiv import compat
-from tf_equiv.core import arguments, threads
+from tf_equiv.core import arguments, interrupts, threads
 from tf_equiv.tf1 import tensors, weights
 
 
@@ -49,7 +50,7 @@ class TF1Behavior:
     for field in dataclasses.fields(self):
       arguments.check_bool(getattr(self, field.name), field.name)
 
-  @contextlib.contextmanager
+  @interrupts.restoring
   def active(self):
     """Context in which these behaviours hold; restores the others."""
     with contextlib.ExitStack() as stack:
@@ -58,6 +59,7 @@ class TF1Behavior:
       stack.enter_context(compat.behaviors(**dataclasses.asdict(self)))
       stack.enter_context(compat.keras_classes_shielded())
       stack.enter_context(compat.fresh_keras_names())
+      stack.enter_context(compat.custom_gradients_forgotten())
       yield
 
 
@@ -75,6 +77,10 @@ class Program:
     update_ops: whether the default training step runs UPDATE_OPS.
     train: `train_tf1(inputs)`, a whole training step in place of the default.
     defined: names of the template methods that the test case overrides.
+    has_total_loss: whether `compute_loss` returns the total, to which no
+      regularization losses are added.
+    ignored: regular expressions of the names of variables whose fixed values
+      are those of their initializers.
     step: `step(recording)`, where `build` made a training step as well; returns
       (loss or None, operation) of it, and adds to the `updates.Recording` what
       that did not see.
@@ -90,3 +96,9 @@ class Program:
   train: Optional[Callable[[Any], Any]] = None
   defined: FrozenSet[str] = frozenset()
   step: Optional[Callable[[Any], Any]] = None
+  ignored: Sequence[str] = ()
+  has_total_loss: bool = False
+
+  def leaves_alone(self, name: str) -> bool:
+    """Returns whether a variable is ignored, and gets no fixed value."""
+    return any(re.search(pattern, name) for pattern in self.ignored)

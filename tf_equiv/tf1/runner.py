@@ -7,17 +7,27 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.core import observation
+from tf_equiv.core import errors, observation
 from tf_equiv.core import plan as plan_lib
+from tf_equiv.core.text import listed
 from tf_equiv.tf1 import environment as environment_lib
 from tf_equiv.tf1 import graph as graph_lib
-from tf_equiv.tf1 import jitter, random_values, user_code, weights
+from tf_equiv.tf1 import (
+  jitter,
+  placeholders,
+  random_values,
+  user_code,
+  walks,
+  weights,
+)
 from tf_equiv.tf1 import program as program_lib
+from tf_equiv.tf1.capture import assignments
 
 v1 = tf.compat.v1
 _log = logging.getLogger('tf_equiv')
 # Collection of a graph that holds how long a run may take.
 _SECONDS = 'tf_equiv/seconds'
+_MAX_NAMES = 10
 
 
 def run(
@@ -54,9 +64,13 @@ def run(
     ) as session:
       observed.weights = _set_weights(session, program, plan, built)
       ops = built.random_ops
-      results, drawn = session.run(
-        [built.fetches, [op.outputs[0] for op in ops]], feed_dict=feed
-      )
+      try:
+        results, drawn = session.run(
+          [built.fetches, [op.outputs[0] for op in ops]], feed_dict=feed
+        )
+      except tf.errors.InvalidArgumentError as error:
+        _explain_unfed(graph_lib.results_of(built.fetches), feed, error)
+        raise
       observed.random_values = random_values.observe(ops, drawn)
       same = {op.outputs[0]: value for op, value in zip(ops, drawn)}
       observed.jitter = jitter.measure(
@@ -86,6 +100,18 @@ def run(
   if plan.gradients:
     observed.gradients = _restore_missing(results)
   return observed
+
+
+def _explain_unfed(results, feed, error) -> None:
+  """Raises `UsageError` if results depend on a placeholder without a value."""
+  ops = walks.ancestors([tensor.op for tensor in results], control=True)
+  unfed = placeholders.unfed(ops, feed)
+  if unfed:
+    raise errors.UsageError(
+      'The TF1 side made placeholders that nothing feeds: %s. Give them a '
+      'value by tf_equiv.bound_placeholders({%r: ...}) around the code that '
+      'makes them.' % (listed(map(repr, unfed), _MAX_NAMES), unfed[0])
+    ) from error
 
 
 def list_variables(
@@ -119,6 +145,7 @@ def _describe(built, observed) -> None:
   observed.draws = list(built.draws)
   observed.activations = built.activations
   observed.output_order = dict(built.output_order)
+  observed.optimizer_variables = list(built.optimizer_variables)
 
 
 def environment() -> Dict[str, str]:
@@ -162,22 +189,42 @@ def _set_weights(session, program, plan, built) -> List[np.ndarray]:
   if plan.weights == plan_lib.SEEDED:
     session.run(initialize)
   else:
-    values = fixed_weights(program.reset_weights, built.specs)
-    assign(session, built.variables, values)
+    values = reset(session, program, built.variables)
   session.run(others)
   if plan.weights == plan_lib.SEEDED:
     return session.run(built.variables)
   return values
 
 
+def reset(session, program, variables) -> List[np.ndarray]:
+  """Gives variables their fixed values; returns them.
+
+  Those that the test case ignores keep what their initializers give them.
+  """
+  left = [program.leaves_alone(variable.op.name) for variable in variables]
+  wanted = [v for v, is_left in zip(variables, left) if not is_left]
+  specs = [graph_lib.spec_of(variable) for variable in wanted]
+  given = fixed_weights(program.reset_weights, specs)
+  assign(session, wanted, given)
+  others = [v for v, is_left in zip(variables, left) if is_left]
+  # After the others, of which their initial values may be computed.
+  session.run([variable.initializer for variable in others])
+  values = {v.op.name: value for v, value in zip(wanted, given)}
+  values.update(
+    (v.op.name, value) for v, value in zip(others, session.run(others))
+  )
+  return [values[variable.op.name] for variable in variables]
+
+
 def fixed_weights(reset_weights, specs) -> List[np.ndarray]:
   """Asks the test case for the value of each variable, and checks it."""
   values = []
-  for spec in specs:
-    dtype = tf.as_dtype(spec.dtype).as_numpy_dtype
-    with user_code.running('TF1', 'reset_weights'):
-      value = reset_weights(spec.name, spec.shape, np.dtype(dtype))
-    values.append(weights.check_weight(value, spec, np.dtype(dtype)))
+  with weights.roles_known(specs):
+    for spec in specs:
+      dtype = np.dtype(tf.as_dtype(spec.dtype).as_numpy_dtype)
+      with user_code.running('TF1', 'reset_weights'):
+        value = reset_weights(spec.name, spec.shape, dtype)
+      values.append(weights.check_weight(value, spec, dtype))
   return values
 
 
@@ -206,11 +253,8 @@ def assign(session, variables, values) -> None:
 
 def _can_update_in_place(built) -> bool:
   """Returns whether the session of the forward pass can run the updates."""
-  updates = [
-    op if isinstance(op, tf.Operation) else op.op for op in built.updates
-  ]
   return built.repeatable and random_values.is_repeatable(
-    updates, built.random_ops, assigns=True
+    built.update_ops(), built.random_ops, assigns=True
   )
 
 
@@ -218,13 +262,19 @@ def _run_updates(session, built, feed) -> Dict[str, np.ndarray]:
   """Runs the forward pass with its update ops; returns what they changed.
 
   Returns:
-    Values of all variables that are not trainable, by name.
+    Values of all variables that are not trainable, and of those that the
+    forward pass itself overwrites, by name.
   """
+  assigned = assignments.operations(
+    built.forward_ops(), {v.op.name: v.op.name for v in built.variables}
+  )
+  written = [
+    v for v in built.variables if not v.trainable or v.op.name in assigned
+  ]
   session.run([built.fetches['outputs'], built.updates], feed_dict=feed)
-  frozen = [v for v in built.variables if not v.trainable]
   return {
     variable.op.name: value
-    for variable, value in zip(frozen, session.run(frozen))
+    for variable, value in zip(written, session.run(written))
   }
 
 

@@ -22,7 +22,7 @@ from typing import Any, List, Optional, Sequence, Union
 import numpy as np
 
 from tf_equiv import compat
-from tf_equiv.core import arguments, errors, threads
+from tf_equiv.core import arguments, errors, interrupts, threads
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.seed_mode import SeedMode, as_seed_mode
 from tf_equiv.tf1 import draws as draws_lib
@@ -43,7 +43,7 @@ class DeterministicSeeds:
   def __init__(self, mode: Union[str, SeedMode] = 'constant', seed: int = 42):
     self.mode = as_seed_mode(mode)
     self.seed = arguments.check_int(seed, 'seed')
-    self._stack: Optional[contextlib.ExitStack] = None
+    self._context: Any = None
     self._reset()
 
   def _reset(self) -> None:
@@ -68,8 +68,14 @@ class DeterministicSeeds:
     return list(self._draws)
 
   def __enter__(self) -> 'DeterministicSeeds':
+    # First: while the context is active, `_context` is what ends it.
     with threads.alone():
       self._check_not_active()
+    self._context = self._active()
+    return self._context.__enter__()
+
+  @interrupts.restoring
+  def _active(self):
     self._reset()
     with contextlib.ExitStack() as stack:
       stack.enter_context(threads.alone())
@@ -78,8 +84,7 @@ class DeterministicSeeds:
       stack.enter_context(compat.legacy_stateful_keras_generators())
       stack.enter_context(compat.get_seed_patched(self._get_seed))
       self.forget_kernels()
-      self._stack = stack.pop_all()
-    return self
+      yield self
 
   @staticmethod
   def _check_not_active() -> None:
@@ -91,9 +96,9 @@ class DeterministicSeeds:
       )
 
   def __exit__(self, *exc_info) -> None:
-    stack, self._stack = self._stack, None
+    context, self._context = self._context, None
     self._traced = None
-    stack.__exit__(*exc_info)
+    context.__exit__(*exc_info)
 
   def attribute(self, variable: str, shape: Sequence[int]) -> None:
     """Notes that an earlier draw became the initial value of a variable.
@@ -307,7 +312,7 @@ def deterministic_seeds(
   return DeterministicSeeds(mode, seed)
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def _python_and_numpy_seeded(seed: int):
   """Seeds the global generators of Python and NumPy, restores them at exit."""
   python_state, numpy_state = random.getstate(), np.random.get_state()

@@ -39,6 +39,7 @@ DATACLASSES = {
     initializers.Initializer,
     nest.Structure,
     observation.Observation,
+    observation.Race,
     observation.RegularizationLoss,
     observation.StepObservation,
     observation.UpdateObservation,
@@ -77,7 +78,7 @@ def save(path: str, value: Any, compress: bool = True) -> None:
   handle, temporary = tempfile.mkstemp('.tmp', os.path.basename(path), folder)
   try:
     with os.fdopen(handle, 'wb') as stream:
-      write = np.savez_compressed if compress else np.savez
+      write = np.savez_compressed if compress else np.savez  # type: Any
       write(stream, **members)
     os.replace(temporary, path)
   except BaseException:

@@ -3,26 +3,32 @@
 import dataclasses
 import logging
 import time
-from typing import Any, Dict, Iterable, List, Set, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from tf_equiv.core import errors, nest, observation
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.tf1 import graph as graph_lib
-from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import (
+  counters,
+  custom_slots,
+  default_step,
+  function_bodies,
+  optimizer_state,
   optimizers,
+  races,
   random_values,
   source_lines,
   tensors,
   user_code,
   walks,
 )
+from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import seeds as seeds_lib
 from tf_equiv.tf1 import updates as updates_lib
+from tf_equiv.tf1.capture import assignments
 
 v1 = tf.compat.v1
 _log = logging.getLogger('tf_equiv')
@@ -43,6 +49,15 @@ class Phase:
   operations: List[Any]
   updates: List[updates_lib.Update]
   random_ops: List[Any] = dataclasses.field(default_factory=list)
+
+  @property
+  def roots(self) -> List[Any]:
+    """The ops that the user's step runs in it."""
+    fetches = list(self.fetches['outputs'].values())
+    fetches += self.fetches.get('losses', [])
+    if self.fetches.get('loss') is not None:
+      fetches.append(self.fetches['loss'])
+    return self.operations + [tensor.op for tensor in fetches]
 
 
 @dataclasses.dataclass
@@ -65,6 +80,11 @@ class Step:
     depends_on_training: see `Observation`.
     output_order: see `Observation`.
     draws: ledger of the draws.
+    races: see `Observation`.
+    slots: for each update by its position, finds the slots that its optimizer
+      made as variables of its own.
+    unknown: names of variables of the model that are trained by ops of the
+      user's own, so that their gradients are not known.
     seconds: wall time of the build.
   """
 
@@ -82,12 +102,15 @@ class Step:
   depends_on_training: bool = False
   output_order: Dict[str, int] = dataclasses.field(default_factory=dict)
   draws: List[Any] = dataclasses.field(default_factory=list)
+  races: List[observation.Race] = dataclasses.field(default_factory=list)
+  slots: List[custom_slots.Finder] = dataclasses.field(default_factory=list)
+  unknown: List[str] = dataclasses.field(default_factory=list)
   seconds: float = 0.0
 
   @property
   def specs(self) -> List[observation.VariableSpec]:
     """Descriptions of the model's variables."""
-    return [graph_lib.spec_of(variable) for variable in self.model]
+    return graph_lib.specs_of(self.model)
 
   def feed(self, batch: Any) -> Dict[Any, np.ndarray]:
     """Returns what to feed for a batch, by placeholder."""
@@ -125,27 +148,40 @@ def _build(program, plan, graph) -> Step:
   losses: List[Any] = []
   depends = False
   order: Dict[str, int] = {}
-  with updates_lib.recorded() as recording:
+  with updates_lib.recorded() as recording, counters.adopted(graph):
     if program.train is None:
       outputs = graph_lib.build_outputs(program, inputs, plan, graph)
       losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
       depends = graph_lib.is_stochastic_or_updates(outputs)
       fetches = graph_lib.fetched(outputs, losses)
+      made = len(recording.updates)
       if program.step is None:
-        operation = _default_step(program, outputs, inputs, fetches)
+        operation = default_step.build(
+          program, (outputs, inputs), fetches, recording
+        )
       else:
+        made = 0  # The train op is one that was made with the model.
         loss, operation = program.step(recording)
         fetches.update({} if loss is None else {'loss': loss})
-      phases = [Phase(fetches, [operation], recording.updates)]
+      phases = [Phase(fetches, [operation], recording.updates[made:])]
       structure = nest.describe(outputs)
       order = graph_lib.order_of(graph, fetches['outputs'])
     else:
-      phases, structure = _own_step(program, inputs, recording.updates, graph)
+      phases, structure = _own_step(program, inputs, graph)
+  variables = list(v1.global_variables())
+  roots = _roots(phases)
+  found_races = [race for phase in phases for race in races.find(phase.roots)]
+  owned = optimizer_state.owned(recording, variables, roots)
+  if program.train is not None:
+    optimizer_state.drop_idle(recording, roots)
+  unknown = _share_out(recording.updates, phases, variables)
   for phase in phases:
     _fetch_updates(phase)
     _fetch_draws(phase)
-  variables = list(v1.global_variables())
-  owned = owned_by_optimizers(recording, variables)
+  ops = list(walks.ancestors(roots, control=True))
+  averages = {
+    shadow.op.name for v in variables for shadow in recording.averages_of(v)
+  }
   rest = [v for v in variables if v.op.name in owned]
   return Step(
     graph=graph,
@@ -164,72 +200,20 @@ def _build(program, plan, graph) -> Step:
     others=[v1.local_variables_initializer(), v1.tables_initializer()],
     depends_on_training=depends,
     output_order=order,
+    races=found_races,
+    slots=[
+      custom_slots.Finder(
+        update, [v for v in rest if v.op.name not in averages], ops
+      )
+      for update in recording.updates
+    ],
+    # Where the step is no method of the test case, others know them.
+    unknown=unknown if program.step is None else [],
   )
 
 
 @source_lines.calls_user
-def _default_step(program, outputs, inputs, fetches):
-  """Builds loss, gradients and their application, as TF1 code does."""
-  _, loss = losses_lib.total_loss(program, outputs, inputs)
-  fetches['loss'] = loss
-  losses = fetches['losses']
-  with user_code.running('TF1', 'build_tf1_optimizer'):
-    optimizer = program.build_optimizer()
-  if not optimizers.is_v1_optimizer(optimizer):
-    raise errors.UsageError(
-      f'build_tf1_optimizer returned {optimizer!r}; expected an optimizer of '
-      'tf.compat.v1.train. For a loop with several optimizers, or with those '
-      'of another library, override train_tf1 and train_tf2.'
-    )
-  trainable = [v for v in v1.global_variables() if v.trainable]
-  pairs = optimizer.compute_gradients(loss, trainable) if trainable else []
-  connected = [
-    i for i, (gradient, _) in enumerate(pairs) if gradient is not None
-  ]
-  if not connected:
-    raise errors.UsageError(
-      'The loss on the TF1 side depends on no trainable variable, so there is '
-      'nothing to train. Check compute_loss.'
-    )
-  with user_code.running('TF1', 'clip_gradients'):
-    clipped = program.clip_gradients([pairs[i][0] for i in connected])
-  clipped = check_clipped(clipped, len(connected), 'TF1')
-  for i, gradient in zip(connected, clipped):
-    pairs[i] = (gradient, pairs[i][1])
-  before = [loss] + losses + list(fetches['outputs'].values())
-  if program.update_ops:
-    before += v1.get_collection(v1.GraphKeys.UPDATE_OPS)
-  # What is fetched is computed before the update overwrites the variables.
-  with tf.control_dependencies(before):
-    return optimizer.apply_gradients(
-      pairs, global_step=v1.train.get_or_create_global_step()
-    )
-
-
-def check_clipped(clipped: Any, count: int, side: str) -> List[Any]:
-  """Returns what `clip_gradients` returned if it is as many gradients.
-
-  Raises:
-    UsageError: if it is something else.
-  """
-  if not isinstance(clipped, (list, tuple)) or len(clipped) != count:
-    raise errors.UsageError(
-      'clip_gradients returned %s on the %s side; expected a list of the %d '
-      'gradients that it was given, in their order. '
-      '(tf.clip_by_global_norm returns them together with the norm.)'
-      % (
-        f'{len(clipped)} items'
-        if isinstance(clipped, (list, tuple))
-        else 'a ' + type(clipped).__name__,
-        side,
-        count,
-      )
-    )
-  return list(clipped)
-
-
-@source_lines.calls_user
-def _own_step(program, inputs, updates, graph):
+def _own_step(program, inputs, graph):
   """Builds the user's own training step; returns (phases, structure)."""
   with user_code.running('TF1', 'train_tf1'):
     returned = program.train(inputs)
@@ -265,7 +249,6 @@ def _own_step(program, inputs, updates, graph):
       fetches[path] = tf.convert_to_tensor(leaf)
     quantities.update(_without_operations(part))
     phases.append(Phase({'outputs': fetches}, operations, []))
-  _share_out(updates, phases)
   return phases, nest.describe(quantities)
 
 
@@ -282,15 +265,23 @@ def _without_operations(part: Any) -> Dict[str, Any]:
   }
 
 
-def _share_out(updates, phases) -> None:
-  """Assigns each update to the phase in which it happens."""
-  for update in updates:
+def _share_out(updates, phases, variables) -> List[str]:
+  """Assigns each update to the phase in which it happens.
+
+  Returns:
+    Names of the trainable variables that something else updates.
+  """
+  if any(phase.updates for phase in phases):
+    (phase,) = phases
+    phase.updates[:] = [_with_counter(each, phase) for each in phase.updates]
+    # A model may come with a train op of its own, which does not run here.
+    updates[:] = phase.updates
+    return []
+  for i, update in enumerate(updates):
     for phase in phases:
-      targets = phase.operations + [
-        t.op for t in phase.fetches['outputs'].values()
-      ]
-      if _reaches(targets, operation_of(update.operation)):
-        phase.updates.append(update)
+      if _reaches(phase.roots, operations_of(update.operation)):
+        updates[i] = _with_counter(update, phase)
+        phase.updates.append(updates[i])
         break
     else:
       raise errors.UsageError(
@@ -299,21 +290,44 @@ def _share_out(updates, phases) -> None:
         f'{type(update.optimizer).__name__}, but nothing that it returns runs '
         'this update. Return the train op.'
       )
-  if not updates:
+  known = {v.op.name for update in updates for v in update.variables}
+  names = {v.op.name: v.op.name for v in variables if v.trainable}
+  others = set(assignments.operations(_roots(phases), names)) - known
+  if not updates and not others:
     raise errors.UsageError(
       'train_tf1 applied no gradients with an optimizer of '
-      'tf.compat.v1.train, so there is no training step to compare.'
+      'tf.compat.v1.train, and nothing that it returns updates a trainable '
+      'variable, so there is no training step to compare. Return the train op.'
     )
+  return sorted(others)
 
 
-def operation_of(applied: Any) -> Any:
-  """Returns the op of what `apply_gradients` returned."""
-  return applied if _is_operation(applied) else applied.op
+def _with_counter(update, phase) -> updates_lib.Update:
+  """Returns an update without a global step that it was given in vain."""
+  step = update.global_step
+  if step is None or function_bodies.are_assigned(phase.roots, step.op.name):
+    return update
+  return dataclasses.replace(update, global_step=None)
 
 
-def _reaches(targets, operation) -> bool:
-  """Returns whether running the targets runs the operation."""
-  return any(op is operation for op in walks.ancestors(targets, control=True))
+def operations_of(applied: Any) -> List[Any]:
+  """Returns the ops of what `apply_gradients` returned."""
+  return [
+    leaf if _is_operation(leaf) else leaf.op
+    for _, leaf in nest.flatten(applied)
+    if leaf is not None
+  ]
+
+
+def _reaches(targets, operations) -> bool:
+  """Returns whether running the targets runs one of the operations."""
+  names = {op.name for op in operations}
+  return any(op.name in names for op in walks.ancestors(targets, control=True))
+
+
+def _roots(phases: List[Phase]) -> List[Any]:
+  """Returns the ops that a step is asked to run."""
+  return [op for phase in phases for op in phase.roots]
 
 
 def _fetch_updates(phase: Phase) -> None:
@@ -339,30 +353,3 @@ def _fetch_draws(phase: Phase) -> None:
   targets = [tensor.op for tensor in outputs + losses]
   phase.random_ops = random_values.random_ops(targets + phase.operations)
   phase.fetches['draws'] = [op.outputs[0] for op in phase.random_ops]
-
-
-def owned_by_optimizers(
-  recording: updates_lib.Recording, variables: Iterable[Any]
-) -> Set[str]:
-  """Returns names of variables that are no part of the model.
-
-  Args:
-    recording: what the optimizers did.
-    variables: all variables, of which some may have moving averages.
-
-  Returns:
-    Names of slots, counters and moving averages.
-  """
-  owned = set(recording.owned)
-  for update in recording.updates:
-    for variable in update.variables:
-      slots = optimizers.all_variables_of(update.optimizer, variable)
-      owned.update(slot.op.name for slot in slots)
-    owned.update(
-      other.op.name for other in optimizers.other_variables_of(update.optimizer)
-    )
-    if update.global_step is not None:
-      owned.add(update.global_step.op.name)
-  for variable in variables:
-    owned.update(v.op.name for v in recording.averages_of(variable))
-  return owned

@@ -16,16 +16,18 @@ from tf_equiv import compat
 from tf_equiv.core import observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.source_line import SourceLine
-from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import (
+  custom_slots,
   jitter,
   optimizers,
+  races,
   random_values,
   runner,
   source_lines,
   step_graph,
   tensors,
 )
+from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1.capture import assignments
 
@@ -88,10 +90,28 @@ def describe(step: step_graph.Step):
     variables=step.specs,
     optimizer_variables=list(step.optimizer_variables),
     depends_on_training=step.depends_on_training,
+    races=list(step.races),
+    notes=_notes(step),
     output_order=dict(step.output_order),
     draws=list(step.draws),
     structure=step.structure,
     seconds={'TF1 build': step.seconds},
+  )
+
+
+def _notes(step: step_graph.Step) -> List[str]:
+  notes = [races.note(race) for race in step.races]
+  if step.unknown:
+    notes.append(unknown_note(step.unknown))
+  return notes
+
+
+def unknown_note(names: List[str]) -> str:
+  """Returns what is not compared where updates are not known."""
+  return (
+    'not compared: gradients, slots, learning rate and hyperparameters of '
+    f'{len(names)} variable(s) that the train op updates by ops of its own, '
+    f'first {names[0]}'
   )
 
 
@@ -102,8 +122,7 @@ def _initial_values(program, plan, step, observed) -> List[np.ndarray]:
     if plan.weights == plan_lib.SEEDED:
       session.run(step.initializers[0])
     else:
-      values = runner.fixed_weights(program.reset_weights, observed.variables)
-      runner.assign(session, step.model, values)
+      runner.reset(session, program, step.model)
       # Last, because a moving average starts from the weights.
       session.run(step.initializers[1])
     values = session.run(step.variables)
@@ -158,7 +177,7 @@ def _merge(found: Dict[str, Any], results: Dict[str, Any]) -> None:
 def _observe(step, found, values) -> observation.StepObservation:
   by_name = {v.op.name: value for v, value in zip(step.variables, values)}
   updates = [
-    _observe_update(update, gradients, rate, by_name, step.recording)
+    _observe_update(update, gradients, rate, by_name, step)
     for update, gradients, rate in zip(
       found['updates'], found['gradients'], found['rates']
     )
@@ -173,6 +192,7 @@ def _observe(step, found, values) -> observation.StepObservation:
     updates=updates,
     variables={v.op.name: by_name[v.op.name] for v in step.model},
     slots=_slots(step, by_name),
+    unknown=list(step.unknown),
     state={
       name: value
       for name, value in by_name.items()
@@ -181,24 +201,29 @@ def _observe(step, found, values) -> observation.StepObservation:
   )
 
 
-def _observe_update(update, gradients, rate, by_name, recording):
+def _observe_update(update, gradients, rate, by_name, step):
   present = iter(gradients)
   counter = update.global_step
   return observation.UpdateObservation(
-    optimizer=optimizers.describe(update.optimizer),
+    optimizer=optimizers.describe(update.optimizer, update.own),
     gradients={
       variable.op.name: None if gradient is None else next(present)
       for variable, gradient in zip(update.variables, update.gradients)
     },
     learning_rate=rate[0] if rate else None,
     step=_counted(counter, by_name),
-    made=recording.line_of(update.optimizer),
+    made=step.recording.line_of(update.optimizer),
     scheduled=_line_of_rate(update.optimizer),
     applied=update.line,
     operations=assignments.operations(
-      [step_graph.operation_of(update.operation)],
+      step_graph.operations_of(update.operation),
       {variable.op.name: variable.op.name for variable in update.variables},
     ),
+    slot_names={
+      name: meaning
+      for variable in update.variables
+      for name, (meaning, _) in _slots_of(step, update, variable).items()
+    },
   )
 
 
@@ -213,12 +238,26 @@ def _counted(counter: Any, by_name) -> Optional[int]:
   return None if counter is None else int(by_name[counter.op.name])
 
 
+def _slots_of(step, update, variable) -> Dict[str, Any]:
+  """Returns {name: (meaning, slot)} of a variable."""
+  found = {
+    optimizers.name_of_slot(update.optimizer, meaning): (meaning, slot)
+    for meaning, slot in optimizers.slots_of(update.optimizer, variable).items()
+  }
+  for finder in step.slots:
+    if finder.update is update:
+      others = finder.slots_of(variable)
+      for name, meaning in custom_slots.meanings(others).items():
+        found.setdefault(name, (meaning, others[name]))
+  return found
+
+
 def _slots(step, by_name) -> Dict[str, Dict[str, np.ndarray]]:
   found: Dict[str, Dict[str, np.ndarray]] = {}
   for update in step.recording.updates:
     for variable in update.variables:
-      slots = optimizers.slots_of(update.optimizer, variable)
-      for meaning, slot in slots.items():
+      slots = _slots_of(step, update, variable)
+      for meaning, slot in slots.values():
         of_kind = found.setdefault(meaning, {})
         of_kind[variable.op.name] = by_name[slot.op.name]
   for variable in step.model:

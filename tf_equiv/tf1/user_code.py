@@ -7,7 +7,7 @@ import unittest
 from tf_equiv import compat
 from tf_equiv.core import errors
 from tf_equiv.core.source_line import SourceLine
-from tf_equiv.tf1 import source_lines
+from tf_equiv.tf1 import scopes, source_lines
 
 _EAGER_ADVICE = (
   'This code uses a graph-only property of a tensor or a graph collection, '
@@ -21,6 +21,11 @@ _COLLECTION_ADVICE = (
   'eager execution. On the TF2 side, leave out outputs_collections and '
   'variables_collections (of the arg_scope as well) and return end points in '
   'a dict.'
+)
+
+_SINGLETONS = (
+  'A tf.function creates a variable in each call: create it once (`if self.v '
+  'is None: self.v = tf.Variable(...)`) and reuse the attribute.'
 )
 
 # (side or None for both, pattern of "Type: message", error, advice); the
@@ -61,8 +66,7 @@ _KNOWN = (
     'TF2',
     r'only supports singleton tf\.Variables|create variables on non-first call',
     errors.ModelCodeError,
-    'A tf.function creates a variable in each call: create it once (`if '
-    'self.v is None: self.v = tf.Variable(...)`) and reuse the attribute.',
+    _SINGLETONS,
   ),
   (
     None,
@@ -79,6 +83,14 @@ _KNOWN = (
     'In TF1 a dimension was an object with a value. Run the TF1 side with '
     'such shapes: set `tf1_behavior = tf_equiv.TF1Behavior('
     'v2_tensorshape=False)` in the test class.',
+  ),
+  (
+    'TF2',
+    r"AttributeError: '(int|NoneType)' object has no attribute 'value'",
+    errors.ModelCodeError,
+    'In TF2 a dimension is an int, or None, and no object with a value: leave '
+    'out `.value` (`x.shape[1]`), or write `tf.compat.dimension_value('
+    'x.shape[1])`, which works on both sides.',
   ),
   (
     'TF2',
@@ -138,6 +150,8 @@ def running(side: str, what: str):
     line = source_lines.user_line_of_traceback(error.__traceback__)
     for known_side, pattern, cls, advice in _known_of(error):
       if known_side in (None, side) and re.search(pattern, full, re.DOTALL):
+        if advice is _SINGLETONS:
+          advice = scopes.advice(error.__traceback__) or advice
         raise cls(
           f'{what} could not run on the {side} side; nothing was compared.\n'
           f'{_place(line)}  {_first_lines(text)}\n'

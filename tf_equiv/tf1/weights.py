@@ -1,12 +1,14 @@
 """Fixed values for variables, so that both sides compute with the same."""
 
+import contextlib
+import contextvars
 import hashlib
 import re
-from typing import Any, Sequence
+from typing import Any, Iterable, Sequence
 
 import numpy as np
 
-from tf_equiv.core import arguments, errors
+from tf_equiv.core import arguments, errors, roles
 
 # Names that say that a value must be positive: variances and deviations.
 _POSITIVE = re.compile(
@@ -16,14 +18,43 @@ _POSITIVE = re.compile(
 _SCALE = re.compile(r'(?:^|[/_.])(gamma|scale)$')
 
 
+# Roles of variables by name, while they are asked for their values.
+_KNOWN = contextvars.ContextVar('_KNOWN', default=None)  # type: Any
+
+
+@contextlib.contextmanager
+def roles_known(specs: Iterable[Any]):
+  """Context in which `named_weights` knows what variables are for.
+
+  Args:
+    specs: the `VariableSpec`s.
+
+  Yields:
+    None.
+  """
+  token = _KNOWN.set({s.name: roles.Role(s.role, s.center) for s in specs})
+  try:
+    yield
+  finally:
+    _KNOWN.reset(token)
+
+
 def named_weights(name: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
-  """Returns a value that depends on the variable's name.
+  """Returns a value that depends on the variable's name and role.
 
   Values of one constant, as in TensorFlow's guide, would hide transposed or
   swapped weights. These are normally distributed with a standard deviation of
   `1 / sqrt(fan_in)`, so that activations keep their magnitude (the scaling of
-  LeCun et al., "Efficient BackProp", 1998). Names that end in gamma or scale
-  get values around one, variances values between 0.5 and 1.5.
+  LeCun et al., "Efficient BackProp", 1998).
+
+  Where it is called for a variable of the TF1 graph, the graph says what the
+  variable is for, by its initializer and the ops that read it: factors of
+  what was normalized get values around one; what is under a root, in a
+  logarithm or divided by, values between 0.5 and 1.5; tables whose rows are
+  looked up, a standard deviation that does not depend on the number of rows;
+  and what starts about a number other than zero, values about that number.
+  Where the graph says nothing, names do: those that end in gamma or scale get
+  values around one, variances values between 0.5 and 1.5.
 
   Example:
     >>> named_weights('net/bias', (3,), 'float32').round(2)
@@ -52,10 +83,21 @@ def named_weights(name: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
     return np.full(shape, b'', dtype=object)
   digest = hashlib.sha256(name.encode('utf-8')).digest()
   generator = np.random.RandomState(np.frombuffer(digest[:16], dtype=np.uint32))
-  if _POSITIVE.search(name):
+  known = _KNOWN.get() or {}
+  role = _role_of(name, known.get(name, roles.Role()))
+  if role.kind == roles.VARIANCE:
     value = generator.uniform(0.5, 1.5, shape)
-  elif _SCALE.search(name):
+  elif role.kind == roles.GAIN:
     value = 1.0 + 0.1 * generator.standard_normal(shape)
+  elif role.kind == roles.CONSTANT:
+    value = role.center * (1.0 + 0.1 * generator.standard_normal(shape))
+  elif role.kind == roles.COUNTER:
+    value = np.full(shape, role.center)
+  elif role.kind in (roles.BIAS, roles.STATISTIC):
+    value = role.center + 0.1 * generator.standard_normal(shape)
+  elif role.kind == roles.EMBEDDING and shape:
+    # Then rows, and products of two rows, are neither large nor small.
+    value = generator.standard_normal(shape) / max(shape[-1], 1) ** 0.25
   else:
     fan_in = np.prod(shape[:-1]) if len(shape) > 1 else 100.0
     value = generator.standard_normal(shape) / np.sqrt(max(fan_in, 1.0))
@@ -64,6 +106,18 @@ def named_weights(name: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
         max(fan_in, 1.0)
       )
   return np.asarray(value).astype(dtype)
+
+
+def _role_of(name: str, known: roles.Role) -> roles.Role:
+  """Returns the role that decides, with that of the name where it must."""
+  if known.kind in ('', roles.CONSTANT):
+    # A variance that this graph does not read starts at one; what scales or
+    # divides somewhere else may start at zero.
+    if _POSITIVE.search(name) and known.center >= 0:
+      return roles.Role(roles.VARIANCE)
+    if _SCALE.search(name) and not known.center:
+      return roles.Role(roles.GAIN)
+  return known
 
 
 class ConstantWeights:

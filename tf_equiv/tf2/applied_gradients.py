@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.compat import optimizers as compat_optimizers
-from tf_equiv.core import errors
+from tf_equiv.core import errors, interrupts
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import source_lines
 from tf_equiv.tf2 import optimizers as optimizers_lib
+from tf_equiv.tf2 import plain_optimizers
 
 
 @dataclasses.dataclass
@@ -34,7 +35,7 @@ class Update:
   line: SourceLine = SourceLine()
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def recorded(optimizers: Sequence[Any]) -> Iterator[list[Update]]:
   """Context whose value is the growing list of updates of some optimizers."""
   updates: list[Update] = []
@@ -46,10 +47,37 @@ def recorded(optimizers: Sequence[Any]) -> Iterator[list[Update]]:
       name = 'apply' if is_keras_3 else 'apply_gradients'
       original = getattr(optimizer, name)
       wrapper = _recording(optimizer, original, is_keras_3, updates)
-      # Not by setattr, which Keras tracks.
-      vars(optimizer)[name] = wrapper
-      stack.callback(vars(optimizer).pop, name)
+      if hasattr(optimizer, '__dict__'):
+        # Not by setattr, which Keras tracks.
+        vars(optimizer)[name] = wrapper
+        stack.callback(vars(optimizer).pop, name)
+      else:  # A plain object with __slots__.
+        stack.enter_context(_replaced(optimizer, name, wrapper))
     yield updates
+
+
+@contextlib.contextmanager
+def _replaced(
+  optimizer: Any, name: str, wrapper: Callable[..., Any]
+) -> Iterator[None]:
+  """Replaces a method of one object, in its class."""
+  cls = type(optimizer)
+  original = getattr(cls, name)
+
+  def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    if self is optimizer:
+      return wrapper(*args, **kwargs)
+    return original(self, *args, **kwargs)
+
+  own = name in vars(cls)
+  setattr(cls, name, method)
+  try:
+    yield
+  finally:
+    if own:
+      setattr(cls, name, original)
+    else:
+      delattr(cls, name)
 
 
 def _recording(
@@ -61,6 +89,7 @@ def _recording(
   """Returns a method that records, in place of the original one."""
 
   def record(gradients: list[Any], variables: list[Any]) -> None:
+    plain_optimizers.check_family(optimizer, variables)
     gradients = optimizers_lib.clipped(optimizer, gradients, variables)
     rate = optimizers_lib.learning_rate_of(optimizer)
     rate = None if rate is None else tf.identity(tf.convert_to_tensor(rate))

@@ -33,8 +33,8 @@ class Built:
     found: what the first call returned, None if it was not kept.
     behind: names of the variables behind each regularization loss, once they
       were looked for.
-    updated: after a first call in training, the variables that are not
-      trainable, by name.
+    updated: after a first call in training, the variables that it may have
+      updated, by name.
   """
 
   model: Any
@@ -66,15 +66,24 @@ class Built:
     """Returns the values with which the variables were created."""
     return initial_values(self.variables, self.created)
 
-  def frozen_values(self) -> dict[str, np.ndarray]:
-    """Returns what the variables that are not trainable hold now, by name."""
-    return {
-      spec.name: model_lib.value_of(variable)
-      for spec, variable in zip(
-        self.first.variables, self.variables, strict=True
-      )
-      if not spec.trainable
-    }
+  def updated_values(self, before: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns what the variables hold that a pass may have updated, by name.
+
+    Args:
+      before: values of all variables before the pass.
+
+    Returns:
+      Those of the variables that are not trainable, and of the others those
+      that are no longer what they were.
+    """
+    found = {}
+    for spec, variable, old in zip(
+      self.first.variables, self.variables, before, strict=True
+    ):
+      value = model_lib.value_of(variable)
+      if not spec.trainable or not _same(old, value):
+        found[spec.name] = value
+    return found
 
   def draws_in(self, mode: SeedMode) -> list[Draw]:
     """Returns the ledger as a first call in that seed mode makes it."""
@@ -103,10 +112,18 @@ class Built:
     """Gives variables back the values with which they were created.
 
     Args:
-      frozen_only: whether those that are trainable have them still.
+      frozen_only: whether those that are trainable have them still, but for
+        those in `updated`.
     """
+    backends = model_lib.backend_variables(self.variables)
+    overwritten = {
+      id(backend)
+      for spec, backend in zip(self.first.variables, backends, strict=True)
+      if spec.name in self.updated
+    }
     for record in self.created:
-      if record.initial is None or (frozen_only and record.trainable):
+      keeps = record.trainable and id(record.variable) not in overwritten
+      if record.initial is None or (frozen_only and keeps):
         continue
       record.variable.assign(record.initial)
 
@@ -131,10 +148,23 @@ def note_layer(lines: dict[str, SourceLine], layer: Any) -> None:
     lines[layer.name] = line
 
 
+def _same(old: np.ndarray, new: np.ndarray) -> bool:
+  equal_nan = np.issubdtype(new.dtype, np.inexact)
+  return np.array_equal(old, new, equal_nan=equal_nan)
+
+
 def describe_variables(observed, model, created) -> list[Any]:
   """Describes a model's variables in the observation, and returns them."""
   variables = model_lib.variables_of(model, created)
   observed.variables = model_lib.specs_of(model, variables, created)
+  states = model_lib.states(variables, created)
+  hidden = model_lib.hidden(variables, created)
+  # States can be set and compared as others, but nothing needs to correspond.
+  observed.variables += [
+    dataclasses.replace(spec, trainable=False)
+    for spec in model_lib.specs_by_name(states.items())
+  ]
+  variables = variables + [record.variable for record in states.values()]
   mine = {id(record.variable) for record in created}
   backends = model_lib.backend_variables(variables)
   observed.preexisting = [
@@ -142,15 +172,15 @@ def describe_variables(observed, model, created) -> list[Any]:
     for spec, backend in zip(observed.variables, backends, strict=True)
     if id(backend) not in mine
   ]
-  hidden = model_lib.untracked(variables, created)
-  observed.untracked = list(
-    {spec.name: spec for spec in model_lib.specs_of_records(hidden)}.values()
-  )
+  observed.untracked = model_lib.specs_by_name(hidden.items())
   return variables
 
 
 def set_weights(variables, values, created) -> None:
-  """Assigns the values; what has none goes back to its initial value."""
+  """Assigns the values; what has none goes back to its initial value.
+
+  So does what the model does not list: a call may have changed it.
+  """
   initial = {id(r.variable): r.initial_value for r in created}
   backends = model_lib.backend_variables(variables)
   for variable, backend, value in zip(variables, backends, values, strict=True):
@@ -158,6 +188,9 @@ def set_weights(variables, values, created) -> None:
       value = initial.get(id(backend))
     if value is not None:
       model_lib.assign(variable, value)
+  for record in model_lib.untracked(variables, created):
+    if record.initial is not None and not record.random_state:
+      record.variable.assign(record.initial)
 
 
 def initial_values(variables, created) -> list[np.ndarray]:

@@ -90,9 +90,7 @@ def capture(
   )
   if plan.updates:
     labels = {
-      spec.name: (capture_lib.UPDATED, spec.name)
-      for spec in observed.variables
-      if not spec.trainable
+      spec.name: (capture_lib.UPDATED, spec.name) for spec in observed.variables
     }
     capture_lib.add_assignments(captured, graph.get_operations(), labels)
   return captured

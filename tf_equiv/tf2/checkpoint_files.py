@@ -1,17 +1,18 @@
 """Writes the files of a TF2 checkpoint, verified, and whole or not at all."""
 
 import os
-import uuid
 from typing import Any
 
 import tensorflow as tf
 
 from tf_equiv.core import errors
 from tf_equiv.core.text import listed
-from tf_equiv.tf2 import checkpoint
+from tf_equiv.tf2 import checkpoint, temporary_folders
 from tf_equiv.tf2 import model as model_lib
 
 _MAX_NAMES = 10
+# What the name of a file of the old checkpoint begins with where it is kept.
+_OLD = 'old-'
 
 
 def check_output(output: Any, source: str, overwrite: bool) -> str:
@@ -72,38 +73,59 @@ def write(
   Raises:
     UsageError: if one of them does not come back bit by bit.
   """
-  expected = [model_lib.value_of(variable) for variable in variables]
-  temporary = f'{output}.tmp-{uuid.uuid4().hex}'
-  tf.io.gfile.makedirs(temporary)
   try:
-    path = os.path.join(temporary, os.path.basename(output))
-    checkpoint.write(path, model, optimizer)
-    for variable in variables:
-      checkpoint.scramble(variable)
-    problem = checkpoint.restore(path, model, optimizer)
-    lost = sorted(
-      model_lib.name_of(variable)
-      for variable, value in zip(variables, expected, strict=True)
-      if not checkpoint.same_bits(model_lib.value_of(variable), value)
-    )
-    if lost or problem:
-      raise errors.UsageError(
-        '%d variable(s) did not come back from the checkpoint%s%s. The model '
-        'and the optimizer must keep them in attributes; nothing was written.'
-        % (
-          len(lost),
-          ': ' * bool(lost) + listed(lost, _MAX_NAMES),
-          f' ({problem})' if problem else '',
-        )
-      )
-    _move(path, output, temporary)
+    _put_back(output)
+    with temporary_folders.beside(output) as temporary:
+      path = os.path.join(temporary, os.path.basename(output))
+      _write_checked(path, model, optimizer, variables)
+      _move(path, output, temporary)
   except (OSError, tf.errors.OpError) as error:
     raise errors.UsageError(
       f'The checkpoint {output!r} cannot be written ({_first_line(error)}); '
       'what was there before is as it was. Make room, or give another folder.'
     ) from error
-  finally:
-    tf.io.gfile.rmtree(temporary)
+
+
+def _put_back(output: str) -> None:
+  """Removes what killed writers left behind.
+
+  One that was killed while it replaced a checkpoint has moved the old one into
+  its folder. The index is the first to go and the last to come: without one at
+  the place of the checkpoint, the old files are put back.
+  """
+  for folder in temporary_folders.abandoned(output):
+    if os.path.exists(output + '.index'):
+      continue
+    for name in os.listdir(folder):
+      if name.startswith(_OLD):
+        old = os.path.join(os.path.dirname(output), name[len(_OLD) :])
+        os.replace(os.path.join(folder, name), old)
+
+
+def _write_checked(
+  path: str, model: Any, optimizer: Any, variables: list[Any]
+) -> None:
+  """Writes a checkpoint and reads it back; see `write`."""
+  expected = [model_lib.value_of(variable) for variable in variables]
+  checkpoint.write(path, model, optimizer)
+  for variable in variables:
+    checkpoint.scramble(variable)
+  problem = checkpoint.restore(path, model, optimizer)
+  lost = sorted(
+    model_lib.name_of(variable)
+    for variable, value in zip(variables, expected, strict=True)
+    if not checkpoint.same_bits(model_lib.value_of(variable), value)
+  )
+  if lost or problem:
+    raise errors.UsageError(
+      '%d variable(s) did not come back from the checkpoint%s%s. The model '
+      'and the optimizer must keep them in attributes; nothing was written.'
+      % (
+        len(lost),
+        ': ' * bool(lost) + listed(lost, _MAX_NAMES),
+        f' ({problem})' if problem else '',
+      )
+    )
 
 
 def _first_line(error: Exception) -> str:
@@ -129,7 +151,7 @@ def _move(path: str, output: str, temporary: str) -> None:
   replaced, moved = [], []
   try:
     for old in reversed(_files_of(output)):
-      backup = os.path.join(temporary, 'old-' + os.path.basename(old))
+      backup = os.path.join(temporary, _OLD + os.path.basename(old))
       tf.io.gfile.rename(old, backup)
       replaced.append((backup, old))
     for part in _files_of(path):

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import errors, threads
+from tf_equiv.core import errors, interrupts, threads
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.core.text import UNDECORATED_ADVICE
 from tf_equiv.tf1 import source_lines
@@ -28,6 +28,8 @@ UNDECORATED = 'get_variable or a compat.v1 layer outside of the shim'
 _INTERNAL_FUNCTION = '_init_batch_counters'
 _INTERNAL_NAME = 'seed_generator_state'
 _GENERATOR_STATE = 'StateVar'  # of tf.random.Generator
+# Functions by which layers, metrics and optimizers of Keras make weights.
+_WEIGHTS = ('add_weight', 'add_variable', 'add_variable_from_reference')
 
 _ADVICE = {
   TF_VARIABLE: (
@@ -72,6 +74,8 @@ class CreatedVariable:
     internal: whether it is a counter of Keras' own and no weight.
     random_state: whether it is the state of a `tf.random.Generator`, which
       every draw changes.
+    layer_state: name of the Keras layer that keeps it from call to call, but
+      does not count it as a weight (`states` of a stateful RNN), '' if none.
   """
 
   name: str
@@ -86,6 +90,7 @@ class CreatedVariable:
   initializer: Any = None
   internal: bool = False
   random_state: bool = False
+  layer_state: str = ''
 
   @property
   def initial_value(self) -> np.ndarray | None:
@@ -106,7 +111,7 @@ class CreatedVariable:
     )
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def record_created_variables(seeds: Any = None):
   """Context whose value is the growing list of `CreatedVariable`.
 
@@ -154,7 +159,7 @@ def record_created_variables(seeds: Any = None):
     yield created
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def assert_no_variable_creations():
   """Context in which creating a variable raises, at the creating line.
 
@@ -202,7 +207,7 @@ def assert_no_variable_creations():
     raise refused[0]
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def catch_created_variables():
   """Context that raises at its end if variables were created inside.
 
@@ -270,7 +275,7 @@ def _describe(kwargs, layers=None) -> CreatedVariable:
     layers: (layer, line that made it) of the Keras layers that were seen, by
       id.
   """
-  cause, owner, internal, called = _cause()
+  cause, owner, internal, called, is_weight = _cause()
   # What creates a layer says more of its variables than what calls it.
   _, line = (layers or {}).get(id(called), (None, SourceLine()))
   dtype = kwargs.get('dtype')
@@ -292,6 +297,9 @@ def _describe(kwargs, layers=None) -> CreatedVariable:
     owner=owner,
     internal=internal or _INTERNAL_NAME in (kwargs.get('name') or ''),
     random_state=kwargs.get('name') == _GENERATOR_STATE,
+    layer_state=(
+      '' if is_weight or cause != KERAS_LAYER else owner.rpartition(' (')[0]
+    ),
   )
 
 
@@ -300,10 +308,12 @@ def _cause():
 
   Returns:
     (cause, owner, whether it is internal, the Keras layer that library code
-    called, None if the user's own code creates the variable).
+    called, None if the user's own code creates the variable, whether a layer
+    was asked for a weight).
   """
   frame = source_lines.calling_frame()
   cause, owner, internal, called = TF_VARIABLE, '', False, None
+  is_weight = False
   while frame is not None:
     filename, function = frame.f_code.co_filename, frame.f_code.co_name
     if not source_lines.is_library_file(
@@ -312,20 +322,21 @@ def _cause():
       break
     caller = frame.f_locals.get('self')
     internal = internal or function == _INTERNAL_FUNCTION
+    is_weight = is_weight or function in _WEIGHTS
     if function == '_get_single_variable':
       cause = GET_VARIABLE
       # The shim has a store of its own; TF1's forgets, in eager execution.
       if type(caller).__name__ == '_VariableStore' and _is_tf2():
-        return UNDECORATED, owner, internal, None
+        return UNDECORATED, owner, internal, None, True
     if cause in (TF_VARIABLE, GET_VARIABLE) and caller is not None:
       if compat.is_legacy_layer(caller):
-        return LEGACY_LAYER, _layer_name(caller), internal, None
+        return LEGACY_LAYER, _layer_name(caller), internal, None, True
       if cause == TF_VARIABLE and compat.is_keras_object(caller):
         cause, owner = KERAS_LAYER, _layer_name(caller)
     if function == '__call__' and called is None:
       called = caller if compat.is_keras_object(caller) else None
     frame = frame.f_back
-  return cause, owner, internal, called
+  return cause, owner, internal, called, is_weight
 
 
 def _is_tf2() -> bool:

@@ -4,7 +4,6 @@ Python code may look at values: branch on them, hand them to NumPy, look them up
 in a table. Such code has no graph, but each op that it runs can be seen.
 """
 
-import contextlib
 import dataclasses
 import functools
 from collections import Counter
@@ -15,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import nest, random_value
+from tf_equiv.core import interrupts, nest, random_value
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import source_lines
@@ -225,7 +224,7 @@ def record(
   )
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def _active(recorder: Callable) -> Iterator[None]:
   """Context in which a recorder sees all ops, those of functions as well."""
   eager = tf.config.functions_run_eagerly()

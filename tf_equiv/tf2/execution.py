@@ -57,9 +57,7 @@ def aligned(
     jit_compile=variant == variants.JIT or None,
   )
   if injected.function is None:
-    observed.notes.append(
-      'random draws could not be aligned: ' + injected.problem
-    )
+    observed.unaligned = injected.problem
     return compiled
   observed.injected = True
   observed.notes.append(

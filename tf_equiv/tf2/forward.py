@@ -160,13 +160,15 @@ class Forward:
 
     Args:
       found: what the call returned.
-      updated: values after it of the variables that are not trainable, by name;
-        by default those that they have now.
+      updated: values after it of the variables that it may have updated, by
+        name; by default those that they have now.
     """
     observed = self._observed
     if self._plan.updates:
       observed.updated = (
-        self.built.frozen_values() if updated is None else updated
+        self.built.updated_values(observed.weights)
+        if updated is None
+        else updated
       )
     if self._plan.gradients:
       observed.loss = found['loss'].numpy()
@@ -292,7 +294,7 @@ def create(
       with contextlib.suppress(errors.EquivalenceError):
         built.found = forward.found(outputs)
     if plan.training:
-      built.updated = built.frozen_values()
+      built.updated = built.updated_values(built.initial_values())
     built.draws = seeds.draws
   return built
 

@@ -95,6 +95,52 @@ def untracked(variables: list[Any], created: list[Any]) -> list[Any]:
   ]
 
 
+def states(variables: list[Any], created: list[Any]) -> dict[str, Any]:
+  """Returns the records of what layers keep besides their weights.
+
+  Args:
+    variables: the variables that the model lists.
+    created: records of the variables that were created.
+
+  Returns:
+    Records by name: 'lstm/states/0'. The variables themselves often have no
+    name of their own.
+  """
+  found: dict[str, Any] = {}
+  for record in untracked(variables, created):
+    if record.layer_state and record.variable is not None:
+      _add(found, f'{record.layer_state}/states/{{}}', record)
+  return found
+
+
+def hidden(variables: list[Any], created: list[Any]) -> dict[str, Any]:
+  """Returns the other records of variables that a model does not list.
+
+  Args:
+    variables: the variables that the model lists.
+    created: records of the variables that were created.
+
+  Returns:
+    Records by name, which is made unique where several have the same.
+  """
+  found: dict[str, Any] = {}
+  for record in untracked(variables, created):
+    if not record.layer_state or record.variable is None:
+      if record.name in found:
+        _add(found, record.name + '_{}', record, 1)
+      else:
+        found[record.name] = record
+  return found
+
+
+def _add(found, name: str, record, first: int = 0) -> None:
+  """Adds a record under the first name with a number that is free."""
+  number = first
+  while name.format(number) in found:
+    number += 1
+  found[name.format(number)] = record
+
+
 def specs_of(model, variables, created) -> list[observation.VariableSpec]:
   """Describes the variables of a model, with the line that created each.
 
@@ -126,16 +172,21 @@ def _origin(record) -> dict[str, Any]:
 
 def specs_of_records(records) -> list[observation.VariableSpec]:
   """Describes variables that a model created but does not list."""
+  return specs_by_name([(record.name, record) for record in records])
+
+
+def specs_by_name(records) -> list[observation.VariableSpec]:
+  """Describes variables that a model does not list, of (name, record)."""
   return [
     observation.VariableSpec(
-      record.name,
+      name,
       record.shape or (),
       record.dtype,
       record.trainable,
       tracked=False,
       **_origin(record),
     )
-    for record in records
+    for name, record in records
   ]
 
 

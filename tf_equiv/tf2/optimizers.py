@@ -6,6 +6,7 @@ on both sides (tf_keras/src/optimizers/*.py, keras/src/optimizers/*.py).
 """
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,12 @@ import tensorflow as tf
 
 from tf_equiv.compat import optimizers
 from tf_equiv.core import errors
+from tf_equiv.tf1 import custom_slots
 from tf_equiv.tf1 import optimizers as tf1_optimizers
+from tf_equiv.tf2 import plain_optimizers
 
 OptimizerSpec = tf1_optimizers.OptimizerSpec
+_OTHER = tf1_optimizers.OTHER
 
 # Keras' own classes; those of users are what they derive from. AdamW is no
 # Adam, though its class derives from it.
@@ -126,6 +130,8 @@ def check_optimizer(optimizer: Any, origin: str = 'build_tf2_optimizer') -> Any:
     )
   if optimizers.is_v1(optimizer) or optimizers.is_keras(optimizer):
     return optimizer
+  if callable(getattr(optimizer, 'apply_gradients', None)):
+    return optimizer
   hint = ''
   if optimizer is None:
     hint = ' Is a `return` missing?'
@@ -135,7 +141,8 @@ def check_optimizer(optimizer: Any, origin: str = 'build_tf2_optimizer') -> Any:
     hint = ' Return what it makes, not the function.'
   raise errors.UsageError(
     f'{origin} returned {optimizer!r}; expected an optimizer of tf_keras (new '
-    f'or legacy), Keras 3 or tf.compat.v1.train.{hint}'
+    'or legacy), Keras 3 or tf.compat.v1.train, or an object with '
+    f'apply_gradients.{hint}'
   )
 
 
@@ -144,6 +151,10 @@ def describe(optimizer: Any) -> OptimizerSpec:
   optimizer = optimizers.inner(optimizer)
   if optimizers.is_v1(optimizer):
     return tf1_optimizers.describe(optimizer)
+  if plain_optimizers.is_plain(optimizer) or _kind(optimizer) == _OTHER:
+    return OptimizerSpec(
+      type(optimizer).__name__, _OTHER, tf1_optimizers.numbers_of(optimizer)
+    )
   found = {}
   for attribute, name in _HYPERPARAMETERS.items():
     value = tf1_optimizers.plain(
@@ -175,16 +186,42 @@ def parts_of(optimizer: Any) -> list[Any]:
   return optimizers.parts(optimizer)
 
 
-def slots_of(optimizer: Any, variable: Any) -> dict[str, Any]:
+def slots_of(
+  optimizer: Any, variable: Any, trained: Sequence[Any] = ()
+) -> dict[str, Any]:
   """Returns the slots of a variable by what they mean.
+
+  Args:
+    optimizer: the optimizer.
+    variable: the variable.
+    trained: all variables that it trains, in order, which a plain object does
+      not tell.
+  """
+  return {
+    meaning: slot
+    for meaning, slot in named_slots(optimizer, variable, trained).values()
+  }
+
+
+def named_slots(
+  optimizer: Any, variable: Any, trained: Sequence[Any] = ()
+) -> dict[str, tuple[str, Any]]:
+  """Returns {name: (meaning, slot)} of a variable; see `slots_of`.
 
   The slot of an SGD without momentum, which only holds the last update, is
   left out.
   """
   optimizer = optimizers.inner(optimizer)
   if optimizers.is_v1(optimizer):
-    return tf1_optimizers.slots_of(optimizer, variable)
-  found = {}
+    return {
+      tf1_optimizers.name_of_slot(optimizer, meaning): (meaning, slot)
+      for meaning, slot in tf1_optimizers.slots_of(optimizer, variable).items()
+    }
+  if plain_optimizers.is_plain(optimizer):
+    by_name = plain_optimizers.slots_of(optimizer, variable, list(trained))
+    meanings = custom_slots.meanings(by_name)
+    return {n: (meanings[n], slot) for n, slot in by_name.items()}
+  found: dict[str, tuple[str, Any]] = {}
   for part in parts_of(optimizer):
     if optimizers.is_legacy_keras(part):
       by_name = optimizers.keras_legacy_slots(part, variable)
@@ -193,8 +230,12 @@ def slots_of(optimizer: Any, variable: Any) -> dict[str, Any]:
     kind = describe(part).kind
     if kind == tf1_optimizers.GRADIENT_DESCENT:
       by_name.pop('momentums', None)
-    meanings = {**_SLOTS.get(kind, {}), _AVERAGES: MOVING_AVERAGE}
-    found.update({meanings.get(n, n): slot for n, slot in by_name.items()})
+    meanings = _SLOTS.get(kind, {})
+    if kind == _OTHER:
+      meanings = custom_slots.meanings(by_name)
+    meanings = {**meanings, _AVERAGES: MOVING_AVERAGE}
+    for name, slot in by_name.items():
+      found[name] = meanings.get(name, name), slot
   return found
 
 
@@ -215,6 +256,8 @@ def learning_rate_of(optimizer: Any) -> Any:
   optimizer = optimizers.inner(optimizer)
   if optimizers.is_v1(optimizer):
     return optimizers.v1_learning_rate(optimizer)
+  if plain_optimizers.is_plain(optimizer):
+    return plain_optimizers.learning_rate_of(optimizer)
   return optimizers.keras_learning_rate(optimizer)
 
 
@@ -223,12 +266,16 @@ def iterations_of(optimizer: Any) -> int | None:
   optimizer = optimizers.inner(optimizer)
   if optimizers.is_v1(optimizer):
     return None
+  if plain_optimizers.is_plain(optimizer):
+    return None  # It may count in another way, and from another number.
   return int(optimizer.iterations.numpy())
 
 
 def counters_of(optimizer: Any) -> list[Any]:
   """Returns the variable that counts the updates, in a list; [] for v1."""
   optimizer = optimizers.inner(optimizer)
+  if plain_optimizers.is_plain(optimizer):
+    return plain_optimizers.counters_of(optimizer)
   counter = getattr(optimizer, 'iterations', None)
   return [] if counter is None else [counter]
 
@@ -237,6 +284,9 @@ def build(optimizer: Any, variables: list[Any]) -> None:
   """Creates all slots, which must not happen inside of a `tf.function`."""
   if optimizers.is_v1(optimizer):
     optimizers.v1_build(optimizer, variables)
+  elif plain_optimizers.is_plain(optimizer):
+    if callable(getattr(optimizer, 'build', None)):
+      optimizer.build(variables)
   else:
     optimizers.keras_build(optimizer, variables)
 
@@ -247,6 +297,8 @@ def scaled_loss(optimizer: Any, loss: Any) -> Any:
   Those of Keras 3 divide the gradients by the factor again that their
   `scale_loss` multiplies with; a LossScaleOptimizer of tf_keras does not.
   """
+  if plain_optimizers.is_plain(optimizer):
+    return loss
   return optimizers.keras_scaled_loss(optimizer, loss)
 
 
@@ -268,7 +320,11 @@ def clipped(
   """
   connected = [i for i, g in enumerate(gradients) if g is not None]
   found = list(gradients)
-  if optimizers.is_v1(optimizer) or not connected:
+  if (
+    optimizers.is_v1(optimizer)
+    or plain_optimizers.is_plain(optimizer)
+    or not connected
+  ):
     return found
   clipped_ones = optimizers.keras_clip(
     optimizer,
@@ -283,6 +339,8 @@ def variables_of(optimizer: Any) -> list[Any]:
   """Returns all variables of an optimizer, its learning rate included."""
   if optimizers.is_v1(optimizer):
     return optimizers.v1_variables(optimizer)
+  if plain_optimizers.is_plain(optimizer):
+    return plain_optimizers.variables_of(optimizer)
   return optimizers.keras_variables(optimizer)
 
 
@@ -320,15 +378,17 @@ def set_slot(
   meaning: str,
   value: np.ndarray,
   learning_rate: float | None = None,
+  trained: Sequence[Any] = (),
 ) -> bool:
   """Sets a slot to a value in the terms of `tf.compat.v1.train`.
 
   Args:
     optimizer: the optimizer; its slots exist.
     variable: the variable that the slot belongs to.
-    meaning: what the slot means, as `slots_of` names it.
+    meaning: what the slot means, as `slots_of` names it, or its own name.
     value: the value in TF1.
     learning_rate: the learning rate in force, for the velocity of SGD.
+    trained: see `slots_of`.
 
   Returns:
     Whether there is such a slot.
@@ -336,7 +396,11 @@ def set_slot(
   Raises:
     UsageError: if a velocity is to be set without a learning rate.
   """
-  slot = slots_of(optimizer, variable).get(meaning)
+  by_name = named_slots(optimizer, variable, trained)
+  by_meaning = {meaning: slot for meaning, slot in by_name.values()}
+  if meaning not in by_meaning and meaning in by_name:
+    meaning = by_name[meaning][0]
+  slot = by_meaning.get(meaning)
   if slot is None:
     return False
   if meaning == 'momentum' and keeps_velocity(optimizer):
@@ -353,6 +417,10 @@ def set_slot(
 def set_iterations(optimizer: Any, count: int) -> None:
   """Sets the step counter; of v1 Adam, the powers of beta that follow."""
   optimizer = optimizers.inner(optimizer)
+  if plain_optimizers.is_plain(optimizer):
+    for counter in plain_optimizers.counters_of(optimizer):
+      counter.assign(count)
+    return
   if not optimizers.is_v1(optimizer):
     optimizers.set_keras_iterations(optimizer, count)
     return

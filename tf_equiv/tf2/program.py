@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv import compat
-from tf_equiv.core import errors, nest, threads
+from tf_equiv.core import errors, interrupts, nest, threads
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import seeds as seeds_lib
 from tf_equiv.tf1 import source_lines, tensors, user_code
@@ -44,7 +44,7 @@ class Program:
   train: Callable[[Any, Any], Any] | None = None
 
 
-@contextlib.contextmanager
+@interrupts.restoring
 def environment(
   plan: plan_lib.RunPlan,
   grappler: bool = False,
@@ -70,6 +70,7 @@ def environment(
     stack.enter_context(compat.v2_behavior())
     stack.enter_context(compat.grappler(grappler, without))
     stack.enter_context(compat.fresh_keras_names(names))
+    stack.enter_context(compat.custom_gradients_forgotten())
     stack.enter_context(seeds)
     created = stack.enter_context(creation.record_created_variables(seeds))
     yield seeds, created

@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.tf2 import candidate, creation, shared_models, variable_writes
+from tf_equiv.tf2 import (
+  built_model,
+  candidate,
+  creation,
+  shared_models,
+  variable_writes,
+)
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as program_lib
 
@@ -66,7 +72,7 @@ def observe(
     calls = [('second inference call', False)]
     if program.takes_training(model):
       calls += [('training call', True), ('second training call', True)]
-    watched = _watched(model, built.created)
+    names, watched = _watched(built)
     before = [model_lib.value_of(variable) for variable in watched]
     count, total = 0, len(watched)
     changed: list[Held] = []
@@ -75,12 +81,12 @@ def observe(
       created += [(title, r) for r in records[count:] if not r.internal]
       count = len(records)
       if not training:
-        changed = _changed(watched, before)
+        changed = _changed(names, watched, before)
     if changed and not created:
       writers = variable_writes.find(
         lambda x: program_lib.call_model(program, model, x, False),
         inputs,
-        watched,
+        dict(zip(names, watched, strict=True)),
       )
       changed = [
         dataclasses.replace(held, writer=writers.get(held.name, ''))
@@ -89,23 +95,39 @@ def observe(
   return RepeatedCalls(created, changed, len(calls), total)
 
 
-def _watched(model: Any, created: list[Any]) -> list[Any]:
+def _watched(built: built_model.Built) -> tuple[list[str], list[Any]]:
   """The model's variables, and those that it created but does not list.
 
   States of random generators are left out: each draw changes them.
+
+  Args:
+    built: the model.
+
+  Returns:
+    (names, variables).
   """
-  variables = model_lib.variables_of(model, created)
-  hidden = [r.variable for r in model_lib.untracked(variables, created)]
-  states = {id(r.variable) for r in created if r.random_state}
-  return [v for v in variables + hidden if id(v) not in states]
+  names = [spec.name for spec in built.first.variables]
+  variables = list(built.variables)
+  hidden = model_lib.hidden(variables, built.created)
+  names += hidden
+  variables += [record.variable for record in hidden.values()]
+  states = {id(r.variable) for r in built.created if r.random_state}
+  kept = [
+    (name, variable)
+    for name, variable in zip(names, variables, strict=True)
+    if id(variable) not in states
+  ]
+  return [name for name, _ in kept], [variable for _, variable in kept]
 
 
-def _changed(watched: list[Any], before: list[np.ndarray]) -> list[Held]:
+def _changed(
+  names: list[str], watched: list[Any], before: list[np.ndarray]
+) -> list[Held]:
   """Returns the variables that no longer hold what they did, bit for bit."""
   found = []
-  for variable, old in zip(watched, before, strict=True):
+  for name, variable, old in zip(names, watched, before, strict=True):
     new = model_lib.value_of(variable)
     equal_nan = np.issubdtype(new.dtype, np.inexact)
     if not np.array_equal(old, new, equal_nan=equal_nan):
-      found.append(Held(model_lib.name_of(variable), old, new))
+      found.append(Held(name, old, new))
   return found

@@ -2,10 +2,11 @@
 
 One backward pass through the run that is observed anyway tells it of all
 variables. It starts at a random projection of the outputs, so that no response
-cancels.
+cancels. Those without a gradient are moved, to see what happens.
 """
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.core import nest
+from tf_equiv.core.text import listed
 from tf_equiv.tf1 import tensors
 from tf_equiv.tf2 import model as model_lib
 
@@ -22,6 +24,14 @@ _MAX_RECORDED, _MAX_EVER = 1 << 30, 4 << 30
 # Statistics of so few examples let no gradient through.
 _MIN_IN_TRAINING = 4
 _FUSED_BATCH_NORM = ('FusedBatchNorm', 'FusedBatchNormV2', 'FusedBatchNormV3')
+# An effect no larger than that of rounding is none; see `compare.vacuity`.
+_SMALL_EFFECT = 1e-5
+# Multiples of its size by which a variable is moved: a sample or a sign may
+# stay what it is when its operands move little.
+_FACTORS = (0.5, 3.0, 20.0)
+# How often the model is called to see what it responds to.
+_MAX_CALLS = 48
+_MAX_NAMES = 3
 _log = logging.getLogger('tf_equiv')
 
 
@@ -82,7 +92,7 @@ class Tape:
     chosen = [
       (spec.name, backend)
       for spec, backend in zip(specs, backends, strict=True)
-      if backend.dtype.is_floating
+      if backend.dtype.is_floating and spec.tracked
     ]
     try:
       with batch_norm_statistics_differentiated():
@@ -108,36 +118,103 @@ def _norm(value) -> float:
   return float(np.linalg.norm(array.reshape(-1)))
 
 
-def moves(call, variables) -> bool:
-  """Returns whether outputs without any gradient respond to variables at all.
+class Differences:
+  """Moves variables, and sees how far the outputs move.
 
-  Rounding, `argmax` and the like have no gradient.
-
-  Args:
-    call: calls the model; returns a nest of tensors.
-    variables: the variables of the model. They are restored.
-
-  Returns:
-    Whether an output changes when all variables change by half of their size.
+  There is no gradient behind `tf.stop_gradient`, a Python function, a sample,
+  rounding, `sign` or `argmax`, and yet the outputs respond.
   """
-  generator = np.random.default_rng(0)
-  backends = [
-    v for v in model_lib.backend_variables(variables) if v.dtype.is_floating
-  ]
-  before = [leaf.numpy() for _, leaf in nest.flatten(call())]
-  values = [v.numpy() for v in backends]
-  try:
-    for variable, value in zip(backends, values, strict=True):
-      size = np.sqrt(np.mean(np.square(value))) or 1.0
-      change = 0.5 * size * generator.normal(size=value.shape)
-      variable.assign((value + change).astype(value.dtype))
-    after = [leaf.numpy() for _, leaf in nest.flatten(call())]
-  finally:
-    for variable, value in zip(backends, values, strict=True):
-      variable.assign(value)
-  return any(
-    not np.array_equal(a, b) for a, b in zip(before, after, strict=True)
-  )
+
+  def __init__(self, call: Callable[[], Any], watched: Sequence[Any]):
+    """Calls the model for the first time.
+
+    Args:
+      call: calls the model, with the same draws each time; returns a nest of
+        tensors.
+      watched: all variables that the call may read or change; they are put
+        back after each call.
+    """
+    self._call, self._watched = call, list(watched)
+    self._values = [v.read_value() for v in self._watched]
+    self.calls = 0
+    self._before = self._run({})
+
+  @property
+  def is_repeatable(self) -> bool:
+    """Whether a second call gives the same."""
+    return not self._change(self._run({}))
+
+  def effects(self, variables: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the effect of each variable, by name.
+
+    Variables are moved together, and one by one only where that shows in the
+    outputs. After so many calls the rest stays unknown.
+
+    Args:
+      variables: `tf.Variable`s by name.
+
+    Returns:
+      The largest change of an output over its largest element; of variables
+      that are not known nothing.
+    """
+    found: dict[str, float] = {}
+    pending = [sorted(variables)] if variables else []
+    while pending and self.calls < _MAX_CALLS:
+      names = pending.pop()
+      change = self._moved({name: variables[name] for name in names})
+      if change <= _SMALL_EFFECT or len(names) == 1:
+        found.update(dict.fromkeys(names, change))
+        continue
+      half = len(names) // 2
+      pending += [names[half:], names[:half]]
+    return found
+
+  def _moved(self, variables) -> float:
+    """Returns the largest change of several moves, from small to large."""
+    change = 0.0
+    for factor in _FACTORS:
+      generator, moved = np.random.default_rng(0), {}
+      for name in sorted(variables):
+        variable = variables[name]
+        value = variable.numpy()
+        size = np.sqrt(np.mean(np.square(value.astype(np.float64)))) or 1.0
+        step = factor * size * generator.normal(size=value.shape)
+        moved[id(variable)] = (value + step).astype(value.dtype)
+      change = self._change(self._run(moved))
+      if change > _SMALL_EFFECT:
+        break
+    return change
+
+  def _run(self, moved) -> list[np.ndarray]:
+    self.calls += 1
+    try:
+      for variable in self._watched:
+        if id(variable) in moved:
+          variable.assign(moved[id(variable)])
+      return [
+        np.asarray(leaf)
+        for _, leaf in nest.flatten(self._call())
+        if tensors.is_tensor(leaf)
+      ]
+    finally:
+      for variable, value in zip(self._watched, self._values, strict=True):
+        variable.assign(value)
+
+  def _change(self, after) -> float:
+    """Returns by which share of its largest element an output changed."""
+    if [x.shape for x in after] != [x.shape for x in self._before]:
+      return 1.0
+    change = 0.0
+    for old, new in zip(self._before, after, strict=True):
+      if old.dtype.kind not in 'fiub' or not old.size:
+        change = max(change, float(not np.array_equal(old, new)))
+        continue
+      old, new = old.astype(np.float64), new.astype(np.float64)
+      with np.errstate(invalid='ignore', over='ignore'):
+        apart = np.max(np.where(old == new, 0.0, np.abs(new - old)))
+        share = apart / (np.max(np.abs(old)) or 1.0)
+      change = max(change, float(share) if np.isfinite(share) else 1.0)
+    return change
 
 
 def can_record(reference) -> bool:
@@ -160,9 +237,8 @@ def complete(forward, reference) -> None:
     return
   if forward.measures or not can_record(reference):
     _measure_apart(forward, reference)
-  effects = forward.observed.sensitivity
-  if effects and not any(effects.values()):
-    _look_at_differences(forward)
+  if forward.observed.sensitivity:
+    _look_at_differences(forward, reference)
 
 
 def _measure_apart(forward, reference) -> None:
@@ -205,19 +281,60 @@ def _fewer(inputs, activations: int, training: bool):
   return nest.map_leaves(lambda _, leaf: leaf[:most], inputs)
 
 
-def _look_at_differences(forward) -> None:
-  """Notes where outputs respond, but have no gradient that could tell of it."""
+def _look_at_differences(forward, reference) -> None:
+  """Measures again what has no gradient, by moving it."""
+  observed, before = forward.observed, forward.observed.weight_of()
+  silent = [
+    name
+    for name, effect in observed.sensitivity.items()
+    if not effect and not _is_updated(name, observed, before)
+  ]
+  if not silent:
+    return
+  backends = model_lib.backend_variables(forward.variables)
+  by_name = {
+    spec.name: backend
+    for spec, backend in zip(observed.variables, backends, strict=True)
+  }
+  structure = observed.structure
+  found: dict[str, float] = {}
+  problem = ''
 
   def call():
     forward.restart()
     return forward(forward.inputs)['outputs']
 
-  if moves(call, forward.variables):
-    forward.observed.sensitivity = {}
-    forward.observed.notes.append(
-      'to which variables the outputs respond was not measured (they have no '
-      'gradient)'
+  try:
+    if not can_record(reference):
+      problem = 'the model is large'
+    else:
+      differences = Differences(call, forward.watched())
+      if differences.is_repeatable:
+        found = differences.effects({name: by_name[name] for name in silent})
+        problem = 'they are many' if len(found) < len(silent) else ''
+      else:
+        problem = 'two calls give different outputs'
+  except Exception as error:  # The user's code may take no other numbers.
+    _log.info('the sensitivity could not be measured', exc_info=True)
+    problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+  finally:
+    observed.structure = structure
+  observed.sensitivity.update(found)
+  unknown = [name for name in silent if name not in found]
+  for name in unknown:
+    del observed.sensitivity[name]
+  if unknown:
+    observed.notes.append(
+      f'whether the outputs respond to {listed(sorted(unknown), _MAX_NAMES)}, '
+      f'which have no gradient, was not measured ({problem})'
     )
+
+
+def _is_updated(name, observed, before) -> bool:
+  """Returns whether the pass updates a variable, which is then compared."""
+  if name not in observed.updated or name not in before:
+    return False
+  return not np.array_equal(observed.updated[name], before[name])
 
 
 def batch_norm_statistics_differentiated():

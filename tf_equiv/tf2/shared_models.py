@@ -17,10 +17,14 @@ from tf_equiv import compat, fingerprint
 from tf_equiv.core import nest
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf2 import built_model
+from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import program as program_lib
 
 # Bytes of results of a first call that are kept with the model.
 _MAX_RESULTS = 1 << 28
+# Bytes of weights from which it is worth to look for garbage before the next
+# model is built; that walks over all objects that TensorFlow's import made.
+_MIN_GARBAGE = 1 << 26
 
 
 @dataclasses.dataclass
@@ -81,8 +85,10 @@ class SharedModels:
         with compat.v2_behavior():
           kept.built.reset()
         return kept.built
+      is_large = _bytes_of_variables(kept.built) >= _MIN_GARBAGE
       del kept
-      gc.collect()  # Layers and their models refer to each other.
+      if is_large:
+        gc.collect()  # Layers and their models refer to each other.
     built = build()
     if code is not None:
       self._lent = _described(built, program, code)
@@ -156,6 +162,14 @@ def _code_of(program):
 
 def _state_of(built):
   return fingerprint.of({'model': built.model})
+
+
+def _bytes_of_variables(built) -> int:
+  return sum(
+    v.shape.num_elements() * v.dtype.size
+    for v in model_lib.backend_variables(built.variables)
+    if v.shape.is_fully_defined()
+  )
 
 
 def _bytes_of(found) -> int:

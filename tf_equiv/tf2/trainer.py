@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tf_equiv.compat import optimizers as compat_optimizers
 from tf_equiv.core import errors, nest, observation
-from tf_equiv.tf1 import source_lines, step_graph, tensors, user_code
+from tf_equiv.tf1 import default_step, source_lines, tensors, user_code
 from tf_equiv.tf1 import updates as updates_lib
-from tf_equiv.tf2 import applied_gradients
+from tf_equiv.tf2 import applied_gradients, plain_optimizers
 from tf_equiv.tf2 import forward as forward_lib
 from tf_equiv.tf2 import model as model_lib
 from tf_equiv.tf2 import optimizers as optimizers_lib
@@ -69,6 +69,12 @@ class Trainer:
         optimizers_lib.variables_of(optimizer)
       )
     }
+    # A plain object may keep the variables that it trains.
+    owned -= {
+      id(variable)
+      for update in self._layout
+      for variable in model_lib.backend_variables(update.variables)
+    }
     # An average may be created in a step, long after its variable.
     averaged = [record.variable for record in created]
     averaged += model_lib.backend_variables(self._variables)
@@ -102,7 +108,9 @@ class Trainer:
     self._build_optimizers()
     if self._program.train is None:
       (optimizer,) = self.optimizers
-      optimizers_lib.build(optimizer, self._trainable())
+      plain_optimizers.check_family(optimizer, self._trainable())
+      with user_code.running('TF2', 'build_tf2_optimizer'):
+        optimizers_lib.build(optimizer, self._trainable())
 
   def _trainable(self) -> list[Any]:
     return [
@@ -175,7 +183,7 @@ class Trainer:
       )
     with user_code.running('TF2', 'clip_gradients'):
       clipped = program.clip_gradients([gradients[i] for i in connected])
-    clipped = step_graph.check_clipped(clipped, len(connected), 'TF2')
+    clipped = default_step.check_clipped(clipped, len(connected), 'TF2')
     for i, gradient in zip(connected, clipped, strict=True):
       gradients[i] = gradient
     optimizer.apply_gradients(list(zip(gradients, trainable, strict=True)))
@@ -234,6 +242,13 @@ class Trainer:
           compat_optimizers.keras_schedule(update.optimizer)
         ),
         applied=update.line,
+        slot_names={
+          name: meaning
+          for variable in update.variables
+          for name, (meaning, _) in optimizers_lib.named_slots(
+            update.optimizer, variable, update.variables
+          ).items()
+        },
       )
       for update, gradients, rate in zip(
         self._layout, found['gradients'], found['rates'], strict=True
@@ -281,7 +296,9 @@ class Trainer:
     for seen, update in zip(self._layout, updates, strict=True):
       rate = update.learning_rate
       for variable in seen.variables:
-        slots = optimizers_lib.slots_of(seen.optimizer, variable)
+        slots = optimizers_lib.slots_of(
+          seen.optimizer, variable, seen.variables
+        )
         for meaning, slot in slots.items():
           value = optimizers_lib.in_reference_terms(
             seen.optimizer,
@@ -325,7 +342,12 @@ class Trainer:
           unknown = meaning == 'momentum' and velocity and not rate
           if name in values and not unknown:
             optimizers_lib.set_slot(
-              seen.optimizer, variable, meaning, values[name], rate
+              seen.optimizer,
+              variable,
+              meaning,
+              values[name],
+              rate,
+              seen.variables,
             )
     averages = slots.get(observation.MOVING_AVERAGE, {})
     for spec, backend in zip(

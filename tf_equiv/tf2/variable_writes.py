@@ -1,6 +1,6 @@
 """Which ops of a TF2 model assign its variables, and at which lines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -13,14 +13,14 @@ from tf_equiv.tf2 import model as model_lib
 
 
 def find(
-  function: Callable[[Any], Any], inputs: Any, variables: list[Any]
+  function: Callable[[Any], Any], inputs: Any, variables: Mapping[str, Any]
 ) -> dict[str, str]:
   """Traces a call and finds the ops that assign variables.
 
   Args:
     function: calls the model; it creates no variables.
     inputs: nest of tensors for its argument.
-    variables: the variables to look at.
+    variables: the variables to look at, by name.
 
   Returns:
     'AssignAddVariableOp at <line>' by name of the variable; of several ops the
@@ -36,11 +36,10 @@ def find(
     graph, _, _ = capture.traced(traceable, inputs)
   except Exception:  # The user's code may do anything; the message says less.
     return {}
+  backends = model_lib.backend_variables(list(variables.values()))
   handles = {
-    id(backend.handle): model_lib.name_of(variable)
-    for variable, backend in zip(
-      variables, model_lib.backend_variables(variables), strict=True
-    )
+    id(backend.handle): name
+    for name, backend in zip(variables, backends, strict=True)
   }
   names = {
     inside.op.name: handles[id(outside)]

@@ -8,12 +8,45 @@ from tests.diagnose.rules.rule_cases import (
   diverge,
   numbers,
 )
+from tf_equiv.compare import difference
 from tf_equiv.diagnose.rules import recurrent
 
 _BIAS = Difference(Kind.SAME_NUMBERS, 'rnn/lstm/bias')
 _LSTM = {'variables': ('rnn/lstm/bias',)}
 
+_SELECTS = difference.one_sided(Kind.LOOP_OPS, 0, ('GreaterEqual', 'Select'))
+
 CASES = (
+  Case(
+    recurrent.lost_mask,
+    (
+      (
+        diverge(_SELECTS, tf1='rnn/while (While)', tf2='l/while (While)'),
+        'TF1 selects by step inside of the loop',
+      ),
+      (
+        diverge(
+          tf1='rnn/while/add (Add)',
+          tf2='lstm/while/add (Add)',
+          only=('', 'lstm/while/m (TensorListGetItem);lstm/a (SelectV2)'),
+        ),
+        'TF2 selects by step inside of the loop',
+      ),
+    ),
+    (
+      diverge(_SELECTS),
+      diverge(only=('rnn/a (Select)', 'rnn/b (SelectV2)')),
+      diverge(tf1='rnn/while (While)', tf2='l/while (While)'),
+      # A loss that one side alone computes in a loop.
+      diverge(_SELECTS, tf1='CTCLoss (CTCLoss)', tf2='ctc/while (While)'),
+      # An activation that selects, and no step.
+      diverge(
+        tf1='rnn/while/add (Add)',
+        tf2='lstm/while/add (Add)',
+        only=('rnn/while/a (SelectV2)', ''),
+      ),
+    ),
+  ),
   Case(
     recurrent.reset_after,
     (

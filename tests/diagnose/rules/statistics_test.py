@@ -16,16 +16,23 @@ from tf_equiv.diagnose.rules import statistics
 
 _DECAY = Difference(Kind.DECAY, tf1=0.9, tf2=0.99)
 _EPSILON = 'epsilon of the normalization is 1e-12 in TF1 and 0.001 in TF2'
+_EXPLAINS = Difference(Kind.EPSILON, tf1=1e-12, tf2=0.001)
 _NORM = {'tf1': 'layer_norm/add (Add)', 'tf2': 'norm/add (Add)'}
+
+
+def _normalizes(kind, axes, other, others):
+  return Difference(Kind.NORMALIZES, 'net/x', (kind, axes), (other, others))
 
 
 def _only(kind, side, value, **fields):
   return diverge(difference.one_sided(kind, side, value, **fields))
 
 
-def _assigns(side, group):
+def _assigns(side, group, variables=()):
   return diverge(
-    difference.one_sided(Kind.ASSIGNS, side, 'op', subject='w'), group=group
+    difference.one_sided(Kind.ASSIGNS, side, 'op', subject='w'),
+    group=group,
+    variables=variables,
   )
 
 
@@ -75,7 +82,7 @@ CASES = (
     (
       (
         _assigns(0, 'updated variables'),
-        'TF1 updates the variable in training (UPDATE_OPS), TF2 never does',
+        'TF1 updates the variable in training, TF2 never does',
       ),
     ),
     (
@@ -88,8 +95,12 @@ CASES = (
     statistics.not_updated_in_tf1,
     (
       (
-        _assigns(1, 'updated variables'),
+        _assigns(1, 'updated variables', ('bn/moving_mean',)),
         'does: it does not run UPDATE_OPS',
+      ),
+      (
+        _assigns(1, 'updated variables', ('dense/kernel',)),
+        'compute with the new value and do not assign it',
       ),
     ),
     (
@@ -98,14 +109,35 @@ CASES = (
     ),
   ),
   Case(
+    statistics.axes,
+    (
+      (
+        diverge(_normalizes('variance', (2,), 'variance', (1, 2))),
+        'takes the variance over the axes [2] in TF1, and over [1, 2] in TF2',
+      ),
+      (
+        diverge(_normalizes('variance', (2,), 'mean of squares', (2,))),
+        'root of the variance (axes [2]) in TF1, of the mean of squares',
+      ),
+    ),
+    (diverge(_EXPLAINS), diverge(constant((2,), (1, 2)), **_NORM)),
+  ),
+  Case(
     statistics.epsilon,
     (
-      (diverge(attribute('epsilon', 1e-12, 0.001)), _EPSILON),
-      (diverge(*numbers((1e-12, 2.0), (0.001,)), **_NORM), _EPSILON),
-      (diverge(constant(1e-12, 0.001), **_NORM), _EPSILON),
+      (diverge(_EXPLAINS), _EPSILON),
+      (diverge(_EXPLAINS, constant(1e-12, 0.001), **_NORM), _EPSILON),
+      (
+        diverge(attribute('epsilon', 1e-12, 0.001), recorded=True),
+        _EPSILON,
+      ),
     ),
     (
-      diverge(attribute('epsilon', 1e-12, 0.001), assigned('bn/moving_mean')),
+      # Other epsilons, of which nobody has tried what they explain.
+      diverge(attribute('epsilon', 1e-12, 0.001)),
+      diverge(*numbers((1e-12, 2.0), (0.001,)), **_NORM),
+      diverge(constant(1e-12, 0.001), **_NORM),
+      diverge(_EXPLAINS, assigned('bn/moving_mean')),
       diverge(constant(1e-12, 0.001)),
       diverge(constant(1.0, 0.001), **_NORM),
       diverge(*numbers((1e-12,)), **_NORM),

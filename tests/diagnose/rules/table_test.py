@@ -12,7 +12,9 @@ from tests.diagnose.rules import (
   losses_test,
   optimizers_test,
   recurrent_test,
+  sequences_test,
   statistics_test,
+  update_rules_test,
   updates_test,
   variances_test,
 )
@@ -25,7 +27,9 @@ _TESTS = (
   losses_test,
   optimizers_test,
   recurrent_test,
+  sequences_test,
   statistics_test,
+  update_rules_test,
   updates_test,
   variances_test,
 )

@@ -33,6 +33,18 @@ def _order(kind):
   return rule_cases.diverge(Difference(kind, '', 'a', 'b'))
 
 
+GRADIENTS_OF_TF2 = {n: g + 1.0 for n, g in GRADIENTS.items()}
+
+
+def _scaled(factor, losses=None, lone=''):
+  second = {n: factor * g for n, g in GRADIENTS.items()}
+  if lone:
+    second[lone] = 2 * second[lone]
+  return facts.Gradients(
+    {}, GRADIENTS, second, trained=len(GRADIENTS), losses=losses
+  )
+
+
 CASES = (
   Case(
     updates.decoupled_decay,
@@ -102,6 +114,25 @@ CASES = (
       _gradients({n: 2 * g for n, g in GRADIENTS.items()}, GRADIENTS, 0.1),
       _gradients({**_decayed(0.1), 'v': _decayed(0.2)['v']}, GRADIENTS),
       _gradients({}, {}),
+    ),
+  ),
+)
+
+CASES += (
+  Case(
+    updates.scaled_gradients,
+    fires=(
+      (_scaled(3.0), 'All gradients of TF2 are 3 times those of TF1: what'),
+      (_scaled(3.0, (2.0, 6.0)), 'and so is the loss: it has another weight'),
+      (_scaled(0.5, (2.0, 2.0)), 'although the losses agree: the gradients'),
+    ),
+    misses=(
+      _scaled(1.5, lone='v'),
+      facts.Gradients({}, GRADIENTS, GRADIENTS_OF_TF2, trained=2),
+      facts.Gradients({}, {}, {}, trained=2),
+      facts.Gradients(
+        {}, {'w': GRADIENTS['w']}, {'w': 2 * GRADIENTS['w']}, trained=1
+      ),
     ),
   ),
 )

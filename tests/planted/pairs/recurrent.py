@@ -121,7 +121,7 @@ def _padded():
   }
 
 
-def lengths(inputs, training, last_output=False):
+def lengths(inputs, training, last_output=False, all_outputs=False):
   """The state after the last element of each sequence.
 
   Args:
@@ -129,6 +129,7 @@ def lengths(inputs, training, last_output=False):
     training: ignored.
     last_output: returns the last output instead, which is zero behind the end
       of a sequence.
+    all_outputs: returns all of them.
   """
   del training
   outputs, state = v1.nn.dynamic_rnn(
@@ -137,20 +138,23 @@ def lengths(inputs, training, last_output=False):
     inputs['lengths'],
     dtype=tf.float32,
   )
+  if all_outputs:
+    return outputs
   return outputs[:, -1] if last_output else state.h
 
 
 class Lengths(tf.keras.Model):
   """The same in Keras."""
 
-  def __init__(self, masked=True):
+  def __init__(self, masked=True, **arguments):
     super().__init__(name='net')
-    self.lstm = layers.LSTM(_UNITS, name='lstm')
+    self.lstm = layers.LSTM(_UNITS, name='lstm', **arguments)
     self.masked = masked
 
   def call(self, inputs):
     mask = tf.sequence_mask(inputs['lengths'], _TIME)
     # FAULT: lengths_ignored, last_output_of_padded_sequence
+    # FAULT: padded_steps_repeated, lengths_of_outputs_ignored
     return self.lstm(inputs['x'], mask=mask if self.masked else None)
 
 
@@ -268,6 +272,12 @@ PAIRS = (
   pair.clean(
     'lengths_as_mask', **_LENGTHS, build_tf1=lengths, build_tf2=Lengths
   ),
+  pair.clean(
+    'padded_steps_of_zeros',
+    **_LENGTHS,
+    build_tf1=functools.partial(lengths, all_outputs=True),
+    build_tf2=lambda: Lengths(return_sequences=True, zero_output_for_mask=True),
+  ),
   pair.clean('both_directions', **_BOTH, build_tf2=BothDirections),
   pair.clean('stack_behind_shim', **_STACK, build_tf2=pair.shim(stack)),
   pair.clean(
@@ -360,6 +370,24 @@ PAIRS = (
     **_LENGTHS,
     build_tf1=functools.partial(lengths, last_output=True),
     build_tf2=Lengths,
+  ),
+  pair.faulty(
+    'padded_steps_repeated',
+    pair.FORWARD,
+    'repeat the last output in TF2: pass zero_output_for_mask=True',
+    culprit='Select',
+    **_LENGTHS,
+    build_tf1=functools.partial(lengths, all_outputs=True),
+    build_tf2=lambda: Lengths(return_sequences=True),
+  ),
+  pair.faulty(
+    'lengths_of_outputs_ignored',
+    pair.FORWARD,
+    'the lengths (sequence_length, a mask) do not reach the layer in TF2',
+    culprit='Select',
+    **_LENGTHS,
+    build_tf1=functools.partial(lengths, all_outputs=True),
+    build_tf2=lambda: Lengths(masked=False, return_sequences=True),
   ),
   pair.faulty(
     'backward_outputs_not_turned_back',

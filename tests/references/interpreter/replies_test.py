@@ -2,13 +2,17 @@
 
 import json
 import os
+import sys
 import threading
 import time
+import zlib
+from unittest import mock
 
 import tf_equiv  # isort: skip (before tensorflow)
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
-from tf_equiv.references.interpreter import process
+from tf_equiv.core import own_json
+from tf_equiv.references.interpreter import process, replies
 from tf_equiv.tf1.worker import service
 
 _MB = 1 << 20
@@ -22,6 +26,7 @@ class LongReplyTest(absltest.TestCase):
     self.worker = process.WorkerProcess.__new__(process.WorkerProcess)
     self.worker._answers = self.answers
     self.worker._received = []
+    self.worker._length = 0
     self.worker._process = absltest.mock.Mock(**{'poll.return_value': None})
     self.taken = []
     self.worker._take = self.taken.append
@@ -51,6 +56,82 @@ class LongReplyTest(absltest.TestCase):
     lines = [b'{"id": %d}' % i for i in range(50000)]
     self.receive(b'\n'.join(lines) + b'\n')
     self.assertEqual(self.taken, lines)
+
+
+def framed(reply):
+  data = json.dumps(reply).encode()
+  return b'%08x %s' % (zlib.crc32(data), data)
+
+
+class ParseTest(parameterized.TestCase):
+  @parameterized.parameters(
+    {'begin': 1},
+    {'stage': 'TF1: building'},
+    {'id': 1, 'result': None},
+    {'id': 1, 'error': {'kind': 'a', 'message': 'b'}},
+    {
+      'id': 1,
+      'error': {'kind': 'a', 'message': 'b', 'frames': [['f', 1, 'g', '']]},
+    },
+  )
+  def test_a_reply(self, **reply):
+    self.assertEqual(replies.parse(framed(reply)), reply)
+
+  @parameterized.parameters(
+    ({},),
+    ([],),
+    (None,),
+    ({'begin': '1'},),
+    ({'begin': True},),
+    ({'begin': 1, 'id': 1},),
+    ({'id': 1},),
+    ({'id': 1, 'result': 1, 'error': {}},),
+    ({'id': 1, 'error': None},),
+    ({'id': 1, 'error': {}},),
+    ({'id': 1, 'error': {'kind': 'a', 'message': 1}},),
+    ({'id': 1, 'error': {'kind': 'a', 'message': 'b', 'frames': [['f']]}},),
+  )
+  def test_no_reply(self, reply):
+    with self.assertRaises(replies.NotAReplyError):
+      replies.parse(framed(reply))
+
+  def test_every_changed_byte_is_noticed(self):
+    line = framed({'id': 3, 'result': 'reply2'})
+    for i in range(len(line)):
+      for bit in range(8):
+        changed = bytearray(line)
+        changed[i] ^= 1 << bit
+        with self.assertRaises(replies.NotAReplyError):
+          replies.parse(bytes(changed))
+    for text in (b'', b'text', line[1:], line[:-1], line + b' ', line * 2):
+      with self.assertRaises(replies.NotAReplyError):
+        replies.parse(text)
+
+  @parameterized.parameters(
+    (None, {'python': '3', 'numpy': '1', 'tensorflow': '1', 'pid': 1}),
+    ('load', {'defined': ['build_tf1']}),
+    ('line', ['file.py', 1, 'f', 'x']),
+    ('run', 'reply12'),
+  )
+  def test_results(self, do, result):
+    replies.check_result(do, result)
+    others = (None, 1, [], {}, [1], 'reply', '../reply1', 'reply1/x', 'a')
+    for other in others:
+      with self.assertRaises(replies.NotAReplyError):
+        replies.check_result(do, other)
+
+
+class OwnJsonTest(absltest.TestCase):
+  def test_what_is_patched_does_not_matter(self):
+    with (
+      mock.patch.object(json.JSONEncoder, 'encode', None),
+      mock.patch.object(json.JSONDecoder, 'decode', None),
+      mock.patch.object(json, 'dumps', None),
+      mock.patch.dict(sys.modules, {'json': None}),
+    ):
+      self.assertEqual(own_json.loads(own_json.dumps({'a': [1]})), {'a': [1]})
+    self.assertIs(sys.modules['json'], json)
+    self.assertIs(sys.modules['json.decoder'], json.decoder)
 
 
 class LongErrorTest(absltest.TestCase):

@@ -6,7 +6,7 @@ import tf_equiv  # isort: skip (before tensorflow)
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tf_equiv.tf1.capture import allowed_ops
+from tf_equiv.tf1.capture import allowed_ops, refused_nodes
 
 v1 = tf.compat.v1
 
@@ -184,7 +184,7 @@ class CheckTest(parameterized.TestCase):
   def test_message(self):
     graph_def = graph_of(several)
     self.assertEqual(
-      self.refused(allowed_ops.check, graph_def, (), 'MetaGraph x'),
+      self.refused(refused_nodes.check, graph_def, (), 'MetaGraph x'),
       'MetaGraph x has ops that may read or write files, or reach a network, '
       "Python or other processes, and was not run: 'read' (ReadFile), 'write' "
       "(WriteFile). If you trust it, give trust_ops=('ReadFile', 'WriteFile').",
@@ -192,21 +192,21 @@ class CheckTest(parameterized.TestCase):
     self.assertIn(
       "was not run: 'read' (ReadFile). If you trust it, give "
       "trust_ops=('ReadFile',).",
-      self.refused(allowed_ops.check, graph_def, ('WriteFile',)),
+      self.refused(refused_nodes.check, graph_def, ('WriteFile',)),
     )
-    allowed_ops.check(graph_def, ('ReadFile', 'WriteFile'))
+    refused_nodes.check(graph_def, ('ReadFile', 'WriteFile'))
 
   def test_many_nodes_are_cut(self):
     def build():
       for _ in range(99):
         tf.io.read_file('no')
 
-    text = self.refused(allowed_ops.check, graph_of(build))
+    text = self.refused(refused_nodes.check, graph_of(build))
     self.assertIn("'ReadFile_17' (ReadFile), and 89 more. If", text)
     self.assertLess(len(text), 600)
 
   def test_function_bodies(self):
-    text = self.refused(allowed_ops.check, graph_of(in_function))
+    text = self.refused(refused_nodes.check, graph_of(in_function))
     self.assertRegex(text, r"'__inference_inner_\d+/ReadFile' \(ReadFile\)")
 
   def test_clean_graph(self):
@@ -220,20 +220,20 @@ class CheckTest(parameterized.TestCase):
       v1.Print(loss, [loss])
       v1.assert_greater(loss, 0.0)
 
-    allowed_ops.check(graph_of(build))
+    refused_nodes.check(graph_of(build))
 
   def test_only_the_clean_part_is_kept(self):
     graph_def = graph_of(several)
-    found = allowed_ops.without_refused(graph_def, ['clean'])
+    found = refused_nodes.without_refused(graph_def, ['clean'])
     self.assertCountEqual(
       [node.name for node in found.node if node.op not in ('Const',)],
       ['x', 'clean'],
     )
     for wanted, culprit in (('length', 'read'), ('waiting', 'write')):
-      text = self.refused(allowed_ops.without_refused, graph_def, [wanted])
+      text = self.refused(refused_nodes.without_refused, graph_def, [wanted])
       self.assertIn(f"was not run: '{culprit}' (", text)
     self.assertIs(
-      allowed_ops.without_refused(
+      refused_nodes.without_refused(
         graph_def, ['length'], ['ReadFile', 'WriteFile']
       ),
       graph_def,
@@ -241,11 +241,11 @@ class CheckTest(parameterized.TestCase):
 
   def test_functions_that_lead_to_one_are_removed(self):
     graph_def = graph_of(in_function)
-    found = allowed_ops.without_refused(graph_def, ['clean'])
+    found = refused_nodes.without_refused(graph_def, ['clean'])
     self.assertNotIn(b'ReadFile', found.SerializeToString())
     with tf.Graph().as_default():
       tf.import_graph_def(found, name='')
-    text = self.refused(allowed_ops.without_refused, graph_def, ['called'])
+    text = self.refused(refused_nodes.without_refused, graph_def, ['called'])
     self.assertRegex(text, r"'__inference_inner_\d+/ReadFile' \(ReadFile\)")
 
   @parameterized.parameters('CSVDataset', 3, [('A', 1)])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tf_equiv.compare import difference, divergence
+from tf_equiv.core import text
 from tf_equiv.diagnose import cells
 from tf_equiv.diagnose.control_flow import (
   branch_descent,
@@ -51,12 +52,9 @@ def descend(
       found = branch_descent.descend(result, captures, search)
       found = found or loop_descent.descend(result, captures, search, entered)
     except Exception as error:  # Graphs of users may hold anything.
-      _log.info('looking inside failed', exc_info=True)
-      lines = str(error).strip().splitlines()
-      problem = (
-        f'it could not be looked inside ({type(error).__name__}: '
-        f'{lines[0] if lines else ""})'
-      )
+      _log.info('looking inside failed: %s', text.of_error(error))
+      _log.debug('looking inside failed', exc_info=True)
+      problem = f'it could not be looked inside ({text.of_error(error)})'
       break
     if found is None:
       break

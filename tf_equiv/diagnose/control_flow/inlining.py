@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_equiv.core.source_line import SourceLine
+from tf_equiv.diagnose import handles
 from tf_equiv.diagnose.control_flow import functions
 from tf_equiv.tf1.capture import capture as capture_lib
 
@@ -227,6 +228,7 @@ class Writer:
     """
     graph = tf.Graph()
     with graph.as_default():
+      handles.add(self.graph_def, self._captured.variables)
       tf.import_graph_def(self.graph_def, name='')
     old = self._captured
     return InlinedCapture(

@@ -99,3 +99,14 @@ def is_recurrent(found: divergence.Divergence) -> bool:
     set(types(found)) & set(LOOPS)
     or _RECURRENT.search(' '.join((*names, *found.variables)).lower())
   )
+
+
+def has_loops(found: divergence.Divergence) -> bool:
+  """Returns whether both sides are in a loop, or are one, at a divergence."""
+  return all(
+    any(
+      op.op_type in LOOPS or _RECURRENT.search(op.name.lower())
+      for op in around(found, side)
+    )
+    for side in (0, 1)
+  )

@@ -3,15 +3,23 @@
 from tf_equiv.compare import divergence
 from tf_equiv.compare.difference import Kind
 
+# The kind of an initializer that draws nothing.
+_CONSTANT = 'constant'
+
 
 def other_initializer(found: divergence.Divergence) -> str:
   """The two initializers draw from other distributions."""
   kinds = [d for d in found.differences if d.kind is Kind.INITIALIZER]
   numbers = [d for d in found.differences if d.kind is Kind.INITIALIZER_NUMBER]
   if kinds:
-    what = f'draws {kinds[0].tf1} in TF1 and {kinds[0].tf2} in TF2'
+    draws = _CONSTANT not in (kinds[0].tf1, kinds[0].tf2)
+    what = (
+      f'{"draws" if draws else "is"} {kinds[0].tf1} in TF1 and '
+      f'{kinds[0].tf2} in TF2'
+    )
   elif numbers:
-    what = f'takes other numbers ({"; ".join(map(str, numbers))})'
+    each = [f'{d.subject}: TF1 {d.tf1:.6g}, TF2 {d.tf2:.6g}' for d in numbers]
+    what = f'takes other numbers ({"; ".join(each)})'
   else:
     return ''
   return (

@@ -1,5 +1,8 @@
 """Mistakes with layers and activations."""
 
+import math
+from typing import Any
+
 from tf_equiv.compare import divergence
 from tf_equiv.diagnose.rules import evidence
 from tf_equiv.diagnose.rules.evidence import Kind
@@ -19,6 +22,20 @@ _ACTIVATIONS = {
 _MAX_AROUND_ACTIVATION = 6
 _CLIPS = {'ClipByValue', 'Maximum', 'Minimum', 'Relu6'}
 _PADS = {'Pad', 'PadV2', 'MirrorPad'}
+_REDUCTIONS = {
+  'Mean',
+  'Sum',
+  'Max',
+  'Min',
+  'Prod',
+  'All',
+  'Any',
+  'ArgMax',
+  'ArgMin',
+  'EuclideanNorm',
+}
+_OF_PYTHON = {'PyFunc', 'PyFuncStateless', 'EagerPyFunc'}
+_RTOL = 1e-5
 # Number in the approximation of the GELU by tanh.
 _OF_GELU = 0.044715
 
@@ -85,6 +102,11 @@ def dilation(found: divergence.Divergence) -> str:
   """One side alone dilates the kernel of a convolution."""
   if not _slides_window(found) or 'SpaceToBatchND' not in _lone_types(found):
     return ''
+  if any(
+    each.subject == 'dilations'
+    for each in evidence.of_kind(found, Kind.ATTRIBUTE)
+  ):
+    return ''  # The other side does so by the attribute.
   return 'One side dilates the kernel (rate, dilation_rate), the other not.'
 
 
@@ -110,6 +132,126 @@ def _slides_window(found: divergence.Divergence) -> bool:
 
 def _lone_types(found: divergence.Divergence) -> list[str]:
   return [op.op_type for side in (0, 1) for op in evidence.lone(found, side)]
+
+
+def computed(found: divergence.Divergence) -> str:
+  """An activation is another one, whatever ops it is written with."""
+  for each in evidence.of_kind(found, Kind.COMPUTES):
+    mine, theirs = each.tf1, each.tf2
+    if {mine, theirs} == {'gelu(tanh)', 'gelu(erf)'}:
+      by_tanh, by_erf = ('TF1', 'TF2')[:: 1 if 'tanh' in mine else -1]
+      return (
+        f'{by_tanh} approximates the GELU by tanh, {by_erf} does not (it takes '
+        f'erf): pass approximate={mine == "gelu(tanh)"} to tf.nn.gelu.'
+      )
+    if mine == 'identity':
+      return f'TF2 applies {theirs}, which TF1 does not have there.'
+    if theirs == 'identity':
+      return f'The activation {mine} of TF1 is missing in TF2.'
+    text = f'The activation is {mine} in TF1 and {theirs} in TF2'
+    if mine.startswith('hard_sigmoid') and theirs.startswith('hard_sigmoid'):
+      text += ' (that of Keras 3): write the one of TF1 out'
+    elif 'hard_sigmoid' in mine and theirs == 'sigmoid':
+      text += ': a hard sigmoid is no sigmoid'
+    elif mine == 'sigmoid' and 'hard_sigmoid' in theirs:
+      text += ': a hard sigmoid is no sigmoid'
+    return text + '.'
+  return ''
+
+
+def attention_scale(found: divergence.Divergence) -> str:
+  """One side alone divides products by the root of their length."""
+  factors = evidence.pair(found, Kind.FACTOR)
+  size = evidence.pair(found, Kind.SUMMED_OVER)
+  if factors is None or size is None or size[0] <= 1:
+    return ''
+  root = math.sqrt(size[0])
+  for side, other, i, j in evidence.BOTH_WAYS:
+    if math.isclose(factors[j], 1, rel_tol=_RTOL) and math.isclose(
+      factors[i] * root, 1, rel_tol=_RTOL
+    ):
+      return (
+        f'{side} divides the products (the scores of an attention) by the '
+        f'square root of their length, sqrt({size[0]:g}), {other} does not.'
+      )
+  return ''
+
+
+def overflow(found: divergence.Divergence) -> str:
+  """One side alone leaves the range of float32."""
+  for each in evidence.of_kind(found, Kind.OVERFLOW):
+    return (
+      f'{each.side} overflows in float32 where the other side does not: write '
+      'it in the stable form (tf.nn.softplus, tf.nn.log_softmax, losses from '
+      'logits).'
+    )
+  return ''
+
+
+def decoder(found: divergence.Divergence) -> str:
+  """A decoder gets other arguments."""
+  op = found.tf1
+  if op is None or 'Decoder' not in op.op_type:
+    return ''
+  others = evidence.of_kind(found, Kind.ATTRIBUTE)
+  if not others:
+    return ''
+  shown = ', '.join(
+    f'{each.subject} is {each.tf1} in TF1 and {each.tf2} in TF2'
+    for each in others
+  )
+  text = f'{op.op_type} gets other arguments: {shown}'
+  merges = [x for x in others if x.subject == 'merge_repeated']
+  if merges and merges[0].tf1 and not merges[0].tf2:
+    text += (
+      '; tf.nn.ctc_beam_search_decoder of TF2 never merges: use '
+      'tf.compat.v1.nn.ctc_beam_search_decoder'
+    )
+  return text + '.'
+
+
+def python_function(found: divergence.Divergence) -> str:
+  """A function of Python gives other numbers for the same inputs."""
+  ops = found.tf1, found.tf2
+  if any(op is None or op.op_type not in _OF_PYTHON for op in ops):
+    return ''
+  if found.only_tf1 or found.only_tf2:
+    return ''
+  return (
+    'The function of Python that is called there (py_func, numpy_function) '
+    'gives other numbers in TF2 for the same inputs.'
+  )
+
+
+def partition_strategy(found: divergence.Divergence) -> str:
+  """The rows of a table in parts are kept in another order."""
+  for each in evidence.of_kind(found, Kind.PARTITIONED):
+    in_turn, in_blocks = evidence.SIDES[:: 1 if each.tf1 == 'mod' else -1]
+    return (
+      f"{in_turn} takes the rows of the parts in turn (partition_strategy='mod'"
+      f', the default of tf.compat.v1), {in_blocks} one part after another '
+      "('div', the only way of tf.nn.embedding_lookup in TF2): use "
+      'tf.compat.v1.nn.embedding_lookup, or rearrange the rows.'
+    )
+  return ''
+
+
+def reduced_axes(found: divergence.Divergence) -> str:
+  """A reduction takes other axes."""
+  ops = found.tf1, found.tf2
+  if any(op is None or op.op_type not in _REDUCTIONS for op in ops):
+    return ''
+  for each in evidence.of_kind(found, Kind.CONSTANT):
+    if each.operand == 1 and ops[0].op_type == ops[1].op_type:
+      return (
+        f'{ops[0].op_type} takes the axes {_axes(each.tf1)} in TF1, and '
+        f'{_axes(each.tf2)} in TF2.'
+      )
+  return ''
+
+
+def _axes(value: Any) -> list[int]:
+  return list(value) if isinstance(value, tuple) else [value]
 
 
 def gelu(found: divergence.Divergence) -> str:
@@ -169,8 +311,10 @@ def activation(found: divergence.Divergence) -> str:
 
 
 def stopped_gradient(found: divergence.Divergence) -> str:
-  """One side alone stops a gradient."""
+  """One side alone stops a gradient, which is why the gradients differ."""
   for each in evidence.of_kind(found, Kind.STOPS_GRADIENT):
+    if not evidence.of_kind(found, Kind.STOP_EXPLAINS):
+      return ''
     if each.side == 'TF1':
       return 'A tf.stop_gradient of TF1 is missing in TF2.'
     return 'TF2 has a tf.stop_gradient that TF1 does not have.'

@@ -4,6 +4,43 @@ from tf_equiv.compare import divergence
 from tf_equiv.diagnose.rules import evidence
 from tf_equiv.diagnose.rules.evidence import Kind
 
+_SELECTS = {'Select', 'SelectV2'}
+# The number of the step is compared with a length, or a mask is read.
+_BY_STEP = {
+  'GreaterEqual',
+  'Greater',
+  'Less',
+  'LessEqual',
+  'TensorListGetItem',
+  'TensorArrayReadV3',
+}
+
+
+def lost_mask(found: divergence.Divergence) -> str:
+  """One side alone selects by step, after the end of a sequence."""
+  if not evidence.has_loops(found):
+    return ''
+  types = [{*evidence.types(found, i), *_in_loop(found, i)} for i in (0, 1)]
+  selects = [bool(_SELECTS & each) for each in types]
+  if selects[0] == selects[1] or not _BY_STEP & types[selects[1]]:
+    return ''
+  side, other = evidence.SIDES if selects[0] else evidence.SIDES[::-1]
+  return (
+    f'{side} selects by step inside of the loop, as it does for sequences that '
+    f'end earlier (sequence_length, a mask), {other} does not: hand the '
+    f'lengths on to the layer of {other}.'
+  )
+
+
+def _in_loop(found: divergence.Divergence, side: int) -> set[str]:
+  """Returns types of ops that one side alone has in its loop."""
+  return {
+    op_type
+    for each in evidence.of_kind(found, Kind.LOOP_OPS)
+    if each.side == evidence.SIDES[side]
+    for op_type in each.one_sided
+  }
+
 
 def reset_after(found: divergence.Divergence) -> str:
   """The GRU of Keras has two biases."""

@@ -1,21 +1,12 @@
 """Mistakes with normalization and with what it keeps of the batches."""
 
-import re
-
 from tf_equiv.compare import divergence
 from tf_equiv.core import observation
 from tf_equiv.diagnose.rules import evidence
 from tf_equiv.diagnose.rules.evidence import Kind
 
-# Names of what normalizes: neither draws from a normal distribution, nor
-# clipping by a norm.
-_NORMALIZATION = re.compile(r'(?<!clip_by_)(?<!global_)norm(?!al\b|al_)')
 # Group of what training keeps of the variables, rather than of the batches.
 _AVERAGES = f'slots ({observation.MOVING_AVERAGE})'
-# Epsilons are no larger than this.
-_MAX_EPSILON = 0.1
-# So small are numbers that are no others of the normalization.
-_MAX_LONE_EPSILON = 0.01
 
 
 def momentum(found: divergence.Divergence) -> str:
@@ -58,8 +49,8 @@ def not_updated_in_tf2(found: divergence.Divergence) -> str:
   if found.group == _AVERAGES or not _assigns_alone(found, 'TF1'):
     return ''
   return (
-    'TF1 updates the variable in training (UPDATE_OPS), TF2 never does: '
-    'assign it in the call with training=True, and hand the flag on.'
+    'TF1 updates the variable in training, TF2 never does: assign it in the '
+    'call with training=True, and hand the flag on.'
   )
 
 
@@ -67,6 +58,12 @@ def not_updated_in_tf1(found: divergence.Divergence) -> str:
   """TF2 updates a variable that the training step of TF1 leaves alone."""
   if found.group == _AVERAGES or not _assigns_alone(found, 'TF2'):
     return ''
+  if not any(evidence.MOVING.search(name) for name in found.variables):
+    return (
+      'TF2 assigns the variable in training, what TF1 runs in training never '
+      'does. Decide which is meant: where it is TF1, compute with the new '
+      'value and do not assign it.'
+    )
   return (
     'TF2 updates the variable in training, the training step of TF1 never '
     'does: it does not run UPDATE_OPS. Decide which is meant; '
@@ -80,21 +77,29 @@ def _assigns_alone(found: divergence.Divergence, side: str) -> bool:
   )
 
 
+def axes(found: divergence.Divergence) -> str:
+  """A normalization takes its statistics over other axes, or other ones."""
+  for each in evidence.of_kind(found, Kind.NORMALIZES):
+    (kind, mine), (other_kind, theirs) = each.tf1, each.tf2
+    if kind == other_kind:
+      return (
+        f'The normalization takes the {kind} over the axes {list(mine)} in '
+        f'TF1, and over {list(theirs)} in TF2.'
+      )
+    return (
+      f'The normalization divides by the root of the {kind} (axes '
+      f'{list(mine)}) in TF1, of the {other_kind} (axes {list(theirs)}) in TF2.'
+    )
+  return ''
+
+
 def epsilon(found: divergence.Divergence) -> str:
-  """A normalization adds another epsilon to the variance."""
+  """A normalization adds another epsilon, and that is why the sides differ."""
   if evidence.is_assigned(found):
     return ''  # Which says nothing of what normalizes.
-  pair = evidence.pair(found, Kind.ATTRIBUTE, 'epsilon')
-  if pair is None and _NORMALIZATION.search(evidence.name(found)):
-    small = [
-      [x for x in evidence.numbers(found, i) if 0 < x <= _MAX_LONE_EPSILON]
-      for i in (0, 1)
-    ]
-    pair = (small[0][0], small[1][0]) if all(small) else None
-    if pair is None:
-      pair = evidence.pair(found, Kind.CONSTANT)
-      if pair and not 0 < max(pair) <= _MAX_EPSILON:
-        pair = None
+  pair = evidence.pair(found, Kind.EPSILON)
+  if pair is None and found.recorded:  # What was recorded cannot be run again.
+    pair = evidence.pair(found, Kind.ATTRIBUTE, 'epsilon')
   if pair is None:
     return ''
   return (

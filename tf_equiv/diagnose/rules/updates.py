@@ -84,6 +84,50 @@ def shifted_rate(found: facts.Rates) -> str:
   return ''
 
 
+def scaled_gradients(found: facts.Gradients) -> str:
+  """All gradients are multiples of those of the other side."""
+  if not found.tf1 or found.trained < 2:
+    return ''
+  ratios = []
+  for name, first in found.tf1.items():
+    second = found.tf2.get(name)
+    if second is None or np.shape(first) != np.shape(second):
+      return ''
+    ratio = _ratio(np.asarray(first), np.asarray(second))
+    if ratio is None:
+      return ''
+    ratios.append(ratio)
+  # A gradient that is zero on both sides is a multiple, too.
+  if len(ratios) < 2 or np.ptp(ratios) > _RTOL * abs(ratios[0]):
+    return ''
+  text = f'All gradients of TF2 are {ratios[0]:.4g} times those of TF1'
+  if found.losses is None:
+    return (
+      f'{text}: what train_tf1 and train_tf2 differentiate has another weight '
+      'or reduction, or the gradients are multiplied afterwards.'
+    )
+  first, second = found.losses
+  if first and np.isclose(second / first, ratios[0], rtol=_RTOL):
+    return f'{text}, and so is the loss: it has another weight or reduction.'
+  if np.isclose(first, second, rtol=_RTOL):
+    return (
+      f'{text}, although the losses agree: the gradients are multiplied '
+      'afterwards (scaling, clipping by a norm), or the loss has another '
+      'weight where its value does not show it (tf.stop_gradient).'
+    )
+  return f'{text}.'
+
+
+def _ratio(first: np.ndarray, second: np.ndarray) -> float | None:
+  first, second = (x.astype(np.float64).reshape(-1) for x in (first, second))
+  power = float(first @ first)
+  if not power or not np.isfinite(power):
+    return None
+  ratio = float(first @ second) / power
+  rest = np.max(np.abs(second - ratio * first), initial=0.0)
+  return ratio if rest <= _RTOL * np.max(np.abs(second)) else None
+
+
 def lone_regularization(found: facts.Gradients) -> str:
   """Gradients differ by a multiple of the weights."""
   factors = []

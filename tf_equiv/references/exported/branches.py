@@ -7,7 +7,7 @@ statistics and all values inside can be seen.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
@@ -18,7 +18,7 @@ _SWITCHES = ('Switch', 'RefSwitch')
 _MERGES = ('Merge', 'RefMerge')
 _NEXT = ('NextIteration', 'RefNextIteration')
 _HANDING_ON = ('Identity', 'PlaceholderWithDefault', 'StopGradient')
-_LOGICAL = {
+_LOGICAL: dict[str, Callable[..., bool]] = {
   'LogicalNot': lambda a: not a,
   'LogicalAnd': lambda a, b: a and b,
   'LogicalOr': lambda a, b: a or b,

@@ -1,22 +1,22 @@
 """Reads the files of exported graphs: SavedModels, MetaGraphs, frozen graphs.
 
 Nothing is run here. A file that is not what it should be is named as what it
-is.
+is (`kinds`).
 """
 
 import dataclasses
 import difflib
 import os
-import re
 from typing import Any
 
 import tensorflow as tf
-from google.protobuf import message, text_format
 
 from tf_equiv import compat
 from tf_equiv.core import errors
 from tf_equiv.core import text as text_lib
+from tf_equiv.references.exported import kinds
 from tf_equiv.tf1 import checkpoint as checkpoint_lib
+from tf_equiv.tf1 import checkpoint_files
 
 v1 = tf.compat.v1
 
@@ -26,14 +26,6 @@ _MAX_BYTES = 2 << 30
 _SAVED_MODEL = 'saved_model'
 _ASSETS = 'saved_model_assets'
 _FOLDER_OF_VARIABLES = 'variables'
-# What is expected where a message is read.
-_WANTED = {
-  compat.export_messages().SavedModel: 'a SavedModel',
-  v1.MetaGraphDef: 'a MetaGraph',
-  v1.GraphDef: 'a frozen graph (GraphDef)',
-}
-_OP = re.compile(r'[A-Za-z_][\w>.-]*')
-_AGAIN = 'Copy it again from its source, or export it again.'
 _TF2_ADVICE = (
   'tf.saved_model.save wrote it, so it has no graph of TF1 whose variables '
   'have names. It cannot be the TF1 side: export that with '
@@ -86,9 +78,11 @@ def read_saved_model(export_dir: Any, signature: Any, tags: Any) -> Export:
   title = f'SavedModel {folder!r}'
   data, is_text = _saved_model_data(folder)
   path = os.path.join(folder, _file_names(_SAVED_MODEL)[is_text])
-  saved = _parse(compat.export_messages().SavedModel(), data, path, is_text)
+  saved = kinds.parse(
+    compat.export_messages().SavedModel(), data, path, is_text
+  )
   if not saved.meta_graphs:
-    raise _wrong_kind(path, data, _WANTED[type(saved)])
+    raise kinds.wrong_kind(path, data, type(saved))
   meta = _tagged(title, saved, tags)
   if meta.HasField('object_graph_def'):
     raise errors.UsageError(f'{title} is one of TF2: {_TF2_ADVICE}')
@@ -130,9 +124,9 @@ def read_meta_graph(path: Any, checkpoint: Any) -> Export:
   if not tf.io.gfile.exists(path) and tf.io.gfile.exists(path + '.meta'):
     path += '.meta'
   data, is_text = _read(path, '.meta', 'MetaGraph')
-  meta = _parse(v1.MetaGraphDef(), data, path, is_text)
-  if not _is_graph(meta.graph_def):
-    raise _wrong_kind(path, data, _WANTED[v1.MetaGraphDef])
+  meta = kinds.parse(v1.MetaGraphDef(), data, path, is_text)
+  if not kinds.is_graph(meta.graph_def):
+    raise kinds.wrong_kind(path, data, v1.MetaGraphDef)
   found = Export(f'MetaGraph {path!r}', meta, {})
   if checkpoint is not None:
     found.checkpoint = checkpoint_lib.open_checkpoint(checkpoint)
@@ -153,9 +147,9 @@ def read_frozen_graph(path: Any) -> Export:
   """
   path = as_path(path, 'path')
   data, is_text = _read(path, '.pb', 'frozen graph')
-  graph_def = _parse(v1.GraphDef(), data, path, is_text)
-  if not _is_graph(graph_def):
-    raise _wrong_kind(path, data, _WANTED[v1.GraphDef])
+  graph_def = kinds.parse(v1.GraphDef(), data, path, is_text)
+  if not kinds.is_graph(graph_def):
+    raise kinds.wrong_kind(path, data, v1.GraphDef)
   meta = v1.MetaGraphDef(graph_def=graph_def)
   return Export(f'frozen graph {path!r}', meta, {}, frozen=True)
 
@@ -266,108 +260,20 @@ def _read(path: str, ending: str, kind: str):
     )
   data = _bytes(path)
   if not data:
-    raise errors.UsageError(f'{path!r} is an empty file. {_AGAIN}')
+    raise errors.UsageError(f'{path!r} is an empty file. {kinds.AGAIN}')
   return data, path.endswith('txt')
 
 
 def _bytes(path: str) -> bytes:
-  checkpoint_lib.check_regular(path, 'the file of an exported graph', _AGAIN)
+  checkpoint_files.check_regular(
+    path, 'the file of an exported graph', kinds.AGAIN
+  )
   if tf.io.gfile.stat(path).length > _MAX_BYTES:
     raise errors.UsageError(
       f'{path!r} is larger than any graph: a protocol buffer has 2 GB at most.'
     )
   with tf.io.gfile.GFile(path, 'rb') as file:
     return file.read()
-
-
-def _parse(target, data: bytes, path: str, is_text: bool):
-  try:
-    if is_text:
-      return text_format.Parse(data.decode('utf-8'), target)
-    target.ParseFromString(data)
-    return target
-  except (message.DecodeError, text_format.ParseError, ValueError) as error:
-    kind = _kind(data)
-    if kind:
-      raise _wrong_kind(path, data, _WANTED[type(target)]) from error
-    raise errors.UsageError(
-      f'{path!r} is damaged or incomplete: as a {target.DESCRIPTOR.name} of '
-      f'{len(data)} bytes it cannot be read ({str(error).splitlines()[0]}). '
-      f'{_AGAIN}'
-    ) from error
-
-
-def _is_graph(graph_def) -> bool:
-  return bool(graph_def.node) and all(
-    node.name and _OP.fullmatch(node.op) for node in graph_def.node
-  )
-
-
-def _wrong_kind(path: str, data: bytes, wanted: str) -> errors.UsageError:
-  kind = _kind(data) or (
-    f'no {wanted.split(" ", 1)[-1]}: it was read, and holds no graph'
-  )
-  return errors.UsageError(
-    f'{path!r} is {kind}. Expected is {wanted}.'
-    if _kind(data)
-    else f'{path!r} is {kind}. {_AGAIN}'
-  )
-
-
-def _kind(data: bytes) -> str:
-  """Returns what a file is, '' if that is not known."""
-  for magic, kind in (
-    (b'\x89HDF', 'an HDF5 file, as Keras writes it (.h5)'),
-    (b'PK\x03\x04', 'a zip archive (.keras, .npz)'),
-    (b'\x1f\x8b', 'compressed by gzip; unpack it first'),
-    (b'\x1c\x00\x00\x00TFL3', 'a TensorFlow Lite model'),
-    (b'version https://git-lfs', 'a pointer of Git LFS, not the file itself'),
-  ):
-    if data.startswith(magic):
-      return kind
-  if data[4:8] == b'TFL3':
-    return 'a TensorFlow Lite model'
-  start = data[:200].lstrip()
-  for words, kind in (
-    ((b'node {', b'node{', b'versions {', b'library {'), 'GraphDef'),
-    ((b'meta_info_def {', b'graph_def {'), 'MetaGraph'),
-    ((b'saved_model_schema_version', b'meta_graphs {'), 'SavedModel'),
-  ):
-    if start.startswith(words):
-      return (
-        f"a {kind} as text; give it the ending '.pbtxt' (a MetaGraph: "
-        "'.metatxt')"
-      )
-  return _kind_of_message(data)
-
-
-def _kind_of_message(data: bytes) -> str:
-  for cls, graph_of, kind in (
-    (
-      compat.export_messages().SavedModel,
-      lambda saved: saved.meta_graphs and saved.meta_graphs[0].graph_def,
-      'the graph of a SavedModel; give its folder to tf_equiv.SavedModel',
-    ),
-    (
-      v1.MetaGraphDef,
-      lambda meta: meta.graph_def,
-      'a MetaGraph; give it to tf_equiv.MetaGraph',
-    ),
-    (
-      v1.GraphDef,
-      lambda graph_def: graph_def,
-      'a GraphDef; if it is frozen, give it to tf_equiv.FrozenGraph',
-    ),
-  ):
-    parsed = cls()
-    try:
-      parsed.ParseFromString(data)
-    except message.DecodeError:
-      continue
-    graph_def = graph_of(parsed)
-    if graph_def and _is_graph(graph_def):
-      return kind
-  return ''
 
 
 def _tagged(title, saved, tags):

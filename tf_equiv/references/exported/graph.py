@@ -5,10 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from tf_equiv import compat
 from tf_equiv.core import errors, nest
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.draw import Draw
@@ -16,14 +14,13 @@ from tf_equiv.references.exported import (
   assembly,
   branches,
   contexts,
+  definitions,
   faults,
-  files,
+  loading,
   safety,
   seeds,
 )
-from tf_equiv.references.exported import names as names_lib
 from tf_equiv.references.exported import nodes as nodes_lib
-from tf_equiv.references.exported import variables as variables_lib
 from tf_equiv.tf1 import runner
 
 v1 = tf.compat.v1
@@ -32,29 +29,6 @@ _WRITING = re.compile(r'(Resource)?(Sparse)?Apply|Assign|(Resource)?Scatter')
 _TABLES = re.compile(r'HashTable|MutableHashTable|MutableDenseHashTable')
 _INIT_OPS = ('saved_model_main_op', 'legacy_init_op')
 _INIT_SIGNATURE = '__saved_model_init_op'
-
-
-@dataclasses.dataclass
-class Loaded:
-  """An export that has been read.
-
-  Attributes:
-    export: the export.
-    nodes: its nodes.
-    variables: its variables.
-    values: their values.
-    names: finds tensors by name.
-    unused: entries of the checkpoint that the graph has no variable for.
-    in_order: whether the nodes are in the order of their creation.
-  """
-
-  export: files.Export
-  nodes: nodes_lib.Nodes
-  variables: variables_lib.Variables
-  values: variables_lib.Values
-  names: names_lib.Finder
-  unused: list[str]
-  in_order: bool
 
 
 @dataclasses.dataclass
@@ -69,7 +43,6 @@ class Wanted:
     feeds: value by tensor.
     train_op: tensor or op that takes a training step; '' for none.
     loss: the tensor of the loss; '' if not known.
-    reset: whether the test case gives the variables their values.
     allow_file_ops: whether all ops but Python functions may run.
     trust_ops: types of ops that may run in any case.
     timeout: after how many seconds a run is ended.
@@ -82,7 +55,6 @@ class Wanted:
   feeds: Mapping[str, Any]
   train_op: str = ''
   loss: str = ''
-  reset: bool = False
   allow_file_ops: bool = False
   trust_ops: Sequence[str] = ()
   timeout: float = 600.0
@@ -111,23 +83,7 @@ class Imported:
   hidden: bool
 
 
-def load(export: files.Export, named=()) -> Loaded:
-  """Prepares an export: finds its variables, and checks their values."""
-  nodes = nodes_lib.Nodes(export.meta.graph_def)
-  in_order = nodes.is_in_order()
-  for ref, path in export.assets.items():
-    name = nodes_lib.node_of(ref)
-    if name in nodes and nodes[name].op == 'Const':
-      value = tf.make_tensor_proto(np.array(path, object), tf.string)
-      nodes[name].attr['value'].tensor.CopyFrom(value)
-  variables = variables_lib.find(export, nodes, named)
-  values = variables_lib.Values(export, variables)
-  names = names_lib.Finder(export, nodes)
-  unused = values.check()
-  return Loaded(export, nodes, variables, values, names, unused, in_order)
-
-
-def import_into(loaded: Loaded, wanted: Wanted) -> Imported:
+def import_into(loaded: loading.Loaded, wanted: Wanted) -> Imported:
   """Imports what is wanted into the current graph.
 
   Args:
@@ -320,7 +276,7 @@ class _Importer:
       elif self._wanted.plan.batches:
         variables.append(definition)
       elif name in needed:
-        local.append(self._with_value(definition, name))
+        local.append(self._at_exported_value(definition, name))
     return variables, local
 
   def _harmless(self, definition):
@@ -335,33 +291,18 @@ class _Importer:
     behind = self._nodes.ancestors([definition.initial_value_name])
     if not safety.refused(self._nodes, behind, self._assets()):
       return definition
-    return variables_lib.with_fed_value(self._nodes, definition)
+    return definitions.with_fed_value(self._nodes, definition)
 
   def _assets(self):
     return {nodes_lib.node_of(ref) for ref in self._export.assets}
 
-  def _with_value(self, definition, name):
+  def _at_exported_value(self, definition, name):
     """Lets a counter or average that is read start at its exported value."""
     fixed = self._wanted.plan.weights == plan_lib.FIXED
     if not fixed or not self._loaded.values.has(name):
       return definition
-    value = tf.make_tensor_proto(self._loaded.values.of(name))
-    dtype, node = tf.as_dtype(value.dtype), self._nodes[name]
-    initial = self._nodes.add(
-      'Const', name + '/tf_equiv_export', dtype=dtype, value=value
-    )
-    assign = name + '/tf_equiv_assign_export'
-    if node.op == 'VarHandleOp':
-      self._nodes.add(
-        'AssignVariableOp', assign, name + ':0', initial, dtype=dtype
-      )
-    else:
-      self._nodes.add('Assign', assign, name + ':0', initial, T=dtype)
-    changed = compat.export_messages().VariableDef()
-    changed.CopyFrom(definition)
-    changed.initializer_name = assign
-    changed.initial_value_name = initial
-    return changed
+    value = self._loaded.values.of(name)
+    return definitions.with_value(self._nodes, definition, value)
 
   def _parts(self, definition):
     refs = ('^' + definition.initializer_name, definition.snapshot_name)

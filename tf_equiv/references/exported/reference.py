@@ -1,10 +1,11 @@
 """The TF1 side as an exported graph: SavedModel, MetaGraph, frozen graph."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_equiv.references.exported import files, runs
+from tf_equiv.references.exported import files, loading, runs
 
 
 @dataclasses.dataclass(repr=False)
@@ -55,7 +56,7 @@ class SavedModel(runs.Exported):
     timeout: after how many seconds a run of the graph is ended.
   """
 
-  export_dir: Any
+  export_dir: str | os.PathLike[str]
   signature: str | None = 'serving_default'
   tags: Sequence[str] = ('serve',)
   inputs: Any = None
@@ -67,9 +68,11 @@ class SavedModel(runs.Exported):
   allow_file_ops: bool = False
   trust_ops: Sequence[str] = ()
   timeout: float = 600.0
-  _loaded: Any = dataclasses.field(default=None, init=False, compare=False)
+  _loaded: loading.Loaded | None = dataclasses.field(
+    default=None, init=False, compare=False
+  )
 
-  def _read(self):
+  def _read(self) -> files.Export:
     return files.read_saved_model(self.export_dir, self.signature, self.tags)
 
 
@@ -117,8 +120,8 @@ class MetaGraph(runs.Exported):
     timeout: see `SavedModel`.
   """
 
-  path: Any
-  checkpoint: Any = None
+  path: str | os.PathLike[str]
+  checkpoint: str | os.PathLike[str] | None = None
   inputs: Any = None
   outputs: Any = None
   feeds: Mapping[str, Any] | None = None
@@ -128,9 +131,11 @@ class MetaGraph(runs.Exported):
   allow_file_ops: bool = False
   trust_ops: Sequence[str] = ()
   timeout: float = 600.0
-  _loaded: Any = dataclasses.field(default=None, init=False, compare=False)
+  _loaded: loading.Loaded | None = dataclasses.field(
+    default=None, init=False, compare=False
+  )
 
-  def _read(self):
+  def _read(self) -> files.Export:
     return files.read_meta_graph(self.path, self.checkpoint)
 
 
@@ -175,7 +180,7 @@ class FrozenGraph(runs.Exported):
     timeout: see `SavedModel`.
   """
 
-  path: Any
+  path: str | os.PathLike[str]
   inputs: Any = None
   outputs: Any = None
   variables: Sequence[str] = ()
@@ -184,7 +189,9 @@ class FrozenGraph(runs.Exported):
   allow_file_ops: bool = False
   trust_ops: Sequence[str] = ()
   timeout: float = 600.0
-  _loaded: Any = dataclasses.field(default=None, init=False, compare=False)
+  _loaded: loading.Loaded | None = dataclasses.field(
+    default=None, init=False, compare=False
+  )
 
-  def _read(self):
+  def _read(self) -> files.Export:
     return files.read_frozen_graph(self.path)

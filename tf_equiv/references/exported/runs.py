@@ -4,6 +4,7 @@ import abc
 import dataclasses
 import logging
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from tf_equiv.core import (
   arguments,
@@ -14,13 +15,14 @@ from tf_equiv.core import (
 )
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base, in_process
-from tf_equiv.references.exported import faults, files, nodes
+from tf_equiv.references.exported import faults, files, loading, nodes
 from tf_equiv.references.exported import graph as graph_lib
 from tf_equiv.references.exported import training as training_lib
 from tf_equiv.tf1 import graph, runner, source_lines, weights
 from tf_equiv.tf1 import program as program_lib
-from tf_equiv.tf1.capture import allowed_ops
+from tf_equiv.tf1 import training as tf1_training
 from tf_equiv.tf1.capture import capture as capture_lib
+from tf_equiv.tf1.capture import refused_nodes
 
 _log = logging.getLogger('tf_equiv')
 _INTERPRETER = (
@@ -30,6 +32,11 @@ _INTERPRETER = (
 
 class Exported(base.Reference):
   """What the three kinds have in common; they are dataclasses."""
+
+  # Each kind has these among its fields, in the order of its arguments.
+  __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+  timeout: float
+  _loaded: loading.Loaded | None
 
   @abc.abstractmethod
   def _read(self) -> files.Export:
@@ -59,13 +66,13 @@ class Exported(base.Reference):
     check.check_texts(given.get('variables', ()), 'variables')
     check.check_bool(given['allow_file_ops'], 'allow_file_ops')
     check.check_seconds(given['timeout'], 'timeout')
-    allowed_ops.as_trusted(given['trust_ops'], type(self).__name__)
+    refused_nodes.as_trusted(given['trust_ops'], type(self).__name__)
 
   def __repr__(self) -> str:
     shown = [
       f'{field.name}={getattr(self, field.name)!r}'
       for field in dataclasses.fields(self)
-      if field.compare and getattr(self, field.name) != field.default
+      if field.compare and _is_given(getattr(self, field.name), field.default)
     ]
     return f'{type(self).__name__}({", ".join(shown)})'
 
@@ -103,7 +110,7 @@ class Exported(base.Reference):
         export = self._read()
       _log.info('TF1: %s', export.title)
       with faults.reading(export.title):
-        self._loaded = graph_lib.load(export, getattr(self, 'variables', ()))
+        self._loaded = loading.load(export, getattr(self, 'variables', ()))
     return _Adapter(self, self._loaded, program, plan)
 
 
@@ -130,6 +137,11 @@ class ExportedRun(base.Run):
       )
     captured.known_lines = _known_lines(captured.graph)
     return captured
+
+
+def _is_given(value: Any, default: Any) -> bool:
+  """Returns whether an argument was given, which may be an array."""
+  return type(value) is not type(default) or value != default
 
 
 def _known_lines(imported):
@@ -226,7 +238,7 @@ class _Adapter:
       train_op=self._train_op,
       loss=names.tensor('loss', loss) if loss and self._train_op else '',
       allow_file_ops=settings.allow_file_ops,
-      trust_ops=allowed_ops.as_trusted(
+      trust_ops=refused_nodes.as_trusted(
         settings.trust_ops, type(settings).__name__
       ),
       timeout=settings.timeout,
@@ -318,5 +330,5 @@ class _Adapter:
     if self.imported.loss is None:
       notes.append('not compared: the loss (name its tensor with loss=...)')
     if self._unknown_updates:
-      notes.append(training_lib.unknown_note(self._unknown_updates))
+      notes.append(tf1_training.unknown_note(self._unknown_updates))
     return notes

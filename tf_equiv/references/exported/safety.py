@@ -8,7 +8,7 @@ from tf_equiv.core import errors
 from tf_equiv.core.text import capped
 from tf_equiv.references.exported import files as files_lib
 from tf_equiv.references.exported import nodes as nodes_lib
-from tf_equiv.tf1.capture import allowed_ops
+from tf_equiv.tf1.capture import allowed_ops, refused_nodes
 
 _FROM_ASSETS = ('InitializeTableFromTextFile', 'InitializeTableFromTextFileV2')
 
@@ -46,7 +46,7 @@ def check(
       'or run the code itself with tf_equiv.Tf1Interpreter.'
     )
   if outside and not allow_file_ops:
-    problem = allowed_ops.refusal(title, outside)
+    problem = refused_nodes.refusal(title, outside)
     raise errors.UsageError(
       f'{problem} If that is its input pipeline, name inputs after it; '
       'allow_file_ops=True trusts all ops but Python functions.'
@@ -67,7 +67,7 @@ def _refused(nodes, needed, assets, trust_ops=()):
       if not nodes_lib.is_known(each.op):
         if each.op not in nodes.functions:
           unknown.setdefault(each.op, []).append(name)
-      if not allowed_ops.refused([each], trust_ops):
+      if not refused_nodes.refused([each], trust_ops):
         continue
       if each.op in allowed_ops.PYTHON:
         python.append(f'{name} ({each.op})')

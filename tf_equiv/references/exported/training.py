@@ -211,15 +211,6 @@ def updates(train_op, owned, recording) -> list[str]:
   return sorted(set(trainable) & written - known)
 
 
-def unknown_note(names: list[str]) -> str:
-  """Returns what is not compared where updates are not known."""
-  return (
-    'not compared: gradients, slots, learning rate and hyperparameters of '
-    f'{len(names)} variable(s) that the train op updates by ops of its own, '
-    f'first {names[0]}'
-  )
-
-
 class _Group:
   """What one optimizer updates.
 

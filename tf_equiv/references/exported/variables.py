@@ -10,14 +10,11 @@ import tensorflow as tf
 from tf_equiv import compat
 from tf_equiv.checkpoints import contents as contents_lib
 from tf_equiv.core import errors, observation
-from tf_equiv.core.text import capped
-from tf_equiv.references.exported import files
+from tf_equiv.references.exported import definitions, files
 from tf_equiv.references.exported import nodes as nodes_lib
-from tf_equiv.tf1 import checkpoint as checkpoint_lib
 
 v1 = tf.compat.v1
 
-_ASSIGNING = ('Assign', 'AssignVariableOp')
 _READING = re.compile(r'read|ReadVariableOp(_\d+)?')
 # Ops, and which of their inputs are weights wherever they are constants.
 _WEIGHTS = {
@@ -100,7 +97,7 @@ def find(export: files.Export, nodes, named=()) -> Variables:
     known = everywhere.get(node.name) or local.get(node.name)
     if node.name in trainable and known is None:
       known = trainable[node.name]
-    definition = _complete(nodes, node, known)
+    definition = definitions.complete(nodes, node, known)
     # Before TensorFlow 1.12 only the collection told.
     definition.trainable = node.name in trainable or not (trainable or local)
     found.definitions[node.name] = definition
@@ -115,72 +112,6 @@ def _definitions(meta, key: str) -> dict[str, Any]:
     definition = cls.FromString(data)
     found[nodes_lib.node_of(definition.variable_name)] = definition
   return found
-
-
-def _complete(nodes, node, known=None, frozen=False):
-  """Returns the definition of a variable with all that it needs to have."""
-  definition = compat.export_messages().VariableDef()
-  if known is not None:
-    definition.CopyFrom(known)
-  is_resource = node.op == 'VarHandleOp'
-  definition.variable_name = node.name + ':0'
-  definition.is_resource = is_resource
-  dtype = tf.as_dtype(node.attr['dtype'].type)
-  if nodes_lib.node_of(definition.initializer_name) not in nodes:
-    assign = None if frozen else _first_assign(nodes, node)
-    if assign is None:
-      assign = _add_initializer(nodes, node, dtype)
-    definition.initializer_name = assign.name
-    definition.initial_value_name = assign.input[1]
-  if nodes_lib.node_of(definition.initial_value_name) not in nodes:
-    definition.initial_value_name = nodes[
-      nodes_lib.node_of(definition.initializer_name)
-    ].input[1]
-  if nodes_lib.node_of(definition.snapshot_name) not in nodes:
-    read = node.name + '/tf_equiv_read'
-    if is_resource:
-      nodes.add('ReadVariableOp', read, node.name + ':0', dtype=dtype)
-    else:
-      nodes.add('Identity', read, node.name + ':0', T=dtype)
-    definition.snapshot_name = read + ':0'
-  return definition
-
-
-def _first_assign(nodes, node):
-  for each in nodes:
-    if (
-      each.op in _ASSIGNING
-      and each.input[0] == node.name + ':0'
-      and each.name.startswith(node.name + '/')
-    ):
-      return each
-  return None
-
-
-def _add_initializer(nodes, node, dtype):
-  """Adds an initializer; its value is always fed."""
-  shape = tf.TensorShape(node.attr['shape'].shape)
-  value = nodes.add(
-    'Placeholder', node.name + '/tf_equiv_value', dtype=dtype, shape=shape
-  )
-  name = node.name + '/tf_equiv_assign'
-  if node.op == 'VarHandleOp':
-    nodes.add('AssignVariableOp', name, node.name + ':0', value, dtype=dtype)
-  else:
-    nodes.add('Assign', name, node.name + ':0', value, T=dtype)
-  return nodes[name]
-
-
-def with_fed_value(nodes, definition):
-  """Returns a definition whose initial value is always fed."""
-  node = nodes[nodes_lib.node_of(definition.variable_name)]
-  dtype = tf.as_dtype(node.attr['dtype'].type)
-  assign = _add_initializer(nodes, node, dtype)
-  changed = compat.export_messages().VariableDef()
-  changed.CopyFrom(definition)
-  changed.initializer_name = assign.name
-  changed.initial_value_name = assign.input[1]
-  return changed
 
 
 def _spec(nodes, node, trainable) -> observation.VariableSpec:
@@ -228,7 +159,7 @@ def _is_read_by_updates_only(nodes, readers, name) -> bool:
   seen, pending, found = set(), [name], False
   while pending:
     for node in readers.get(pending.pop(), ()):
-      if node.name in seen or node.op in _ASSIGNING:
+      if node.name in seen or node.op in definitions.ASSIGNING:
         continue
       if node.op.startswith(('Save', 'IsVariableInitialized', 'Restore')):
         continue
@@ -275,7 +206,7 @@ def _find_constants(export, nodes, named) -> Variables:
       container='',
       shared_name='',
     )
-    definition = _complete(nodes, nodes[name], frozen=True)
+    definition = definitions.complete(nodes, nodes[name], frozen=True)
     definition.trainable = dtype.is_floating
     found.definitions[name] = definition
     found.specs[name] = _spec(nodes, nodes[name], definition.trainable)
@@ -305,103 +236,3 @@ def _was_variable(name, readers, originals) -> bool:
     if b'loc:@' + name.encode() in colocated:
       return True
   return False
-
-
-class Values:
-  """The values that an export gives its variables."""
-
-  def __init__(self, export: files.Export, variables: Variables):
-    """Keeps both; values are read when they are asked for."""
-    self._export, self._variables = export, variables
-
-  @property
-  def known(self) -> bool:
-    """Whether the export has values."""
-    return bool(self._export.checkpoint or self._variables.constants)
-
-  def check(self) -> list[str]:
-    """Checks that the checkpoint has all variables of the model.
-
-    Returns:
-      Names of its entries that the graph has no variable for.
-
-    Raises:
-      UsageError: if it lacks one, or has one of another shape or dtype.
-    """
-    checkpoint, variables = self._export.checkpoint, self._variables
-    if checkpoint is None:
-      return []
-    used = {self._entry(name) for name in variables.definitions}
-    extra = sorted(set(checkpoint.entries) - used)
-    missing, odd = [], []
-    for name in variables.model:
-      entry = checkpoint.entries.get(self._entry(name))
-      spec = variables.specs[name]
-      if entry is None:
-        close = files.similar(name, extra)
-        missing.append(name + (f' (similar: {close[0]})' if close else ''))
-      elif entry.dtype != spec.dtype or entry.shape != self._full_shape(name):
-        odd.append(f'{name}: {spec} in the graph, {entry} there')
-    if not missing and not odd:
-      return extra
-    lines = [
-      f'The checkpoint {checkpoint.prefix!r} does not fit {self._export.title}:'
-    ]
-    for title, rows in (
-      ('%d variable(s) of the graph are missing in it', missing),
-      ('%d are of another shape or dtype', odd),
-      ('%d in it have no variable in the graph', extra),
-    ):
-      if rows:
-        lines.append(f'  {title % len(rows)}:')
-        lines += [
-          '    ' + row for row in capped(sorted(rows), contents_lib.MAX_ROWS)
-        ]
-    lines.append(
-      'Give the checkpoint that was saved with this graph; both have the same '
-      'number in their names.'
-    )
-    raise errors.UsageError('\n'.join(lines))
-
-  def _slice(self, name):
-    definition = self._variables.definitions[name]
-    if definition.HasField('save_slice_info_def'):
-      return definition.save_slice_info_def
-    return None
-
-  def _entry(self, name: str) -> str:
-    info = self._slice(name)
-    return info.full_name if info is not None else name
-
-  def _full_shape(self, name: str) -> tuple:
-    info = self._slice(name)
-    if info is not None:
-      return tuple(info.full_shape)
-    return self._variables.specs[name].shape
-
-  def has(self, name: str) -> bool:
-    """Returns whether the export has a value for a variable."""
-    if name in self._variables.constants:
-      return True
-    checkpoint = self._export.checkpoint
-    return (
-      checkpoint is not None
-      and name in self._variables.definitions
-      and self._entry(name) in checkpoint.entries
-    )
-
-  def of(self, name: str) -> np.ndarray:
-    """Returns the value of a variable that `has` knows."""
-    if name in self._variables.constants:
-      return self._variables.constants[name]
-    checkpoint, entry = self._export.checkpoint, self._entry(name)
-    value = checkpoint.value(entry)
-    checkpoint_lib.check_finite(checkpoint, entry, value)
-    info = self._slice(name)
-    if info is not None:  # A part of a partitioned variable.
-      index = tuple(
-        slice(start, start + size)
-        for start, size in zip(info.var_offset, info.var_shape, strict=True)
-      )
-      value = value[index]
-    return value

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.core import capture_errors, errors
+from tf_equiv.core import capture_errors, errors, interrupts
 from tf_equiv.core import observation as observation_lib
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.core.source_line import SourceLine
@@ -26,6 +26,14 @@ _log = logging.getLogger('tf_equiv')
 # Methods that both sides need, or neither: their name, without the ending that
 # restricts them to one side, and whether only training steps use them.
 _GO_TOGETHER = (('compute_loss', False), ('clip_gradients', True))
+# What the file holds that answers a command.
+_RESULTS: dict[str, type] = {
+  'describe': observation_lib.Observation,
+  'run': observation_lib.Observation,
+  'capture': stored_capture.StoredCapture,
+  'capture_step': stored_capture.StoredCapture,
+  'capture_initializers': dict,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +85,11 @@ class Client:
 
   def close(self) -> None:
     """Ends the process; a later command starts another."""
-    if self._process is not None:
-      self._finalizer.detach()
-      self._process.close()
-      self._process = None
+    with interrupts.deferred():
+      if self._process is not None:
+        self._finalizer.detach()
+        self._process.close()
+        self._process = None
 
   def defines(self, name: str) -> bool:
     """Returns whether the model defines a template method.
@@ -140,21 +149,25 @@ class Client:
     python = python_lib.find_python(settings.python)
     folders = [_folder(path, self._beside) for path in settings.sys_path]
     _log.info('TF1: starting %s', python)
-    process = process_lib.WorkerProcess(
-      python, dict(settings.env), settings.timeout
-    )
-    self._process, self._defined = process, None
-    # Also at the exit of Python, for whoever has no tearDownClass.
-    self._finalizer = weakref.finalize(self, process.close)
-    self._loading = process.send('load', model=settings.model, sys_path=folders)
+    with interrupts.deferred():
+      process = process_lib.WorkerProcess(
+        python, dict(settings.env), settings.timeout
+      )
+      self._process, self._defined = process, None
+      # Also at the exit of Python, for whoever has no tearDownClass.
+      self._finalizer = weakref.finalize(self, process.close)
+      self._loading = process.send(
+        'load', model=settings.model, sys_path=folders
+      )
 
 
 class Call:
   """One plan on its way through the process."""
 
+  _first: '_Sent | None' = None
+
   def __init__(self, client: Client, program, plan, do: str):
     self._client, self._program, self._plan = client, program, plan
-    self._first: _Sent | None = None
     weights = {'weights': None} if do == 'run' else {}
     self._first = self._send(do, plan, **weights)
 
@@ -172,14 +185,23 @@ class Call:
     first = self.read_first()
     if self._plan.weights != plan_lib.FIXED:
       return first
-    specs = first.variables
+    specs = [
+      spec
+      for spec in first.variables
+      if not self._program.leaves_alone(spec.name)
+    ]
     values = runner.fixed_weights(self._program.reset_weights, specs)
     names = [spec.name for spec in specs]
     given = dict(zip(names, values, strict=True))
     observed = self._read(
       self._send('run', self._plan, weights=process_lib.File(given))
     )
-    observed.weights = values
+    # It sends those that it did not get.
+    others = iter(observed.weights)
+    observed.weights = [
+      given[spec.name] if spec.name in given else next(others)
+      for spec in observed.variables
+    ]
     return observed
 
   def read_initializers(
@@ -219,7 +241,11 @@ class Call:
     behavior = None
     if program.behavior != program_lib.TF1Behavior():
       behavior = dataclasses.asdict(program.behavior)
-    return {'behavior': behavior, 'update_ops': program.update_ops}
+    return {
+      'behavior': behavior,
+      'update_ops': program.update_ops,
+      'ignored': list(program.ignored),
+    }
 
   def _send(self, do: str, plan, **arguments) -> '_Sent':
     arguments['plan'] = process_lib.File(plan)
@@ -240,7 +266,14 @@ class Call:
   def _wait(self, sent: '_Sent') -> Any:
     self._check_defined()
     name = self._client.wait(sent.process, sent.number)
-    return sent.process.read(name)
+    result = sent.process.read(name)
+    if not isinstance(result, _RESULTS[sent.do]):
+      raise errors.EnvironmentSetupError(
+        f'{name}, a file of the interpreter of the TF1 side, holds a '
+        f'{type(result).__name__} where a {_RESULTS[sent.do].__name__} was '
+        'expected: something has changed it.'
+      )
+    return result
 
   def _check_defined(self) -> None:
     """Refuses a loss or clipping that only one side would have.

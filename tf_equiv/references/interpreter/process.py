@@ -6,9 +6,7 @@ private folder, which goes with the process. What the process prints is read by
 a thread, of which the last part is kept for messages.
 """
 
-import collections
 import contextlib
-import json
 import logging
 import os
 import selectors
@@ -16,15 +14,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_equiv.core import errors
-from tf_equiv.core.source_line import SourceLine
-from tf_equiv.tf1 import source_lines
-from tf_equiv.tf1.worker import shared_file
+from tf_equiv.core import errors, interrupts, own_json
+from tf_equiv.references.interpreter import endings, pipes
+from tf_equiv.references.interpreter import replies as replies_lib
+from tf_equiv.tf1.worker import descendants, shared_file
 
 _log = logging.getLogger('tf_equiv')
 
@@ -41,8 +38,9 @@ _NOT_INHERITED = (
   'PYTHONEXECUTABLE',
   '__PYVENV_LAUNCHER__',
 )
-_OUTPUT_BYTES = 16 * 1024  # of what the process printed last
-_OUTPUT_LINES = 12
+_QUOTED = 200  # bytes of what is no reply
+# Exit status of a worker whose pipes are gone; see `worker/main`.
+_CONNECTION_LOST = 113
 # How often to see whether the process has ended, in seconds: its pipe stays
 # open where the user's code forked.
 _WATCH = 0.5
@@ -105,16 +103,19 @@ class WorkerProcess:
     self._sent, self._files = START, 0
     self._replies: dict[int, dict] = {}
     self._abandoned: set[int] = set()
+    # What each command that is not answered has told to do.
+    self._waiting: dict[int, str | None] = {START: None}
     self._received: list[bytes] = []  # of a line that has not ended
+    self._length = 0  # of it
     self._owner = os.getpid()
     self._status: int | None = None
     with contextlib.ExitStack() as stack:
       try:
         self._folder = tempfile.mkdtemp(prefix='tf_equiv_')
         stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
-        commands, self._commands = _pipe(stack)
-        self._answers, answers = _pipe(stack)
-        output, printed = _pipe(stack)
+        commands, self._commands = pipes.open_pipe(stack)
+        self._answers, answers = pipes.open_pipe(stack)
+        output, printed = pipes.open_pipe(stack)
         self._process = subprocess.Popen(
           [python, _WORKER, str(commands), str(answers), self._folder]
           + [str(os.getpid())],
@@ -122,7 +123,7 @@ class WorkerProcess:
           stdout=printed,
           stderr=printed,
           pass_fds=(commands, answers),
-          env=_environment(env),
+          env={**_environment(env), descendants.MARK: self._folder},
           start_new_session=True,
         )
       except OSError as error:
@@ -131,9 +132,9 @@ class WorkerProcess:
           f'{error}.'
         ) from error
       stack.pop_all()
-    for descriptor in (commands, answers, printed):
+    for descriptor in (commands, answers):
       os.close(descriptor)
-    self._output = _Output(output)
+    self._output = pipes.Output(output, printed)
     os.set_blocking(self._answers, False)
 
   @property
@@ -157,8 +158,10 @@ class WorkerProcess:
     }
     self._sent += 1
     command = {'id': self._sent, 'do': do, 'arguments': plain}
+    self._waiting[self._sent] = do
     try:
-      _write_all(self._commands, json.dumps(command).encode() + b'\n')
+      text = own_json.dumps(command).encode()
+      pipes.write_all(self._commands, text + b'\n')
     except OSError:
       # The pipe is broken. Whoever waits for the start learns why.
       if self.environment or self._status is not None:
@@ -211,6 +214,10 @@ class WorkerProcess:
 
   def close(self) -> None:
     """Ends the process with all that it started, and removes its files."""
+    with interrupts.deferred():
+      self._close()
+
+  def _close(self) -> None:
     if self._status is not None or os.getpid() != self._owner:
       return
     self._kill()
@@ -226,6 +233,7 @@ class WorkerProcess:
       os.killpg(self._process.pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
       self._process.kill()
+    descendants.end_all(self._folder, self._process.pid, os.getpid())
 
   def _write(self, value: Any) -> str:
     self._files += 1
@@ -256,25 +264,38 @@ class WorkerProcess:
       raise self._hangs()
     first, *others = data.split(b'\n')
     self._received.append(first)
+    self._length += len(first)
     for part in others:
       line, self._received = b''.join(self._received), [part]
+      self._length = len(part)
       self._take(line)
+    if self._length > replies_lib.MAX_BYTES:
+      raise self._speaks_otherwise(b''.join(self._received))
 
   def _take(self, line: bytes) -> None:
-    reply = json.loads(line)
-    if 'begin' in reply:
-      self._busy = True
-      return
-    if 'stage' in reply:
-      _log.info('%s', reply['stage'])
-      self._stage = reply['stage'].replace('TF1: ', '', 1)
-      return
+    try:
+      reply = replies_lib.parse(line)
+      if 'stage' in reply:
+        _log.info('%s', reply['stage'])
+        self._stage = reply['stage'].replace('TF1: ', '', 1)
+        return
+      number = reply.get('begin', reply.get('id'))
+      if number not in self._waiting:
+        raise replies_lib.NotAReplyError
+      if 'begin' in reply:
+        self._busy = True
+        return
+      if 'result' in reply:
+        replies_lib.check_result(self._waiting[number], reply['result'])
+    except replies_lib.NotAReplyError:
+      raise self._speaks_otherwise(line) from None
+    del self._waiting[number]
     self._busy, self._stage = False, 'waiting for a command'
-    if reply['id'] in self._abandoned:
-      self._abandoned.discard(reply['id'])
+    if number in self._abandoned:
+      self._abandoned.discard(number)
       self._discard(reply)
     else:
-      self._replies[reply['id']] = reply
+      self._replies[number] = reply
 
   def _discard(self, reply) -> None:
     if isinstance(reply.get('result'), str):
@@ -286,13 +307,14 @@ class WorkerProcess:
     with contextlib.suppress(subprocess.TimeoutExpired):
       # A pipe that was closed does not mean that the process has ended.
       self._process.wait(_SECONDS_FOR_STACKS)
-    closed = self._process.poll() is None
+    status = self._process.poll()
+    closed = status in (None, _CONNECTION_LOST)
     self.ended_idle = not self._busy
     self.close()
     if closed:
       what = 'closed its connection to the test'
     elif self._status < 0:
-      what = f'was killed by {_signal_name(-self._status)}'
+      what = f'was killed by {endings.signal_name(-self._status)}'
     else:
       what = f'ended with exit status {self._status}'
     printed, _, stacks = self._output.text().partition(_CRASHED)
@@ -303,10 +325,24 @@ class WorkerProcess:
         what,
         self._stage,
         self.python,
-        _place(stacks),
-        _tail(printed),
-        _advice_for(-self._status if not closed else 0),
+        endings.place(stacks),
+        endings.tail(printed),
+        endings.advice_for(-self._status if not closed else 0),
       )
+    )
+
+  def _speaks_otherwise(self, line: bytes) -> WorkerError:
+    """Ends it, for what came is not of this package."""
+    self.close()
+    shown = repr(line[:_QUOTED])[1:] + ' ...' * (len(line) > _QUOTED)
+    return WorkerError(
+      'The interpreter of the TF1 side sent what is no reply of tf_equiv; it '
+      'was ended, and nothing was compared.\n'
+      f'  it sent: {shown}\n'
+      f'  stage: {self._stage}\n'
+      f'  interpreter: {self.python}\n'
+      'Code that writes to a file descriptor which it has not opened, or which '
+      'was closed, may do so.'
     )
 
   def _hangs(self) -> WorkerError:
@@ -320,15 +356,16 @@ class WorkerProcess:
       if 'most recent call first' in self._output.text()[len(before) :]:
         time.sleep(0.2)
         break
-    place = _place(self._output.text()[len(before) :])
+    place = endings.place(self._output.text()[len(before) :])
+    where = place or endings.tail(before)
     self.close()
     return WorkerError(
       'The interpreter of the TF1 side did not answer within '
       f'{self._timeout:g} s; it was ended, and nothing was compared.\n'
       f'  stage: {self._stage}\n'
       f'  interpreter: {self.python}\n'
-      f'{place}{"" if place else _tail(before)}If the code needs longer than '
-      'that, pass timeout= to Tf1Interpreter.'
+      f'{where}If the code needs longer than that, pass '
+      'timeout= to Tf1Interpreter.'
     )
 
 
@@ -344,93 +381,6 @@ class File:
     self.value = value
 
 
-class _Output:
-  """Keeps the last part of what comes out of a pipe."""
-
-  def __init__(self, descriptor: int):
-    self._descriptor = descriptor
-    self._parts: collections.deque[bytes] = collections.deque()
-    self._lock = threading.Lock()
-    self._thread = threading.Thread(
-      target=self._read, name='tf_equiv output', daemon=True
-    )
-    self._thread.start()
-
-  def _read(self) -> None:
-    size = 0
-    with os.fdopen(self._descriptor, 'rb', buffering=0) as stream:
-      while data := stream.read(4096):
-        with self._lock:
-          self._parts.append(data)
-          size += len(data)
-          while size - len(self._parts[0]) > _OUTPUT_BYTES:
-            size -= len(self._parts.popleft())
-
-  def close(self) -> None:
-    # A process that left the session may keep the pipe open.
-    self._thread.join(1.0)
-
-  def text(self) -> str:
-    with self._lock:
-      return b''.join(self._parts).decode('utf-8', 'replace')
-
-
-def _pipe(stack):
-  ends = os.pipe()
-  for descriptor in ends:
-    stack.callback(os.close, descriptor)
-  return ends
-
-
 def _environment(env: Mapping[str, str]) -> dict[str, str]:
   found = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
   return {**found, 'PYTHONUNBUFFERED': '1', **env}
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-  while data:
-    data = data[os.write(descriptor, data) :]
-
-
-def _signal_name(number: int) -> str:
-  try:
-    return signal.Signals(number).name
-  except ValueError:
-    return f'signal {number}'
-
-
-def _advice_for(number: int) -> str:
-  if number == signal.SIGKILL:
-    return (
-      'The kernel kills a process in this way when memory runs out (`dmesg` '
-      'tells): use smaller inputs, or run fewer tests at once.'
-    )
-  if number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL):
-    return (
-      'The crash is in native code: TensorFlow, a custom op, or a package that '
-      'does not fit this TensorFlow (NumPy, protobuf).'
-    )
-  return 'The next assertion starts the interpreter anew.'
-
-
-def _tail(printed: str) -> str:
-  """Returns the last lines of what was printed, for a message."""
-  lines = [line for line in printed.splitlines() if line.strip()]
-  if not lines:
-    return '  it printed nothing\n'
-  shown = [line[:200] for line in lines[-_OUTPUT_LINES:]]
-  return '  it printed last:\n' + ''.join(f'    {s}\n' for s in shown)
-
-
-def _place(stacks: str) -> str:
-  """Names the innermost line of the user's code in a dump of stacks."""
-  for text in stacks.splitlines():
-    parts = text.strip().split('"')
-    if len(parts) != 3 or parts[0] != 'File ':
-      continue
-    if source_lines.is_library_file(parts[1]) or 'site-packages' in parts[1]:
-      continue
-    number = parts[2].split()[2]
-    if number.isdigit():
-      return f'  at {SourceLine(parts[1], int(number))}\n'
-  return ''

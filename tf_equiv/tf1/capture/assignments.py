@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterable, Tuple
 import tensorflow as tf
 
 from tf_equiv.tf1 import walks
+from tf_equiv.tf1.capture import function_assignments
 
 # Type of the op that computes the new value of the old one and the operand.
 _ASSIGN = {
@@ -83,10 +84,14 @@ def operations(
     names: name of the variable by that of the op that is its handle.
   """
   found = {}
-  for op in walks.ancestors(roots, control=True):
+  ops = list(walks.ancestors(roots, control=True))
+  for op in ops:
     name = _assigned(op, names)
     if name:
       found[name] = (op.name, op.type)
+  if ops:
+    inside = function_assignments.find(ops[0].graph, ops, names)
+    found = {**inside, **found}
   return found
 
 

@@ -28,7 +28,7 @@ from tf_equiv.core.source_line import SourceLine
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import runner, source_lines, walks
-from tf_equiv.tf1.capture import assignments
+from tf_equiv.tf1.capture import assignments, function_assignments
 
 v1 = tf.compat.v1
 
@@ -85,7 +85,7 @@ class Capture:
     """
     line = self.line_that_made(op_name)
     if not line.filename and 'gradient' in op_name:
-      forward = self._forward_op(op_name)
+      forward = self.forward_op(op_name)
       if forward:
         line = self.line_of(forward)
     return line if line.filename else self.layer_line_of(op_name)
@@ -127,7 +127,7 @@ class Capture:
     stack = compat.function_traceback(self.graph, function, op_name)
     return source_lines.user_line_of_stack(stack)
 
-  def _forward_op(self, op_name: str) -> str:
+  def forward_op(self, op_name: str) -> str:
     """Returns the op that an op of a gradient belongs to, or ''."""
     parts = op_name.split('/')
     parts = parts[1:] if parts[0].startswith('gradient') else parts
@@ -193,11 +193,10 @@ def capture(
     },
   )
   if plan.updates:
-    roots = [
-      op if isinstance(op, tf.Operation) else op.op for op in built.updates
-    ]
-    labels = {s.name: (UPDATED, s.name) for s in built.specs if not s.trainable}
-    add_assignments(captured, walks.ancestors(roots, control=True), labels)
+    # Not only UPDATE_OPS assign: outputs may wait for an assignment.
+    ops = walks.ancestors(built.forward_ops(), control=True)
+    labels = {s.name: (UPDATED, s.name) for s in built.specs}
+    add_assignments(captured, ops, labels)
   return captured
 
 
@@ -221,6 +220,10 @@ def add_assignments(
       captured.assigned[labels[name]] = op
       if name in found.values:
         captured.targets[labels[name]] = found.values[name]
+  inside = function_assignments.find(captured.graph, ops, names)
+  for name, op in inside.items():
+    if name in labels:
+      captured.assigned.setdefault(labels[name], op)
 
 
 def _values(graph, variables, weights) -> Dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from tf_equiv.core import errors
 from tf_equiv.core.source_line import SourceLine
 from tf_equiv.core.text import listed
 from tf_equiv.tf1 import runner
-from tf_equiv.tf1.capture import allowed_ops, capture
+from tf_equiv.tf1.capture import capture, refused_nodes
 
 v1 = tf.compat.v1
 
@@ -150,7 +150,7 @@ def load(
   graph_def = graph_of(stored, origin)
   if trust_ops is not None:
     wanted = [name.split(':')[0] for name in stored.targets.values()]
-    graph_def = allowed_ops.without_refused(
+    graph_def = refused_nodes.without_refused(
       graph_def, [*wanted, *needed], trust_ops, origin
     )
   graph = tf.Graph()

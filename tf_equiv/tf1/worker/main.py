@@ -18,6 +18,7 @@ import signal
 import sys
 import threading
 import types
+import zlib
 
 try:
   import queue
@@ -31,28 +32,47 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 _PACKAGE = os.path.dirname(os.path.dirname(_HERE))
 # How often to see whether the parent is still there, in seconds.
 _WATCH = 2.0
+# Exit status where the connection to the parent is lost. `interpreter/process`
+# knows it.
+CONNECTION_LOST = 113
 
 
 class Replies(object):
-  """Writes replies as JSON, one a line."""
+  """Writes replies as JSON, one a line, behind its checksum.
+
+  Attributes:
+    dumps: makes text of a reply.
+    lose: called when nothing can be written any more.
+  """
 
   def __init__(self, descriptor):
     self._descriptor = descriptor
     self._lock = threading.Lock()
+    self._process = os.getpid()
+    self.dumps = json.dumps
+    self.lose = lambda: os._exit(CONNECTION_LOST)
 
   def write(self, **reply):
-    """Writes one, from any thread."""
-    data = (json.dumps(reply) + '\n').encode('utf-8')
-    with self._lock:
-      while data:
-        data = data[os.write(self._descriptor, data) :]
+    """Writes one, from any thread; copies of this process say nothing."""
+    if os.getpid() != self._process:
+      return
+    data = self.dumps(reply).encode('utf-8')
+    # What user code writes to this descriptor is told from a reply.
+    checksum = '%08x ' % (zlib.crc32(data) & 0xFFFFFFFF)
+    data = checksum.encode('utf-8') + data + b'\n'
+    try:
+      with self._lock:
+        while data:
+          data = data[os.write(self._descriptor, data) :]
+    except OSError:
+      self.lose()
 
 
 class UnsuitableError(Exception):
   """The interpreter cannot run the TF1 side."""
 
 
-def read_commands(descriptor, folder, parent, commands):
+def read_commands(descriptor, parent, loads, commands, lose):
   """Puts commands into a queue; ends the process when the parent has ended.
 
   It runs in a thread of its own, so that it also ends code that hangs.
@@ -68,11 +88,17 @@ def read_commands(descriptor, folder, parent, commands):
       lines = (received + data).split(b'\n')
       received = lines.pop()
       for line in lines:
-        commands.put(json.loads(line.decode('utf-8')))
+        commands.put(loads(line.decode('utf-8')))
   finally:
-    shutil.rmtree(folder, ignore_errors=True)
-    # With all processes that the user's code started.
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+    lose()
+
+
+def lose_connection(folder, end_all):
+  """Ends this process, with all that the user's code has started."""
+  shutil.rmtree(folder, ignore_errors=True)
+  if end_all(folder, os.getpid(), os.getpid()):
+    os._exit(CONNECTION_LOST)
+  os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def check_python():
@@ -126,6 +152,10 @@ def stub_package():
   """Makes the modules of `tf_equiv.tf1` importable without `tf_equiv`."""
 
   def missing(name):
+    if name == 'bound_placeholders':
+      from tf_equiv.tf1 import placeholders
+
+      return placeholders.bound_placeholders
     raise AttributeError(
       'tf_equiv has no %s here: where the TF1 code runs, only tf_equiv.tf1 is '
       'there. Keep TF1 code in modules of its own, apart from the test case'
@@ -150,12 +180,21 @@ def main(arguments):
     commands = queue.Queue()
     for descriptor in (incoming, outgoing):
       os.set_inheritable(descriptor, False)
+    stub_package()
+    # Before any code of the user, which may replace parts of `json`.
+    from tf_equiv.core import own_json
+    from tf_equiv.tf1.worker import descendants
+
+    def lose():
+      lose_connection(folder, descendants.end_all)
+
+    replies.dumps, replies.lose = own_json.dumps, lose
     watching = threading.Thread(
-      target=read_commands, args=(incoming, folder, parent, commands)
+      target=read_commands,
+      args=(incoming, parent, own_json.loads, commands, lose),
     )
     watching.daemon = True
     watching.start()
-    stub_package()
     # Before tensorflow: this chooses which Keras `tf.keras` is.
     os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
     found = import_tensorflow()

@@ -8,7 +8,6 @@ which says what is being done, and in the end by `id` with either `result` or
 
 import errno
 import faulthandler
-import json
 import logging
 import os
 import signal
@@ -16,9 +15,10 @@ import traceback
 import unittest
 from typing import Any, Callable, Dict
 
-from tf_equiv.core import capture_errors, errors, nest
+from tf_equiv.core import capture_errors, errors, nest, own_json
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import (
+  garbage,
   runner,
   shared_graphs,
   source_lines,
@@ -67,6 +67,7 @@ def serve(
       result = getattr(service, command['do'])(**command['arguments'])
     # SystemExit and KeyboardInterrupt as well, for user code may raise them.
     except BaseException as error:
+      service.end_copies()
       reply(id=command['id'], error=describe(error))
     else:
       reply(id=command['id'], result=result)
@@ -95,6 +96,12 @@ class Service:
     # Signature and graph of the training step that was used last.
     self._step = ('', None)
     self._captured: Any = None
+    self._process = os.getpid()
+
+  def end_copies(self) -> None:
+    """Ends this process if user code has forked it, and came back here."""
+    if os.getpid() != self._process:
+      os._exit(0)
 
   def load(self, model, sys_path):
     """Imports the user's model; returns which template methods it has."""
@@ -127,7 +134,12 @@ class Service:
       observed = runner.run(program, plan, built)
       observed.seconds['TF1 build'] = built.seconds
     if weights:
-      observed.weights = []  # The other side has them.
+      # The other side has those that it gave.
+      observed.weights = [
+        value
+        for spec, value in zip(observed.variables, observed.weights)
+        if spec.name not in values
+      ]
     return self._give(observed)
 
   def capture(self, plan, program, weights):
@@ -156,6 +168,7 @@ class Service:
 
   def _give_capture(self, captured):
     self._captured = captured
+    garbage.released()  # The one before.
     return self._give(stored_capture.dump(captured, with_lines=False))
 
   def line(self, op):
@@ -178,6 +191,7 @@ class Service:
     signature = _signature(program, plan)
     if self._step[0] != signature:
       self._step = ('', None)  # Before the next takes as much memory.
+      garbage.released()
       self._step = signature, step_graph.build(program, plan)
     return self._step[1]
 
@@ -185,6 +199,7 @@ class Service:
     return shared_file.read(os.path.join(self._folder, name))
 
   def _give(self, value: Any) -> str:
+    self.end_copies()
     _keep_standard_descriptors()
     self._files += 1
     name = f'reply{self._files}'
@@ -211,7 +226,7 @@ def _signature(program, plan: plan_lib.RunPlan) -> str:
     (path, array.dtype.str, array.shape)
     for path, array in nest.flatten(plan.inputs)
   ]
-  return json.dumps(
+  return own_json.dumps(
     [
       inputs,
       repr(nest.describe(plan.inputs)),

@@ -5,18 +5,27 @@ checked, and thousands of arrays take no time. A file is the length of its
 index in 16 digits, the index as JSON, and the arrays one after another.
 """
 
-import json
 import mmap
 import os
 from typing import Any, List, Tuple
 
 import numpy as np
 
-from tf_equiv.core import errors
+from tf_equiv.core import errors, own_json
 from tf_equiv.tf1 import serialization
 
 _DIGITS = 16
 _ALIGNMENT = 64  # bytes
+# What comes of a file that is not whole, or not one of these.
+_DAMAGED = (
+  OSError,
+  ValueError,
+  LookupError,
+  TypeError,
+  AttributeError,
+  OverflowError,
+  RecursionError,
+)
 
 
 def write(path: str, value: Any) -> None:
@@ -38,7 +47,7 @@ def write(path: str, value: Any) -> None:
     start = -(-end // _ALIGNMENT) * _ALIGNMENT
     places.append((array.dtype.str, list(array.shape), start))
     end = start + array.nbytes
-  index = json.dumps({'value': encoded, 'places': places})
+  index = own_json.dumps({'value': encoded, 'places': places})
   header = _padded(index.encode('utf-8'))
   try:
     with open(path, 'wb') as stream:
@@ -74,19 +83,19 @@ def read(path: str) -> Any:
       data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
     os.unlink(path)
     length = int(data[:_DIGITS])
-    index = json.loads(data[_DIGITS : _DIGITS + length].decode('utf-8'))
+    index = own_json.loads(data[_DIGITS : _DIGITS + length].decode('utf-8'))
     start = _DIGITS + length
     members = {}
     for i, (dtype, shape, offset) in enumerate(index['places']):
       members[f'a{i}'] = np.frombuffer(
         data, dtype, int(np.prod(shape, dtype=np.int64)), start + offset
       ).reshape(shape)
-  except (OSError, ValueError) as error:
+    return serialization.decode(index['value'], members)
+  except _DAMAGED as error:
     raise errors.EnvironmentSetupError(
       f'{path!r}, a file of another process, cannot be read '
       f'({type(error).__name__}: {error}).'
     ) from error
-  return serialization.decode(index['value'], members)
 
 
 def _padded(index: bytes) -> bytes:

@@ -46,8 +46,8 @@ class UserModel:
     """Returns the `Program` of the model.
 
     Args:
-      arguments: `behavior` as a dict, None for the default, and `update_ops`
-        of the test case.
+      arguments: `behavior` as a dict, None for the default, `update_ops` and
+        `ignored` of the test case.
       reset_weights: gives the values of the variables.
 
     Returns:
@@ -77,6 +77,7 @@ class UserModel:
         getattr(self._target, _UPDATE_OPS, arguments['update_ops'])
       ),
       train=first('train_tf1'),
+      ignored=tuple(arguments.get('ignored', ())),
     )
     return program
 

@@ -1,0 +1,159 @@
+"""What the tests of a class came to, and how that is told at its end.
+
+What a runner calls a failed test counts: an assertion that a test expects to
+fail does not.
+"""
+
+import contextlib
+import logging
+import sys
+import unittest
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tf_equiv import reporting
+from tf_equiv.report import causes, digest
+
+_log = logging.getLogger('tf_equiv')
+
+# What pytest raises in a test that has no result, or is expected to fail. They
+# are no exceptions of the standard library, so runners call them errors.
+_NO_FAILURES = ('Skipped', 'XFailed')
+
+
+class ClassRun:
+  """The tests of a class that have run."""
+
+  def __init__(self) -> None:
+    """None has run."""
+    self._causes: dict[str, list[causes.Cause]] = {}
+    self._directories: set[str] = set()
+    self._result: Any = None
+
+  def add_report(self, path: str) -> None:
+    """Notes that a report was written."""
+    self._directories.add(reporting.directory_of(path))
+
+  @contextlib.contextmanager
+  def noting(self, case: unittest.TestCase, result: Any) -> Iterator[Any]:
+    """Notes what becomes of a test while it runs.
+
+    Args:
+      case: the test.
+      result: where the runner collects what becomes of its tests.
+
+    Yields:
+      What the test is to use in place of `result`.
+    """
+    noting = _NotingResult(case, result)
+    yield noting
+    self._result = result
+    name = case._testMethodName
+    if noting.failures or not noting.skipped:
+      self._causes[name] = noting.failures  # A test may run again.
+
+  def tell(self, name: str) -> None:
+    """Prints the digest of the class, and writes the index of its reports.
+
+    Whatever goes wrong, the tests have their results.
+
+    Args:
+      name: name of the class.
+    """
+    try:
+      failures = {test: found for test, found in self._causes.items() if found}
+      text = digest.of_class(name, len(self._causes), failures)
+      lines = [
+        reporting.write_index(each) for each in sorted(self._directories)
+      ]
+      if text:
+        _print('\n'.join([text, *filter(None, lines)]), self._result)
+    except Exception:
+      _log.info('the digest of a test class failed', exc_info=True)
+
+
+class _NotingResult:
+  """The result of a runner, which also notes why one of its tests fails.
+
+  Attributes:
+    failures: causes of the failures of the test.
+    skipped: whether it was skipped.
+  """
+
+  def __init__(self, case: unittest.TestCase, result: Any):
+    """Takes the test and the result."""
+    self._case, self._result = case, result
+    self.failures: list[causes.Cause] = []
+    self.skipped = False
+
+  def __getattr__(self, name: str) -> Any:
+    # A runner may lack some of them, which unittest looks at.
+    found = getattr(self._result, name)
+    note = _NOTES.get(name)
+    if note is None:
+      return found
+
+    def add(*arguments: Any, **keywords: Any) -> Any:
+      note(self, *arguments)
+      return found(*arguments, **keywords)
+
+    return add
+
+  def note_skip(self, test: Any, *unused_reason: Any) -> None:
+    """Notes that a test, or a part of one, was skipped."""
+    self.skipped = self.skipped or test is self._case
+
+  def note_error(self, unused_test: Any, error: Any) -> None:
+    """Notes a failure or an error."""
+    value = error[1]
+    if type(value).__name__ in _NO_FAILURES and not isinstance(
+      value, Exception
+    ):
+      self.skipped = True
+    elif self._is_expected():
+      self.skipped = True
+    else:
+      self.failures += causes.of_error(value)
+
+  def note_subtest(self, test: Any, unused_subtest: Any, error: Any) -> None:
+    """Notes the end of a part of a test."""
+    if error is not None:
+      self.note_error(test, error)
+
+  def _is_expected(self) -> bool:
+    """Returns whether pytest was told that the test fails."""
+    marker = getattr(self._result, 'get_closest_marker', None)
+    return marker is not None and marker('xfail') is not None
+
+
+_NOTES: dict[str, Callable[..., None]] = {
+  'addError': _NotingResult.note_error,
+  'addFailure': _NotingResult.note_error,
+  'addSkip': _NotingResult.note_skip,
+  'addSubTest': _NotingResult.note_subtest,
+}
+
+
+def _print(text: str, result: Any) -> None:
+  """Prints a text where the runner of the tests prints."""
+  with _uncaptured(result):
+    # Text runners have one, which no buffer of theirs stands in for.
+    stream = getattr(result, 'stream', None)
+    if not hasattr(stream, 'write'):
+      stream = sys.stderr
+    encoding = getattr(stream, 'encoding', None) or 'utf-8'
+    text = text.encode(encoding, 'backslashreplace').decode(encoding)
+    stream.write(f'\n{text}\n')
+    stream.flush()
+
+
+def _uncaptured(result: Any) -> contextlib.AbstractContextManager[Any]:
+  """Lets prints through to the terminal if pytest runs the tests.
+
+  It captures what is printed at the end of a class, and shows that only if the
+  last test fails.
+  """
+  plugins = getattr(getattr(result, 'config', None), 'pluginmanager', None)
+  manager = None if plugins is None else plugins.getplugin('capturemanager')
+  disabled = getattr(manager, 'global_and_fixture_disabled', None)
+  return contextlib.nullcontext() if disabled is None else disabled()

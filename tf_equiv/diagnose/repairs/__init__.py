@@ -1,0 +1,1 @@
+"""Every place where two sides part, and what makes them agree there."""

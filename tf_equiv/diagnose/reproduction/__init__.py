@@ -1,0 +1,1 @@
+"""Programs that show a difference with TensorFlow and NumPy alone."""

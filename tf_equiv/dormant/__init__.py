@@ -1,0 +1,1 @@
+"""After a pass: the search for what the compared inputs did not awake."""
