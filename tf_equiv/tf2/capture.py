@@ -132,9 +132,11 @@ def running(
     plan: what to run.
     values: values of the variables by name; others get their initial ones.
   """
+  observed = forward.observed
   with program_lib.environment(plan) as (seeds, _):
-    forward.restart = lambda: seeds.repeat(forward.observed.draws)
-    forward.set([values.get(s.name) for s in forward.observed.variables])
+    # It does not refer to `forward`, which would outlive its use.
+    forward.restart = lambda: seeds.repeat(observed.draws)
+    forward.set([values.get(s.name) for s in observed.variables])
     yield
 
 
