@@ -31,6 +31,7 @@ _LAYERS = (
   ('trials', 'user_methods'),
   ('dormancy',),
   ('session',),
+  ('training_curves',),
   ('assertions', 'conversion', 'suggestions'),
   ('testcase',),
   ('cli', 'guide_steps'),

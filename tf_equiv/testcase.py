@@ -30,6 +30,7 @@ import tensorflow as tf
 from tf_equiv import session
 from tf_equiv.assertions import (
   checkpoints,
+  curves,
   divergence,
   dormant,
   forward,
@@ -45,6 +46,7 @@ class MigrationTestCase(
   variables.VariableAssertions,
   forward.ForwardAssertions,
   training.TrainingAssertions,
+  curves.CurveAssertions,
   gradients.GradientAssertions,
   checkpoints.CheckpointAssertions,
   divergence.DivergenceMethods,

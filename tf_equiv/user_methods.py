@@ -65,14 +65,7 @@ class UserMethods:
     # Check the arguments before any of the user's slow code runs.
     training = plan_lib.check_training(training)
     seed_mode = as_seed_mode(seed_mode)
-    if not isinstance(weights, str) or weights not in (
-      plan_lib.FIXED,
-      plan_lib.SEEDED,
-    ):
-      raise errors.UsageError(
-        "weights must be 'fixed' (by reset_weights) or 'seeded' (by the "
-        f'initializers), got {arguments.quoted(weights)}.'
-      )
+    weights = _check_weights(weights)
     batches = self._make_batches(steps)
     first = batches[0] if batches else None
     if not batches:
@@ -88,11 +81,54 @@ class UserMethods:
       batches=tuple(batches),
     )
 
-  def _make_batches(self, steps: int) -> list[Any]:
+  def make_free_plan(
+    self,
+    weights: str,
+    seed_mode: Any,
+    steps: int,
+    start_step: int,
+    free_runs: int,
+  ) -> plan_lib.RunPlan:
+    """Makes a plan of training steps that go on from their own state.
+
+    Args:
+      weights: 'fixed' or 'seeded'.
+      seed_mode: how random ops are seeded.
+      steps: number of training steps.
+      start_step: number of the first one.
+      free_runs: how often TF1 trains from weights one unit away.
+
+    Raises:
+      UsageError: for an unusable argument or input.
+    """
+    seed_mode = as_seed_mode(seed_mode)
+    weights = _check_weights(weights)
+    batches = self._make_batches(steps, start_step)
+    return plan_lib.RunPlan(
+      inputs=batches[0],
+      training=True,
+      weights=weights,
+      seed_mode=seed_mode,
+      batches=tuple(batches),
+      start_step=start_step,
+      free_runs=free_runs,
+    )
+
+  def _make_batches(self, steps: int, start_step: int = 0) -> list[Any]:
     batches: list[Any] = []
-    for step in range(steps):
+    for step in range(start_step, start_step + steps):
       origin = f'make_batch({step})'
-      batch = plan_lib.check_inputs(self._case.make_batch(step), origin)
+      try:
+        made = self._case.make_batch(step)
+      except (StopIteration, IndexError) as error:
+        if not batches:
+          raise
+        raise errors.UsageError(
+          f'{origin} raised {type(error).__name__}: the batches are exhausted '
+          f'after {len(batches)} of {steps} steps. Ask for at most '
+          f'{len(batches)} steps, or make more batches.'
+        ) from error
+      batch = plan_lib.check_inputs(made, origin)
       if batches:
         batch = plan_lib.check_batch(batch, batches[0], origin)
       batches.append(batch)
@@ -229,3 +265,15 @@ class UserMethods:
         'train_tf2 together, or neither for the default step on both sides.'
         + reference.advise_own_step()
       )
+
+
+def _check_weights(weights: Any) -> str:
+  if not isinstance(weights, str) or weights not in (
+    plan_lib.FIXED,
+    plan_lib.SEEDED,
+  ):
+    raise errors.UsageError(
+      "weights must be 'fixed' (by reset_weights) or 'seeded' (by the "
+      f'initializers), got {arguments.quoted(weights)}.'
+    )
+  return weights

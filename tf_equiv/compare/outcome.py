@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from tf_equiv.compare import (
   difference,
+  envelopes,
   optimizers,
   step_vacuity,
   structures,
@@ -36,6 +37,8 @@ class Kind(enum.Enum):
   VALUES = 'values'
   STEPS = 'training steps'
   HYPERPARAMETERS = 'hyperparameters'
+  CURVES = 'training curves'
+  SEEDS = 'final losses over seeds'
   OTHER_WEIGHTS = 'fixed weights'
   # Agreement that proves nothing.
   NO_VARIABLES = 'no variables'
@@ -157,6 +160,7 @@ class Outcome:
       its draws are others; '' else.
     variants: in which variants the sides agree, where there are several.
     examination: what the search for dormant differences has done.
+    curves: what free training shows.
   """
 
   assertion: str
@@ -179,6 +183,7 @@ class Outcome:
   unaligned: str = ''
   variants: Variants | None = None
   examination: dormant_lib.Examination | None = None
+  curves: envelopes.Found | None = None
 
   @property
   def passed(self) -> bool:

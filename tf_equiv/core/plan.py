@@ -35,6 +35,11 @@ class RunPlan:
     batches: inputs of each training step; without any, only the forward pass
       runs. `inputs` is the first of them, and all have the same shapes and
       dtypes.
+    start_step: how many steps the counters have counted before the first one.
+    free_runs: if positive, the steps go on from their own state, and TF1
+      trains that often again from weights one unit in the last place away;
+      otherwise each step starts from the state in which TF1 left the one
+      before.
   """
 
   inputs: Any
@@ -46,6 +51,8 @@ class RunPlan:
   input_gradients: bool = False
   updates: bool = False
   batches: Tuple[Any, ...] = ()
+  start_step: int = 0
+  free_runs: int = 0
 
   def describe(self) -> str:
     """Returns in a few words what is run."""
@@ -57,6 +64,10 @@ class RunPlan:
       parts.append(f'seed_mode={self.seed_mode.value}')
     if self.batches:
       parts.append(f'steps={len(self.batches)}')
+    if self.start_step:
+      parts.append(f'start_step={self.start_step}')
+    if self.free_runs:
+      parts.append('trained freely')
     return ', '.join(parts)
 
 

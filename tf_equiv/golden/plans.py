@@ -123,6 +123,10 @@ def title(description: Mapping[str, Any]) -> str:
     parts.append('updates')
   if description.get('batches'):
     parts.append(f'steps={len(description["batches"])}')
+  if fields['start_step']:
+    parts.append(f'start_step={fields["start_step"]}')
+  if fields['free_runs']:
+    parts.append(f'trained freely, {fields["free_runs"]} more run(s)')
   parts += [
     f'{name}={description[name]}'
     for name in sorted(set(description) - set(fields) - {'kind', *_INPUTS})

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.core import nest, observation
+from tf_equiv.core import curves, nest, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.golden import archive, checks, manifest, members, plans
 from tf_equiv.tf1 import optimizers
@@ -254,6 +254,23 @@ _STEP = _of_class(
   observation.StepObservation, {'updates': checks.each(_UPDATE)}
 )
 _SPECS = checks.each(_SPEC)
+_CURVE = _of_class(curves.Curve, {})
+
+
+def _curves(value, where) -> None:
+  if value is not None:
+    _CURVES(value, where)
+
+
+def _curve(value, where) -> None:
+  if value is not None:
+    _CURVE(value, where)
+
+
+_CURVES = _of_class(
+  curves.Curves,
+  {'base': _CURVE, 'nudged': checks.each(_CURVE), 'again': _curve},
+)
 _OBJECTS = {
   'observation': _of_class(
     observation.Observation,
@@ -264,6 +281,7 @@ _OBJECTS = {
       'recreated': _SPECS,
       'structure': _structure,
       'steps': checks.each(_STEP),
+      'curves': _curves,
       'notes': _LINES,
       'races': checks.each(_of_class(observation.Race, {})),
     },

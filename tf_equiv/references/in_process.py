@@ -8,7 +8,14 @@ from tf_equiv import fingerprint
 from tf_equiv.core import arguments, observation
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.references import base
-from tf_equiv.tf1 import graph, runner, shared_graphs, step_graph, training
+from tf_equiv.tf1 import (
+  free_training,
+  graph,
+  runner,
+  shared_graphs,
+  step_graph,
+  training,
+)
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1.capture import capture as capture_lib
 from tf_equiv.tf1.capture import initializers, step_capture
@@ -62,7 +69,8 @@ class InProcess(base.Reference):
   ) -> 'InProcessRun':
     """Runs a plan; see `Reference`."""
     if plan.batches:
-      return InProcessRun(program, plan, training.run(program, plan))
+      train = free_training.run if plan.free_runs else training.run
+      return InProcessRun(program, plan, train(program, plan))
     built = self._built(program, plan)
     observed = runner.run(program, plan, built)
     observed.seconds['TF1 build'] = built.seconds

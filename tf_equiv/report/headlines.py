@@ -10,7 +10,7 @@ from tf_equiv.compare.outcome import Creation, Kind, Outcome
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import listed
-from tf_equiv.report import dormant, misfit, wording
+from tf_equiv.report import curve_text, dormant, misfit, wording
 
 _MAX_NAMES = 3
 _QUANTITIES = {
@@ -226,7 +226,7 @@ def _of_hyperparameters(outcome: Outcome, sides: wording.Sides) -> str:
 def _of_no_updates(outcome: Outcome, sides: wording.Sides) -> str:
   return (
     'No update was compared: no trainable variable changed in '
-    f'{len(outcome.steps)} step(s) of {sides[0]}'
+    f'{outcome.compared.get("steps", 0)} step(s) of {sides[0]}'
   )
 
 
@@ -274,6 +274,8 @@ _MAKERS: dict[Kind, Callable[[Outcome, wording.Sides], str]] = {
   Kind.VALUES: _of_values,
   Kind.STEPS: _of_steps,
   Kind.HYPERPARAMETERS: _of_hyperparameters,
+  Kind.CURVES: lambda outcome, sides: curve_text.headline(outcome, sides),
+  Kind.SEEDS: lambda outcome, sides: curve_text.headline(outcome, sides),
   Kind.NO_UPDATES: _of_no_updates,
   Kind.VACUOUS: _of_vacuity,
   Kind.DORMANT: _of_dormant,

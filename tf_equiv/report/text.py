@@ -16,6 +16,7 @@ from tf_equiv.core.draw import Draw
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import capped
 from tf_equiv.report import (
+  curve_text,
   numbers,
   place_text,
   repair_text,
@@ -53,6 +54,8 @@ def failure(
   lines = [f'{verdict.headline}{where}']
   if verdict.divergence is not None:
     lines += place_text.divergences(verdict)
+  if verdict.outcome.curves is not None:
+    lines += curve_text.lines(verdict.outcome.curves, sides)
   table = verdict.table
   if table is not None and not table.passed and not verdict.comparisons:
     lines += _table(table, sides)

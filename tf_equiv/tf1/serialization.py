@@ -19,6 +19,7 @@ from typing import Any, Dict, List
 import numpy as np
 
 from tf_equiv.core import (
+  curves,
   draw,
   errors,
   nest,
@@ -36,6 +37,8 @@ _FORMAT = 'tf_equiv 1'
 DATACLASSES = {
   cls.__name__: cls
   for cls in (
+    curves.Curve,
+    curves.Curves,
     initializers.Initializer,
     nest.Structure,
     observation.Observation,

@@ -24,6 +24,7 @@ from tf_equiv.tf1 import (
   random_values,
   runner,
   source_lines,
+  start_step,
   step_graph,
   tensors,
 )
@@ -60,18 +61,18 @@ def run(
   observed = describe(step)
   start = time.time()
   with program.behavior.active(), step.graph.as_default():
-    values = _initial_values(program, plan, step, observed)
+    values = initial_values(program, plan, step, observed)
     for i, batch in enumerate(plan.batches):
       _log.info('TF1: training step %d of %d', i + 1, len(plan.batches))
       feed = step.feed(batch)
       found: Dict[str, Any] = {}
       for phase in step.phases:
         before = values
-        results, values = _run_phase(step, phase, feed, values)
+        results, values = run_phase(step, phase, feed, values)
         if not i and phase is step.phases[0]:
           observed.jitter = _jitter(step, phase, feed, before, results)
-        _merge(found, results)
-      observed.steps.append(_observe(step, found, values))
+        merge(found, results)
+      observed.steps.append(_observe_step(step, found, values))
       if not i:
         observed.random_values = random_values.observe(
           found['random ops'], found.get('draws', [])
@@ -115,7 +116,7 @@ def unknown_note(names: List[str]) -> str:
   )
 
 
-def _initial_values(program, plan, step, observed) -> List[np.ndarray]:
+def initial_values(program, plan, step, observed) -> List[np.ndarray]:
   """Returns the values of all variables before the first step."""
   config = runner.session_config(step.graph)
   with v1.Session(graph=step.graph, config=config) as session:
@@ -126,22 +127,29 @@ def _initial_values(program, plan, step, observed) -> List[np.ndarray]:
       # Last, because a moving average starts from the weights.
       session.run(step.initializers[1])
     values = session.run(step.variables)
+  values = start_step.start_at(step, values, plan.start_step)
   by_name = {v.op.name: value for v, value in zip(step.variables, values)}
   observed.weights = [by_name[variable.op.name] for variable in step.model]
   return values
 
 
-def _run_phase(step, phase, feed, values):
+def run_phase(step, phase, feed, values):
   """Runs a phase in a new session; returns (results, values after it)."""
   with v1.Session(
     graph=step.graph, config=runner.session_config(step.graph)
   ) as session:
     runner.assign(session, step.variables, values)
     session.run(step.others)
-    results, _ = session.run([phase.fetches, phase.operations], feed_dict=feed)
-    results['random ops'] = list(phase.random_ops)
-    results['updates'] = list(phase.updates)
+    results = run_in(session, phase, feed)
     return results, session.run(step.variables)
+
+
+def run_in(session, phase, feed) -> Dict[str, Any]:
+  """Runs a phase in a session; returns its results by kind."""
+  results, _ = session.run([phase.fetches, phase.operations], feed_dict=feed)
+  results['random ops'] = list(phase.random_ops)
+  results['updates'] = list(phase.updates)
+  return results
 
 
 def _jitter(step, phase, feed, values, results) -> Dict[str, float]:
@@ -164,7 +172,8 @@ def _jitter(step, phase, feed, values, results) -> Dict[str, float]:
     )
 
 
-def _merge(found: Dict[str, Any], results: Dict[str, Any]) -> None:
+def merge(found: Dict[str, Any], results: Dict[str, Any]) -> None:
+  """Adds the results of a phase to those of the phases before it."""
   for kind, items in results.items():
     if kind in found and isinstance(items, dict):
       found[kind].update(items)
@@ -174,7 +183,7 @@ def _merge(found: Dict[str, Any], results: Dict[str, Any]) -> None:
       found[kind] = items
 
 
-def _observe(step, found, values) -> observation.StepObservation:
+def _observe_step(step, found, values) -> observation.StepObservation:
   by_name = {v.op.name: value for v, value in zip(step.variables, values)}
   updates = [
     _observe_update(update, gradients, rate, by_name, step)
@@ -253,15 +262,21 @@ def _slots_of(step, update, variable) -> Dict[str, Any]:
 
 
 def _slots(step, by_name) -> Dict[str, Dict[str, np.ndarray]]:
-  found: Dict[str, Dict[str, np.ndarray]] = {}
+  return {
+    meaning: {name: by_name[slot] for name, slot in slots.items()}
+    for meaning, slots in slot_names(step).items()
+  }
+
+
+def slot_names(step: step_graph.Step) -> Dict[str, Dict[str, str]]:
+  """Returns the name of each slot by its meaning, and name of the variable."""
+  found: Dict[str, Dict[str, str]] = {}
   for update in step.recording.updates:
     for variable in update.variables:
-      slots = _slots_of(step, update, variable)
-      for meaning, slot in slots.values():
-        of_kind = found.setdefault(meaning, {})
-        of_kind[variable.op.name] = by_name[slot.op.name]
+      for meaning, slot in _slots_of(step, update, variable).values():
+        found.setdefault(meaning, {})[variable.op.name] = slot.op.name
   for variable in step.model:
     for shadow in step.recording.averages_of(variable):
       of_kind = found.setdefault(observation.MOVING_AVERAGE, {})
-      of_kind[variable.op.name] = by_name[shadow.op.name]
+      of_kind[variable.op.name] = shadow.op.name
   return found

@@ -112,6 +112,13 @@ class Trainer:
       with user_code.running('TF2', 'build_tf2_optimizer'):
         optimizers_lib.build(optimizer, self._trainable())
 
+  def start_at(self, number: int) -> None:
+    """Sets the counters of the optimizers, unless training just begins."""
+    if number:
+      for optimizer in self.optimizers:
+        for part in optimizers_lib.parts_of(optimizer):
+          optimizers_lib.set_iterations(part, number)
+
   def _trainable(self) -> list[Any]:
     return [
       variable

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,11 @@ class Candidate:
     return self.trainer.model
 
   @property
+  def start_step(self) -> int:
+    """How many steps the counters have counted before the first one."""
+    return self._plan.start_step
+
+  @property
   def has_own_step(self) -> bool:
     """Whether the step is the user's own, `train_tf2`."""
     return self._program.train is not None
@@ -135,6 +140,7 @@ class Candidate:
     values: candidate.Values | None = None,
     reference: observation.Observation | None = None,
     states: Sequence[State] = (),
+    keep: Callable[[observation.StepObservation], Any] | None = None,
   ) -> observation.Observation:
     """Runs the training steps.
 
@@ -149,6 +155,8 @@ class Candidate:
         draws, else, with fixed weights, what its random ops drew.
       states: the state in which TF1 left each step, in the terms of TF2; the
         next step starts from it. Without any, steps go on from their own.
+      keep: takes each step, of which only the first is kept otherwise; None to
+        keep all.
 
     Returns:
       An `Observation` with `steps`. Its `weights` are the values before the
@@ -166,6 +174,7 @@ class Candidate:
       observed.draws = draws
       observed.weights = self._set(values)
       self.trainer.prepare(observed.variables, self.of_model, self.created)
+      self.trainer.start_at(self._plan.start_step)
       seeds.repeat(draws)
       step = execution.aligned(
         self.trainer.step,
@@ -179,9 +188,13 @@ class Candidate:
       for i, batch in enumerate(batches):
         _log.info('TF2: training step %d of %d', i + 1, len(batches))
         seeds.repeat(draws)
-        observed.steps.append(self.trainer.observe(step(batch)))
+        found = self.trainer.observe(step(batch))
+        if keep is not None:
+          keep(found)
+        if keep is None or not i:
+          observed.steps.append(found)
         if i < len(states):
-          self.trainer.synchronize(observed.steps[-1], *states[i])
+          self.trainer.synchronize(found, *states[i])
         if not i:
           # The first step may set up what the new optimizers need.
           known = len(created)

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict
 from tf_equiv.core import capture_errors, errors, nest, own_json
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import (
+  free_training,
   garbage,
   runner,
   shared_graphs,
@@ -128,7 +129,9 @@ class Service:
     values = self._take(weights) if weights else {}
     program = self._program(program, values)
     built = self._built(program, plan)
-    if plan.batches:
+    if plan.free_runs:
+      observed = free_training.run(program, plan, built)
+    elif plan.batches:
       observed = training.run(program, plan, built)
     else:
       observed = runner.run(program, plan, built)
