@@ -101,6 +101,19 @@ _ASSERTIONS = {
     **_TOLERANCES,
     **_ALWAYS,
   },
+  'assertTrainingCurvesMatch': {
+    'steps': 100,
+    'seeds': 1,
+    'start_step': 0,
+    'seed_mode': 'num_random_ops',
+    'weights': 'seeded',
+    'runs': 3,
+    'factor': 10.0,
+    'margin': 0.5,
+    'allow_vacuous': False,
+    'msg': None,
+    **_TOLERANCES,
+  },
   'assertNoDormantDifferences': {
     'training': False,
     'make_probes': None,
@@ -284,6 +297,12 @@ class StateTest(parameterized.TestCase):
     def build_tf2(self):
       return Scale()
 
+    def build_tf1_optimizer(self):
+      return tf.compat.v1.train.GradientDescentOptimizer(0.1)
+
+    def build_tf2_optimizer(self):
+      return tf.keras.optimizers.SGD(0.1)
+
   def test_public_values_are_immutable(self):
     for name in _NAMES:
       value = getattr(tf_equiv, name)
@@ -309,6 +328,8 @@ class StateTest(parameterized.TestCase):
         arguments['path'] = self.create_checkpoint()
       if name == 'assertTrainingEquivalent':
         arguments['weights'] = 'fixed'
+      if name == 'assertTrainingCurvesMatch':
+        arguments['steps'] = 2
       getattr(case, name)(**arguments)
     self.assertEqual(module_state(), before)
 

@@ -14,6 +14,7 @@ _PUBLIC = (
   'assertCheckpointEquivalent',
   'assertForwardEquivalent',
   'assertGradientsClose',
+  'assertTrainingCurvesMatch',
   'assertTrainingEquivalent',
   'convert_checkpoint',
 )

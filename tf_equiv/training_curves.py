@@ -18,7 +18,6 @@ from tf_equiv.compare import (
   envelopes,
   equivalence,
   judge_curves,
-  judge_forward,
   run_info,
 )
 from tf_equiv.compare import outcome as outcome_lib
@@ -190,7 +189,9 @@ def _with_seeds(
     )
   both = [pair for pair in pairs if pair is not None]
   seeds = equivalence.compare(
-    [first for first, _ in both], [second for _, second in both], settings.margin
+    [first for first, _ in both],
+    [second for _, second in both],
+    settings.margin,
   )
   assert outcome.curves is not None
   kind = outcome.kind

@@ -22,8 +22,10 @@ PREDICTABLE = 1e-5
 # Values below this fraction of the largest one so far are judged by that
 # fraction: a loss that has reached zero is rounding noise.
 _FLOOR = 1e-3
-# Schedules compute in float32 with powers and cosines.
-RATE_RTOL = 1e-5
+# One minus a decay of 0.999 is rounded to 1.3e-5 of its size in float32, and
+# not in Python: second moments differ by that from the first step on, and what
+# Adam adds to the weights by half of it.
+SLOT_SLACK, CHANGE_SLACK = 10.0, 3.0
 # Rounding of the weights, of which a small change is the difference, in units
 # of float32.
 _UNIT = 2.0**-23
@@ -51,7 +53,8 @@ class Series:
   def differences(self) -> np.ndarray:
     """By how much TF2 differs from TF1 after each step."""
     with np.errstate(invalid='ignore'):
-      return np.abs(self.tf2 - self.tf1)
+      found: np.ndarray = np.abs(self.tf2 - self.tf1)
+    return found
 
   @property
   def times(self) -> np.ndarray:
@@ -227,13 +230,13 @@ def horizon_of(base: np.ndarray, spread: np.ndarray) -> int:
     spread: from `spread_of`.
   """
   sizes = np.abs(np.where(np.isfinite(base), base, 0.0))
-  apart = np.flatnonzero(
-    (spread > PREDICTABLE * sizes) | ~np.isfinite(base)
-  )
+  apart = np.flatnonzero((spread > PREDICTABLE * sizes) | ~np.isfinite(base))
   return int(apart[0]) if apart.size else len(base)
 
 
-def first_not_finite(name: str, side: str, curve: np.ndarray) -> list[NotFinite]:
+def first_not_finite(
+  name: str, side: str, curve: np.ndarray
+) -> list[NotFinite]:
   """Returns where a curve becomes NaN or infinite, [] if it does not."""
   found = np.flatnonzero(~np.isfinite(curve))
   if not found.size:

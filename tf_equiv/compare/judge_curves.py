@@ -7,7 +7,6 @@ import numpy as np
 
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import envelopes, judge_forward, vacuity
-from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare.outcome import Kind, Outcome
 from tf_equiv.core import curves, observation
@@ -141,7 +140,11 @@ def compare(
         other,
         spread,
         envelopes.envelope(
-          values, spread, factor, criteria.tolerance, rounding
+          values,
+          spread,
+          factor,
+          criteria.with_slack(extractor.slack(name)).tolerance,
+          rounding,
         ),
       )
     )
@@ -230,6 +233,14 @@ class _Extractor:
     """Returns a quantity of the training of TF2."""
     return self._take(self._tf2, name, 1)
 
+  def slack(self, name: str) -> float:
+    """Returns by how much wider the default tolerance of a quantity is."""
+    if name in (CHANGE, UNTRAINED):
+      return envelopes.CHANGE_SLACK
+    if name in self._of and self._of[name][0].startswith(curves.SLOTS):
+      return envelopes.SLOT_SLACK
+    return 1.0
+
   def size(self, name: str) -> np.ndarray:
     """Returns the norm of the variables whose change a quantity is."""
     _, pairs = self._of[name]
@@ -253,7 +264,9 @@ class _Extractor:
       ]
       return _norm(values.get(kind, {}), _side(both, side))
     outputs = values.get(curves.OUTPUTS, {})
-    return next((v for p, v in outputs.items() if _output_name(p) == name), None)
+    return next(
+      (v for p, v in outputs.items() if _output_name(p) == name), None
+    )
 
   def _find_rates(self) -> dict[str, tuple[str, str]]:
     """Returns for each learning rate a variable that it trains, of each side.

@@ -1,7 +1,6 @@
 """Free training in words: headline, curves as text, notes."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -26,25 +25,24 @@ def headline(outcome: Outcome, sides: tuple[str, str]) -> str:
   if alone is not None and (leaves is None or alone.step <= leaves.step):
     return (
       f'Training fails in {sides[1]} alone: its {alone.name} is '
-      f'{_named(alone.value)} at step {_number(found, alone.step)} of '
-      f'{found.steps}, that of {sides[0]} is not'
+      f'{_named(alone.value)} at {_place(found, alone.step)}, that of '
+      f'{sides[0]} is not'
     )
   if leaves is not None:
     step, series = leaves.step, leaves.series
     times = series.times[step]
     line = (
-      f'Training curves part at step {_number(found, step)} of {found.steps}'
-      f' in the {series.name}: {sides[0]} {_value(series.tf1[step])}, '
-      f'{sides[1]} {_value(series.tf2[step])}, {numbers.number(times)} times '
-      'what is allowed'
+      f'Training curves part at {_place(found, step)} in the {series.name}: '
+      f'{sides[0]} {_value(series.tf1[step])}, '
+      f'{sides[1]} {_value(series.tf2[step])}, '
+      f'{numbers.number(times)} times what is allowed'
     )
     return line + (f' (so do: {", ".join(leaves.also)})' if leaves.also else '')
   if own is not None:
     return (
       f'Training fails in {sides[0]} itself: its {own.name} is '
-      f'{_named(own.value)} at step {_number(found, own.step)} of '
-      f'{found.steps}; only the {own.step} step(s) before could be compared, '
-      'and they agree'
+      f'{_named(own.value)} at {_place(found, own.step)}; only the {own.step} '
+      'step(s) before could be compared, and they agree'
     )
   return _of_seeds(found.seeds, sides)
 
@@ -94,7 +92,8 @@ def lines(found: envelopes.Found, sides: tuple[str, str]) -> list[str]:
     'default tolerance'
   ]
   if found.located:
-    rows.append(f'  located: {found.located}')
+    counted = ', steps counted from start_step' if found.start_step else ''
+    rows.append(f'  located{counted}: {found.located}')
   rows += _plot(found, series, sides)
   rows += _table(found, series, sides)
   if found.seeds is not None:
@@ -140,7 +139,9 @@ def sentence(found: equivalence.Equivalence) -> str:
       'the new version ends where the old one does, to within '
       f'{found.share:g} times that variation (risk of error 5 %)'
     ),
-    equivalence.Decision.DIFFERENT: 'the new version does not end where the old one does',
+    equivalence.Decision.DIFFERENT: (
+      'the new version does not end where the old one does'
+    ),
     equivalence.Decision.UNDECIDED: (
       f'too few seeds to tell; about {found.needed} would'
     ),
@@ -176,6 +177,14 @@ def _loose(found: envelopes.Found) -> int | None:
 def _number(found: envelopes.Found, step: int) -> int:
   """Returns the number of a step as users count: from 1, or `start_step`."""
   return found.start_step + step + 1
+
+
+def _place(found: envelopes.Found, step: int) -> str:
+  """Says which step of how many it is."""
+  number, first = _number(found, step), _number(found, 0)
+  if not found.start_step:
+    return f'step {number} of {found.steps}'
+  return f'step {number} ({first} to {_number(found, found.steps - 1)})'
 
 
 def _named(value: float) -> str:
@@ -256,10 +265,10 @@ def _plot(
     if edges[0] is not None and edges[1] is not None:
       for row in range(edges[0], edges[1] + 1):
         grid[row][column] = '.'
-    rows = [row_of(float(x[i])) for x in (series.tf1, series.tf2)]
-    for row, mark in zip(rows, '12', strict=True):
-      if row is not None:
-        grid[row][column] = '#' if rows[0] == rows[1] else mark
+    places = [row_of(float(x[i])) for x in (series.tf1, series.tf2)]
+    for place, mark in zip(places, '12', strict=True):
+      if place is not None:
+        grid[place][column] = '#' if places[0] == places[1] else mark
   labels = [_value(high)] + [''] * (_HEIGHT - 2) + [_value(low)]
   size = max(map(len, labels))
   drawn = [
@@ -278,13 +287,3 @@ def _plot(
     f'    {"":>{size}}  step {first} to {last}'
     + (f', ^ at {_number(found, found.leaves.step)}' if found.leaves else ''),
   ]
-
-
-def table(found: envelopes.Found) -> Sequence[tuple[str, int | None, float]]:
-  """Returns (quantity, number of the first step outside, largest ratio)."""
-  rows = []
-  for each in found.series:
-    times = each.times[np.isfinite(each.times)]
-    first = None if each.first is None else _number(found, each.first)
-    rows.append((each.name, first, float(np.max(times)) if times.size else 0.0))
-  return rows

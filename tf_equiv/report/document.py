@@ -8,8 +8,8 @@ from typing import Any
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import draws as ledgers
+from tf_equiv.compare import envelopes, repairs, run_info, values
 from tf_equiv.compare import outcome as outcome_lib
-from tf_equiv.compare import repairs, run_info, values
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.draw import Draw
@@ -61,6 +61,32 @@ class TrainingStep:
 
 
 @dataclasses.dataclass(frozen=True)
+class Curve:
+  """One quantity of free training.
+
+  Attributes:
+    name: the quantity.
+    steps: numbers of the steps.
+    tf1: its value of TF1 after each step.
+    tf2: the same of TF2.
+    spread: what TF1 has differed from itself by.
+    allowed: what TF2 may differ by.
+    times: what it differs by, over that.
+    parts: number of the first step at which that is too much, None if it never
+      is.
+  """
+
+  name: str
+  steps: list[int]
+  tf1: list[float]
+  tf2: list[float]
+  spread: list[float]
+  allowed: list[float]
+  times: list[float]
+  parts: int | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Document:
   """A report; see `verdict.Verdict` for what is not explained here.
 
@@ -84,6 +110,9 @@ class Document:
     noise: where rounding grows, if that is the difference.
     training: the training steps.
     draws: the aligned ledgers of random draws.
+    curves: the quantities of free training, that in which the sides part first.
+    horizon: number of the last step at which TF1 agrees with itself, where it
+      was trained freely and does so at all.
   """
 
   format: str
@@ -118,6 +147,8 @@ class Document:
   layers: list[divergence_lib.LayerError]
   training: list[TrainingStep]
   draws: list[DrawRow]
+  curves: list[Curve]
+  horizon: int | None
 
 
 def build(verdict: verdict_lib.Verdict) -> Document:
@@ -174,7 +205,36 @@ def build(verdict: verdict_lib.Verdict) -> Document:
       for i, groups in enumerate(verdict.outcome.steps)
     ],
     draws=[] if verdict.draws is None else align_draws(*verdict.draws),
+    curves=_curves(verdict.outcome.curves),
+    horizon=_horizon(verdict.outcome.curves),
   )
+
+
+def _curves(found: envelopes.Found | None) -> list[Curve]:
+  if found is None:
+    return []
+  first = found.start_step + 1
+  made = [
+    Curve(
+      each.name,
+      list(range(first, first + len(each.tf1))),
+      each.tf1.tolist(),
+      each.tf2.tolist(),
+      each.spread.tolist(),
+      each.allowed.tolist(),
+      each.times.tolist(),
+      None if each.first is None else first + each.first,
+    )
+    for each in found.series
+  ]
+  parts = found.leaves.series.name if found.leaves is not None else 'loss'
+  return sorted(made, key=lambda curve: curve.name != parts)
+
+
+def _horizon(found: envelopes.Found | None) -> int | None:
+  if found is None or not found.horizon:
+    return None
+  return found.start_step + found.horizon
 
 
 def _layers(verdict: verdict_lib.Verdict) -> list[divergence_lib.LayerError]:

@@ -188,6 +188,7 @@ def _plots(document: document_lib.Document) -> dict[str, Any]:
     return {
       'layers': _markup(plots.layers(document)),
       'training': _markup(plots.training(document)),
+      'curves': _markup(plots.curves(document)),
       'problem': '',
     }
   except ImportError:
@@ -195,7 +196,7 @@ def _plots(document: document_lib.Document) -> dict[str, Any]:
   except Exception as error:  # The tables hold the same numbers.
     _log.info('plotting failed', exc_info=True)
     problem = f'{type(error).__name__}: {error}'
-  return {'layers': '', 'training': '', 'problem': problem}
+  return {'layers': '', 'training': '', 'curves': '', 'problem': problem}
 
 
 def _markup(source: str) -> Any:

@@ -130,6 +130,62 @@ def training(document: document_lib.Document) -> str:
   return _both_sizes('training', draw, axes=2)
 
 
+def curves(document: document_lib.Document) -> str:
+  """Plots free training of both sides: a curve, and all differences.
+
+  The curve is that in which the sides part first, or the loss, within what TF1
+  allows; the differences are those of all quantities, over what is allowed.
+  """
+  if not document.curves:
+    return ''
+  first, steps = document.curves[0], document.curves[0].steps
+
+  def draw(upper: Any, lower: Any) -> None:
+    tf1 = [_finite(x) for x in first.tf1]
+    ranges = [_finite(x) for x in first.allowed]
+    upper.fill_between(
+      steps,
+      [x - r for x, r in zip(tf1, ranges, strict=True)],
+      [x + r for x, r in zip(tf1, ranges, strict=True)],
+      color=_LIMIT,
+      alpha=0.3,
+      linewidth=0,
+      label='allowed',
+    )
+    upper.plot(steps, tf1, color=_FIRST, linewidth=2.6, label='TF1')
+    upper.plot(
+      steps,
+      [_finite(x) for x in first.tf2],
+      color=_SECOND,
+      linestyle='--',
+      linewidth=1.6,
+      label='TF2',
+    )
+    upper.set_ylabel(first.name, parse_math=False)
+    for curve in document.curves:
+      leads = curve is first
+      lower.plot(
+        steps,
+        [_clipped(x, _RATIO_FLOOR) for x in curve.times],
+        color=_SECOND if leads else _NOISE,
+        linewidth=1.8 if leads else 0.9,
+        label=curve.name if leads else None,
+      )
+    lower.axhline(1.0, color=_LIMIT, linestyle='--', label='limit')
+    _log_scale(lower)
+    lower.set_ylabel('difference / allowed')
+    for axes in (upper, lower):
+      if document.horizon is not None and document.horizon < steps[-1]:
+        axes.axvline(
+          document.horizon, color=_INK, linestyle=':', label='horizon'
+        )
+      if first.parts is not None:
+        axes.axvline(first.parts, color=_BAD, linewidth=1.0, label='they part')
+      axes.set_xlabel('training step')
+
+  return _both_sizes('curves', draw, axes=2)
+
+
 def _both_sizes(name: str, draw: Callable[..., None], axes: int = 1) -> str:
   parts = []
   for size in _SIZES:

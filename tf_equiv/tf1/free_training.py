@@ -95,7 +95,9 @@ class _Trainer:
     batches = self._batches[:most]
     try:
       for i, batch in enumerate(batches):
-        _log.info('TF1 (%s): training step %d of %d', which, i + 1, len(batches))
+        _log.info(
+          'TF1 (%s): training step %d of %d', which, i + 1, len(batches)
+        )
         feed = step.feed(batch)
         found: Dict[str, Any] = {}
         for phase in step.phases:

@@ -46,9 +46,7 @@ def capture(
       trainer.step(batch)
     _restore(candidate, *state)
     for optimizer in trainer.optimizers:
-      optimizers_lib.set_iterations(
-        optimizer, candidate.start_step + index
-      )
+      optimizers_lib.set_iterations(optimizer, candidate.start_step + index)
     seeds.repeat(draws)
     graph, inputs, found = tf2_capture.traced(trainer.step, batch)
     names, shadows = _names(candidate)
