@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import os
+import sys
 
 import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
@@ -155,6 +156,47 @@ class PassTest(absltest.TestCase):
     seeds = verdict.outcome.curves.seeds
     self.assertLen(set(seeds.tf1), 5)
     self.assertGreater(seeds.spread, 0.0)
+
+
+_LEGACY = """
+import tensorflow as tf
+v1 = tf.compat.v1
+
+def build_tf1(inputs, training):
+  return tf.matmul(inputs['x'], v1.get_variable('w', [4, 3]))
+
+def compute_loss(outputs, inputs):
+  return tf.reduce_mean(tf.square(outputs - inputs['x'][:, :3]))
+
+def build_tf1_optimizer():
+  return v1.train.GradientDescentOptimizer(0.1)
+"""
+
+
+class ReferencesTest(absltest.TestCase):
+  def test_another_interpreter(self):
+    folder = self.create_tempdir()
+    folder.create_file('legacy_curves.py', _LEGACY)
+    reference = tf_equiv.Tf1Interpreter(
+      'legacy_curves', python=sys.executable, sys_path=[folder.full_path]
+    )
+    self.addCleanup(reference.close)
+    verdict = train(case(tf1_reference=reference), steps=3)
+    self.assertEqual(verdict.outcome.curves.runs, 3)
+    self.assertIn('TF1 agrees with itself to 1e-05 in all 3', str(verdict))
+
+  def test_a_recording(self):
+    path = os.path.join(self.create_tempdir().full_path, 'a.golden')
+    recorder = tf_equiv.Golden(path, update=True)
+    first = train(case(tf1_reference=recorder), steps=3)
+    replay = tf_equiv.Golden(path, update=False)
+    second = train(case(tf1_reference=replay), steps=3)
+    for one, other in zip(
+      first.outcome.curves.series, second.outcome.curves.series, strict=True
+    ):
+      np.testing.assert_array_equal(one.tf1, other.tf1)
+    with self.assertRaisesRegex(tf_equiv.UsageError, 'steps=4|not recorded'):
+      train(case(tf1_reference=replay), steps=4)
 
 
 class FailureTest(parameterized.TestCase):

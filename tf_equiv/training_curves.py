@@ -296,6 +296,7 @@ def _locate(
     batches=plan.batches[:last],
     free_runs=0,
   )
+  dormant = None
   for slack in _SLACKS:
     criteria = dataclasses.replace(
       settings.criteria,
@@ -308,20 +309,38 @@ def _locate(
     except errors.EquivalenceError as error:
       note = f'single steps could not be compared: {error}'
       return outcome, diagnosis.Diagnosis(notes=(errors.cut(note, 300),))
-    if found.passed or found.kind == divergence.NOISE:
-      continue
-    line = found.headline
-    if slack != 1.0:
-      line += f' (with {slack:g} times the default tolerance)'
-    outcome = dataclasses.replace(
-      outcome,
-      curves=dataclasses.replace(outcome.curves, located=line),
-      evidence=found.outcome.evidence,
-    )
-    return outcome, found.diagnosis
+    if found.kind == divergence.DORMANT:
+      dormant = found  # True, but perhaps not what makes the curves part.
+    elif not found.passed and _counts(found, slack):
+      return _explained(outcome, found, slack)
+  if dormant is not None:
+    return _explained(outcome, dormant, 1.0)
   advised = (
     f'no single one of the first {last} step(s), each from the state of TF1, '
     'differs by more than rounding: what differs may be a state that the steps '
     'do not share, such as a counter, or a buffer outside of the variables.',
   )
   return outcome, diagnosis.Diagnosis(advice=advised)
+
+
+def _counts(found: verdict_lib.Verdict, slack: float) -> bool:
+  """Returns whether a difference of single steps is more than rounding."""
+  if slack == 1.0:
+    return found.kind != divergence.NOISE
+  return found.kind == divergence.REAL
+
+
+def _explained(
+  outcome: outcome_lib.Outcome, found: verdict_lib.Verdict, slack: float
+) -> tuple[outcome_lib.Outcome, diagnosis.Diagnosis]:
+  """Adds what a comparison of single steps has found."""
+  line = found.headline
+  if slack != 1.0:
+    line += f' (with {slack:g} times the default tolerance)'
+  if outcome.curves is not None:
+    outcome = dataclasses.replace(
+      outcome,
+      curves=dataclasses.replace(outcome.curves, located=line),
+      evidence=found.outcome.evidence,
+    )
+  return outcome, found.diagnosis

@@ -11,6 +11,7 @@ from tf_equiv.core.seed_mode import SeedMode
 __unittest = True
 
 _MAX_STEPS = 100000
+_MAX_START_STEP = 10**7
 _MAX_RUNS = 100
 _MAX_SEEDS = 10000
 
@@ -97,11 +98,14 @@ class CurveAssertions(base.AssertionBase):
         f'seeds must be 1 or at least {equivalence.MIN_SEEDS}, got {seeds}: '
         'fewer say nothing of how far TF1 varies from seed to seed.'
       )
-    start_step = arguments.check_count(start_step, 'start_step')
+    start_step = arguments.check_count(
+      start_step, 'start_step', most=_MAX_START_STEP
+    )
     runs = arguments.check_count(runs, 'runs', 1, _MAX_RUNS)
     settings = training_curves.Settings(
       criteria_lib.Criteria(
-        tolerances.Tolerance(rtol, atol, equal_nan), False, allow_vacuous
+        tolerances.Tolerance(rtol, atol, equal_nan),
+        allow_vacuous=allow_vacuous,
       ),
       _positive(factor, 'factor'),
       seeds,

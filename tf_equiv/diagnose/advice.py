@@ -59,7 +59,7 @@ def for_outcome(outcome: Outcome) -> list[str]:
     return _for_misfit(outcome.evidence_of(Misfit)[0].table)
   if kind is Kind.STRUCTURE:
     return _for_structure(outcome)
-  if kind is Kind.VACUOUS and outcome.steps:
+  if kind is Kind.VACUOUS and (outcome.steps or outcome.curves is not None):
     return [texts.VACUOUS_STEPS]
   return [texts.OF_KIND[kind]] if kind in texts.OF_KIND else []
 
