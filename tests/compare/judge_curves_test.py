@@ -194,6 +194,15 @@ class JudgeTest(absltest.TestCase):
     found = _judge(still, [still], base=still)
     self.assertIs(found.kind, Kind.NO_UPDATES)
 
+  def test_rounding_of_the_decay_of_second_moments(self):
+    sides = [_curve(), _curve(loss=_late(1 + 4e-5))]
+    self.assertIs(_judge(sides[1], base=sides[0]).kind, Kind.CURVES)
+    for side in sides:
+      side.values[curves.SLOTS + 'second moment'] = {'w': np.ones(_STEPS)}
+    self.assertIs(_judge(sides[1], [sides[0]], base=sides[0]).kind, Kind.PASS)
+    late = _curve(loss=_late(1 + 6e-5))
+    self.assertIs(_judge(late, [sides[0]], base=sides[0]).kind, Kind.CURVES)
+
   def test_a_variable_of_one_side_alone_does_not_count(self):
     tf2 = _curve()
     tf2.values[curves.GRADIENTS]['other'] = np.ones(_STEPS)

@@ -177,8 +177,8 @@ def _activations(tf1, tf2, scale):
     'build_tf1': lambda inputs, training: dense_tf1(inputs['x'], tf1),
     'build_tf2': lambda: dense_tf2(tf2),
     **_optimizers(
-      lambda: train.GradientDescentOptimizer(0.01),
-      lambda: keras.optimizers.SGD(0.01),
+      lambda: train.GradientDescentOptimizer(1e-4),
+      lambda: keras.optimizers.SGD(1e-4),
     ),
   }
 

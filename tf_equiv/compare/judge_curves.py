@@ -19,6 +19,9 @@ CHANGE = 'distance of the trained weights from their start'
 UNTRAINED = 'distance of the other variables from their start'
 RATE = 'learning rate'
 
+# What slots mean whose decay is close to one.
+_MOMENTS = 'second moment'
+
 # A quantity of one training, None where it has none.
 _Values = np.ndarray | None
 
@@ -235,11 +238,16 @@ class _Extractor:
 
   def slack(self, name: str) -> float:
     """Returns by how much wider the default tolerance of a quantity is."""
-    if name in (CHANGE, UNTRAINED):
-      return envelopes.CHANGE_SLACK
     if name in self._of and self._of[name][0].startswith(curves.SLOTS):
       return envelopes.SLOT_SLACK
-    return 1.0
+    if name in self._rates:
+      return 1.0
+    found = [1.0]
+    if name in (CHANGE, UNTRAINED):
+      found.append(envelopes.CHANGE_SLACK)
+    if any(_MOMENTS in kind for kind in self._tf1):
+      found.append(envelopes.MOMENTS_SLACK)
+    return max(found)
 
   def size(self, name: str) -> np.ndarray:
     """Returns the norm of the variables whose change a quantity is."""
