@@ -12,7 +12,8 @@ from tf_equiv.compare.dormant import Witness
 from tf_equiv.diagnose import description, search
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import labels as labels_lib
-from tf_equiv.dormant import ascent, probes, suspects, twins
+from tf_equiv.dormant import ascent, suspects, twins
+from tf_equiv.dormant import points as points_lib
 from tf_equiv.tf1.capture import capture, step_capture
 
 # A point beside a witness must show it, too, or it is rounding that grows.
@@ -37,7 +38,7 @@ class Found:
     divergence: where, if that is known.
   """
 
-  point: probes.Point
+  point: points_lib.Point
   witness: Witness
   divergence: divergence_lib.Divergence | None = None
 
@@ -58,7 +59,7 @@ class Search:
     self,
     captures: twins.Captures,
     pairing: pairing_lib.Pairing,
-    base: probes.Base,
+    base: points_lib.Base,
   ):
     """Prepares both graphs in float64.
 
@@ -135,7 +136,7 @@ class Search:
     Returns:
       Whether the search can go on; else `obstacle` says why not.
     """
-    base = probes.Point()
+    base = points_lib.Point()
     results = self.pair.results(base)
     if any(isinstance(each, str) for each in results):
       self.obstacle = 'the captured graphs cannot be run again'
@@ -155,7 +156,7 @@ class Search:
     self.tolerance = max(self.tolerance, 30 * distance)
     return True
 
-  def look(self, points: Iterable[probes.Point]) -> Iterator[Found]:
+  def look(self, points: Iterable[points_lib.Point]) -> Iterator[Found]:
     """Yields the points at which the sides are apart in float64."""
     for point in points:
       self.probes += 1
@@ -166,7 +167,7 @@ class Search:
           yield found
 
   def look_in_working_dtype(
-    self, points: Iterable[probes.Point]
+    self, points: Iterable[points_lib.Point]
   ) -> Iterator[Found]:
     """Yields the points at which one side alone cannot do with its dtype."""
     if self._narrow is None:
@@ -197,12 +198,12 @@ class Search:
           self._add_suspects(place)
         yield Found(point, _witness(point, gap, place, 'float32'), place)
 
-  def climb(self) -> Iterator[probes.Point]:
+  def climb(self) -> Iterator[points_lib.Point]:
     """Yields points that lead towards what a suspect does elsewhere."""
     names = [n for n, _ in self.suspects.pairs if n]
     yield from ascent.points(self.pair, self.base, names)
 
-  def _examine(self, point: probes.Point, gap: twins.Gap) -> Found | None:
+  def _examine(self, point: points_lib.Point, gap: twins.Gap) -> Found | None:
     if gap.failing_side == 'TF1':
       return None  # What TF1 cannot do, nobody has asked of it.
     if gap.failing_side:
@@ -219,7 +220,7 @@ class Search:
     witness = _witness(point, gap, place)
     return Found(point, self._with_suspect(point, witness), place)
 
-  def _with_suspect(self, point: probes.Point, witness: Witness) -> Witness:
+  def _with_suspect(self, point: points_lib.Point, witness: Witness) -> Witness:
     """Names the ops that are written otherwise, where these are apart."""
     for names in self.suspects.pairs:
       if not all(names):
@@ -238,9 +239,9 @@ class Search:
         return dataclasses.replace(witness, places=names, place_values=values)
     return witness
 
-  def _is_stable(self, point: probes.Point, gap: twins.Gap) -> bool:
+  def _is_stable(self, point: points_lib.Point, gap: twins.Gap) -> bool:
     """Returns whether points beside a witness show what it shows."""
-    beside = probes.jittered(self.base, point, _JITTER)
+    beside = points_lib.jittered(self.base, point, _JITTER)
     first, second = self.pair.results(beside)
     if isinstance(first, str) or isinstance(second, str):
       return False
@@ -255,7 +256,7 @@ class Search:
     )
 
   def _locate(
-    self, point: probes.Point, label: capture.Label
+    self, point: points_lib.Point, label: capture.Label
   ) -> divergence_lib.Divergence | None:
     weights = {**self.base.weights, **point.weights}
     found = search.find(
@@ -302,7 +303,7 @@ def is_other(place: divergence_lib.Divergence) -> bool:
 
 
 def _witness(
-  point: probes.Point,
+  point: points_lib.Point,
   gap: twins.Gap,
   place: divergence_lib.Divergence | None,
   precision: str = 'float64',
