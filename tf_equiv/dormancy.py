@@ -100,7 +100,11 @@ class Examiner:
         captures = self.subject.capture_step((), 0)
       else:
         captures = self.subject.capture()
-      with search.Search(captures, self.subject.pairing, self._base()) as each:
+      each = search.Search(captures, self.subject.pairing, self._base())
+      # The learning rate and clipping of steps are functions of their own.
+      if not self._plan.batches and each.are_same():
+        return self._nothing()
+      with each:
         self._suspects = each.suspects.pairs
         found = None
         if each.start():

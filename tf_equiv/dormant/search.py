@@ -1,5 +1,6 @@
 """Looks for inputs and weights on which two sides that agree are apart."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Mapping
@@ -47,12 +48,13 @@ class Search:
   """A search in two captured sides; a context manager.
 
   Attributes:
+    names: TF1 name of a variable by that of TF2.
     probes: how many were tried.
+    obstacle: why nothing can be looked for, '' if it can.
     suspects: where the sides are written otherwise.
     pair: both sides in float64.
-    names: TF1 name of a variable by that of TF2.
     tolerance: the relative distance up to which results agree.
-    obstacle: why nothing can be looked for, '' if it can.
+  The last three are there once it was entered.
   """
 
   def __init__(
@@ -61,7 +63,7 @@ class Search:
     pairing: pairing_lib.Pairing,
     base: points_lib.Base,
   ):
-    """Prepares both graphs in float64.
+    """Takes both graphs.
 
     Args:
       captures: of TF1 and TF2, with results that agree.
@@ -72,7 +74,7 @@ class Search:
     self._pairing, self.names = pairing, pairing.tf1_name()
     first, second = _relabeled(captures, self.names)
     self._captures = first, second
-    labels = [
+    self._labels = [
       label
       for label in first.targets
       if label in second.targets
@@ -83,18 +85,23 @@ class Search:
     # No method of this object: what has files open must not wait for garbage
     # to be collected.
     self._carry = functools.partial(_carried, pairing, base.weights)
-    self.pair = twins.Twins(self._captures, labels, self._carry, self.names)
-    self._narrow: twins.Twins | None = None
-    self.suspects = suspects.find(self.pair.sides)
-    self.tolerance = self.pair.tolerance
+    self._stack = contextlib.ExitStack()
+
+  def are_same(self) -> bool:
+    """Returns whether both sides surely compute the same, without a run."""
+    return suspects.are_same(self._captures, self._labels, self.names)
 
   def __enter__(self) -> 'Search':
+    """Prepares both graphs in float64."""
+    self.pair = self._stack.enter_context(
+      twins.Twins(self._captures, self._labels, self._carry, self.names)
+    )
+    self.suspects = suspects.find(self.pair.sides)
+    self.tolerance = self.pair.tolerance
     return self
 
   def __exit__(self, *exc_info) -> None:
-    for each in (self.pair, self._narrow):
-      if each is not None:
-        each.__exit__(*exc_info)
+    self._stack.close()
 
   def _is_kept(self, label: capture.Label) -> bool:
     if label[0] not in labels_lib.BY_VARIABLE:
@@ -170,18 +177,17 @@ class Search:
     self, points: Iterable[points_lib.Point]
   ) -> Iterator[Found]:
     """Yields the points at which one side alone cannot do with its dtype."""
-    if self._narrow is None:
-      self._narrow = twins.Twins(
-        self._captures, self.pair.labels, self._carry, self.names, False
-      )
+    narrow = self._stack.enter_context(
+      twins.Twins(self._captures, self._labels, self._carry, self.names, False)
+    )
     for point in points:
       self.probes += 1
-      exact, rounded = self.pair.results(point), self._narrow.results(point)
+      exact, rounded = self.pair.results(point), narrow.results(point)
       if any(isinstance(each, str) for each in (*exact, *rounded)):
         continue
       if self.pair.gap(*exact).distance > self.tolerance:
         continue  # `look` tells of it.
-      gap = self._narrow.gap(*rounded)
+      gap = narrow.gap(*rounded)
       if gap.distance < _UNSTABLE or gap.label[0] == capture.GRADIENT:
         continue
       pairs = [
