@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import sys
+import tempfile
 
 import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
@@ -63,6 +64,13 @@ def case(**methods):
   for name, method in methods.items():
     setattr(found, name, method)
   return found
+
+
+def temporary(test):
+  """Returns a folder that is there for one test."""
+  folder = tempfile.TemporaryDirectory()
+  test.addCleanup(folder.cleanup)
+  return folder.name
 
 
 def train(test, **arguments):
@@ -175,10 +183,12 @@ def build_tf1_optimizer():
 
 class ReferencesTest(absltest.TestCase):
   def test_another_interpreter(self):
-    folder = self.create_tempdir()
-    folder.create_file('legacy_curves.py', _LEGACY)
+    folder = temporary(self)
+    path = os.path.join(folder, 'legacy_curves.py')
+    with open(path, 'w', encoding='utf-8') as file:
+      file.write(_LEGACY)
     reference = tf_equiv.Tf1Interpreter(
-      'legacy_curves', python=sys.executable, sys_path=[folder.full_path]
+      'legacy_curves', python=sys.executable, sys_path=[folder]
     )
     self.addCleanup(reference.close)
     verdict = train(case(tf1_reference=reference), steps=3)
@@ -186,7 +196,7 @@ class ReferencesTest(absltest.TestCase):
     self.assertIn('TF1 agrees with itself to 1e-05 in all 3', str(verdict))
 
   def test_a_recording(self):
-    path = os.path.join(self.create_tempdir().full_path, 'a.golden')
+    path = os.path.join(temporary(self), 'a.golden')
     recorder = tf_equiv.Golden(path, update=True)
     first = train(case(tf1_reference=recorder), steps=3)
     replay = tf_equiv.Golden(path, update=False)
@@ -225,7 +235,7 @@ class FailureTest(parameterized.TestCase):
   def test_nan_of_tf2_alone(self):
     def compute_loss_tf2(outputs, inputs):
       loss = Case().compute_loss(outputs, inputs)
-      return tf.where(inputs['step'] >= 3, loss * np.nan, loss)
+      return loss * tf.where(inputs['step'] >= 3, np.float32(np.nan), 1.0)
 
     message = self.message(case(compute_loss_tf2=compute_loss_tf2))
     self.assertStartsWith(
@@ -238,7 +248,7 @@ class FailureTest(parameterized.TestCase):
   def test_nan_of_tf1_itself(self):
     def compute_loss(outputs, inputs):
       loss = Case().compute_loss(outputs, inputs)
-      return tf.where(inputs['step'] >= 3, loss * np.nan, loss)
+      return loss * tf.where(inputs['step'] >= 3, np.float32(np.nan), 1.0)
 
     test = case(compute_loss=compute_loss)
     message = self.message(test)
@@ -277,7 +287,7 @@ class FailureTest(parameterized.TestCase):
     self.assertRegex(message, '^(Vacuous agreement|No update was compared)')
 
   def test_report(self):
-    folder = self.create_tempdir().full_path
+    folder = temporary(self)
     os.environ['TF_EQUIV_REPORT_DIR'] = folder
     self.addCleanup(os.environ.pop, 'TF_EQUIV_REPORT_DIR')
     build = lambda: tf.keras.optimizers.SGD(0.12)  # noqa: E731

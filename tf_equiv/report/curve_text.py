@@ -39,10 +39,14 @@ def headline(outcome: Outcome, sides: tuple[str, str]) -> str:
     )
     return line + (f' (so do: {", ".join(leaves.also)})' if leaves.also else '')
   if own is not None:
+    before = 'nothing could be compared'
+    if own.step:
+      before = (
+        f'only the {own.step} step(s) before could be compared, and they agree'
+      )
     return (
       f'Training fails in {sides[0]} itself: its {own.name} is '
-      f'{_named(own.value)} at {_place(found, own.step)}; only the {own.step} '
-      'step(s) before could be compared, and they agree'
+      f'{_named(own.value)} at {_place(found, own.step)}; {before}'
     )
   return _of_seeds(found.seeds, sides)
 
