@@ -215,6 +215,25 @@ class AllPlacesTest(parameterized.TestCase):
       text,
     )
 
+  def test_an_op_that_is_missing_before_one_that_is_another(self):
+    def padded(x, training):
+      del training
+      x = tf.pad(tf.reshape(x, [-1, 1, 5, 1]), [[0, 0], [1, 1], [1, 1], [0, 0]])
+      return v1.layers.conv2d(x, 3, 3, 2, padding='valid', name='c')
+
+    def same(x, training):
+      del training
+      x = tf.reshape(x, [-1, 1, 5, 1])
+      return v1.layers.conv2d(x, 3, 3, 2, padding='same', name='c')
+
+    case = case_of(padded, same)
+    text, verdict = failure(case.assertForwardEquivalent)
+    self.assertTrue(all(x.repair for x in verdict.divergences), text)
+    self.assertIn('repair: Pad put in before', text)
+    self.assertNotIn('none that was tried', text)
+    self.assertEqual(verdict.proof.replaced, 0)
+    self.assertEqual(verdict.proof.rest, ())
+
   def test_a_fault_that_two_ops_read_is_one(self):
     def build(activation):
       def forward(x, training):

@@ -15,6 +15,7 @@ _MAX_ELEMENTS = 16
 _MAX_CHANGES = 3
 _MAX_PROGRAMS = 3
 _MAX_PLACES = 5
+_MAX_WRITTEN = 5
 _PROBLEMS = {
   Problem.LARGE: 'what the ops read is too large to be written',
   Problem.OPS: 'the ops cannot be called one by one',
@@ -25,12 +26,22 @@ _PROBLEMS = {
 }
 
 
-def repair(found: divergence_lib.Divergence) -> str:
-  """Returns in one line what makes the sides agree at a place, or ''."""
+def repair(
+  found: divergence_lib.Divergence, proof: repairs.Proof | None
+) -> str:
+  """Returns in one line what makes the sides agree at a place, or ''.
+
+  Args:
+    found: the place.
+    proof: what remains with all places repaired, None if that is not known.
+  """
   if not found.tried:
     return ''
   if found.repair is None:
-    return 'repair: none that was tried; only the values of TF1 help here'
+    text = 'repair: none that was tried'
+    if found.given and proof is not None and not proof.rest:
+      text += '; only the values of TF1 help here'
+    return text
   texts = dict.fromkeys(map(change, found.repair.changes))
   return 'repair: ' + ', '.join(capped(list(texts), _MAX_CHANGES))
 
@@ -67,6 +78,33 @@ def argument(found: divergence_lib.Divergence) -> str:
   where = f' at {made.line}' if made.line else ''
   value = repr(made.value) if isinstance(made.value, str) else made.value
   return f'Write {made.argument}={_value(value)}{where}.'
+
+
+def next_steps(places: Sequence[divergence_lib.Divergence]) -> list[str]:
+  """Returns what to do about places whose repair is known.
+
+  Args:
+    places: all places, in order.
+  """
+  written = dict.fromkeys(filter(None, map(argument, places)))
+  rows = capped(list(written), _MAX_WRITTEN)
+  others = [
+    str(number)
+    for number, place in enumerate(places, start=1)
+    if place.repair and not place.mistake and not argument(place)
+  ]
+  if others and len(places) == 1:
+    rows.append('Make the change in TF2 that is listed as repair above.')
+  elif len(others) == 1:
+    rows.append(
+      f'Make the change in TF2 that is listed as repair of place {others[0]}.'
+    )
+  elif others:
+    rows.append(
+      'Make the changes in TF2 that are listed as repairs of the places '
+      f'{listed(others, _MAX_PLACES)}.'
+    )
+  return rows
 
 
 def proof(found: repairs.Proof) -> str:

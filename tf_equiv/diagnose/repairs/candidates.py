@@ -377,5 +377,25 @@ def of_types(region: Region) -> Iterator[Trial]:
   )
 
 
+def of_lone_ops(region: Region) -> Iterator[Trial]:
+  """Yields the ops that TF1 has before the place, before the op of TF2."""
+  first, second = region.ends()
+  if first.op_type != second.op_type:
+    return
+  theirs = next(n for n in region.tf2.graph_def.node if n.name == second.name)
+  for trial in of_types(region):
+    changed = v1.GraphDef()
+    changed.CopyFrom(region.tf1.graph_def)
+    mine = next(n for n in changed.node if n.name == first.name)
+    for key in op_diff.telling_attributes(first, second):
+      mine.attr[key].CopyFrom(theirs.attr[key])
+    feeds = dict(trial.feeds)
+    for i, operand in enumerate(first.operands[: len(second.operands)]):
+      other = region.tf2.feed_of(second.name, i)
+      if operand.kind == graph_lib.CONSTANT and other is not None:
+        feeds[region.tf1.operands[first.name, i]] = other
+    yield Trial(trial.changes, changed, feeds, is_of_tf1=True)
+
+
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:
   return first.shape == second.shape and np.array_equal(first, second)

@@ -225,11 +225,13 @@ class Hunt:
         _log.info('a place could not be examined', exc_info=True)
         findings = [examination.Finding(found)]
       for finding in findings:
-        patches.update(self._fitting(finding.patches))
-        patches.update(self._of_results(finding.frontier, failing))
+        given = self._fitting(finding.patches)
+        given.update(self._of_results(finding.frontier, failing))
+        patches.update(given)
         if not self._list(finding, alignment, failing, first):
           continue
         first = None
+        self._known[-1].place.given = bool(given)
     return patches
 
   def _of_results(
@@ -453,7 +455,7 @@ class Hunt:
     places = [known.place for known in self._known]
     return repairs.Proof(
       sum(place.repair is not None for place in places),
-      sum(place.repair is None for place in places),
+      sum(place.repair is None and place.given for place in places),
       len(agreeing) - 1 + len(rest),
       max(agreeing),
       tuple(rest),

@@ -47,9 +47,8 @@ def find(region: candidates.Region, ops: bool = True) -> Found | None:
     What was found, None if nothing that was tried makes it agree.
   """
   tried = itertools.islice(candidates.of_region(region), _MAX_TRIALS)
-  for trial in itertools.chain(
-    tried, candidates.of_types(region) if ops else ()
-  ):
+  others = (candidates.of_types(region), candidates.of_lone_ops(region))
+  for trial in itertools.chain(tried, *(others if ops else ())):
     value = _computed(region, trial)
     gap = float('inf') if value is None else distance(region.wanted, value)
     if gap <= region.tolerance:
