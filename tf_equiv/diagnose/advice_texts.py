@@ -171,6 +171,11 @@ OWN_LOOP = (
   'variables each optimizer trains.'
 )
 
+OF_AVERAGE = (
+  'Compare how both sides average: the decay (num_updates and zero_debias '
+  'change it), whether before or after the update, and from which values the '
+  'average starts.'
+)
 MOMENTUM_UNDER_SCHEDULE = (
   'The learning rate changes, and momentum is another one then: TF1 adds up '
   'gradients and multiplies the sum by the rate of the step, Keras multiplies '
