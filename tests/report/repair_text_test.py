@@ -67,10 +67,10 @@ def place(**fields):
   return found
 
 
-def repaired(argument='', mistake=''):
+def repaired(argument='', mistake='', count=1):
   """Returns a place with a repair."""
   change = Change(ChangeKind.CONSTANT, 'net/b', '', 0.5, 0.25, 1)
-  repair = Repair((change,), 0.0, argument, 0.5, 'net.py:7')
+  repair = Repair((change,) * count, 0.0, argument, 0.5, 'net.py:7')
   return place(repair=repair, mistake=mistake)
 
 
@@ -107,6 +107,14 @@ class NextStepsTest(parameterized.TestCase):
       [
         'Write alpha=0.5 at net.py:7.',
         'Make the change in TF2 that is listed as repair of place 3.',
+      ],
+    ),
+    (
+      'several_changes_of_one_place',
+      (repaired('alpha', 'It is another slope.', 2),),
+      [
+        'Write alpha=0.5 at net.py:7.',
+        'Make the changes in TF2 that are listed as repair above.',
       ],
     ),
     (

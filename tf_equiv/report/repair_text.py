@@ -88,23 +88,26 @@ def next_steps(places: Sequence[divergence_lib.Divergence]) -> list[str]:
   """
   written = dict.fromkeys(filter(None, map(argument, places)))
   rows = capped(list(written), _MAX_WRITTEN)
-  others = [
-    str(number)
+  others = {
+    str(number): len(place.repair.changes)
     for number, place in enumerate(places, start=1)
-    if place.repair and not place.mistake and not argument(place)
-  ]
-  if others and len(places) == 1:
-    rows.append('Make the change in TF2 that is listed as repair above.')
-  elif len(others) == 1:
-    rows.append(
-      f'Make the change in TF2 that is listed as repair of place {others[0]}.'
+    if place.repair
+    and (
+      len(place.repair.changes) > 1 or not (place.mistake or argument(place))
     )
-  elif others:
-    rows.append(
-      'Make the changes in TF2 that are listed as repairs of the places '
-      f'{listed(others, _MAX_PLACES)}.'
-    )
-  return rows
+  }
+  if not others:
+    return rows
+  what = (
+    'change in TF2 that is'
+    if sum(others.values()) == 1
+    else ('changes in TF2 that are')
+  )
+  where = ' above'
+  if len(places) > 1:
+    one = 'place' if len(others) == 1 else 'places'
+    where = f' of {one} {listed(others, _MAX_PLACES)}'
+  return [*rows, f'Make the {what} listed as repair{where}.']
 
 
 def proof(found: repairs.Proof) -> str:

@@ -361,6 +361,13 @@ def of_types(region: Region) -> Iterator[Trial]:
   names = [n.name for n in region.tf2.nodes]
   if not any(types):  # One op on both sides, that does something else.
     types = [[first.op_type], [second.op_type]]
+  # The op itself is kept, with the attributes and constants of TF1.
+  own = [
+    change
+    for trial in (_of_op(region) if first.op_type == second.op_type else ())
+    for change in trial.changes
+    if change.op == second.name
+  ]
   yield Trial(
     (
       Change(
@@ -370,6 +377,7 @@ def of_types(region: Region) -> Iterator[Trial]:
         tuple(types[0]),
         tuple(types[1]),
       ),
+      *own,
     ),
     None,
     feeds,
@@ -394,7 +402,7 @@ def of_lone_ops(region: Region) -> Iterator[Trial]:
       other = region.tf2.feed_of(second.name, i)
       if operand.kind == graph_lib.CONSTANT and other is not None:
         feeds[region.tf1.operands[first.name, i]] = other
-    yield Trial(trial.changes, changed, feeds, is_of_tf1=True)
+    yield Trial(trial.changes[:1], changed, feeds, is_of_tf1=True)
 
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:
