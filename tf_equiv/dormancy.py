@@ -49,6 +49,7 @@ class Examiner:
     subject: both sides, which agree.
     rerun: runs both again.
     directory: where witnesses are saved, '' for a temporary folder.
+    is_thorough: whether all is tried that can be.
   """
 
   def __init__(
@@ -65,7 +66,7 @@ class Examiner:
     self._suspects: tuple[tuple[str, str], ...] = ()
     self._refusals: list[records.Refusal] = []
     self._obstacle = ''
-    self._is_thorough = False
+    self.is_thorough = False
     self._is_large = subject.tf1.activations > _MAX_QUICK
     self._start = time.time()
 
@@ -81,7 +82,7 @@ class Examiner:
     Args:
       given: further inputs of the user.
     """
-    given, self._is_thorough = list(given), True
+    given, self.is_thorough = list(given), True
     found = self._look(lambda each: self._search_thoroughly(each, given))
     if found.witness is not None:
       return found
@@ -127,7 +128,7 @@ class Examiner:
       self._suspects,
       tuple(self._refusals),
       self._obstacle,
-      self._is_thorough,
+      self.is_thorough,
     )
 
   def _base(self) -> points_lib.Base:
@@ -144,7 +145,7 @@ class Examiner:
       return found
     if self._plan.batches:
       found = self._first(each.look(steps.later()))
-    if found is not None or (self._is_large and not self._is_thorough):
+    if found is not None or (self._is_large and not self.is_thorough):
       return found
     return self._first(each.look(self._in_time(probes.mild(self._base()))))
 
@@ -326,12 +327,15 @@ def guarded(
   Args:
     function: looks beyond it.
     examiner: what it looks with.
+
+  Raises:
+    EquivalenceError: if a thorough look, which was asked for, cannot be made.
   """
   try:
     return function(examiner)
-  except errors.EquivalenceError:
-    raise
   except Exception as error:  # The user's code may do anything.
+    if examiner.is_thorough and isinstance(error, errors.EquivalenceError):
+      raise
     _log.info('looking beyond a pass failed', exc_info=True)
     obstacle = f'{type(error).__name__}: {_line_of(error)}'
     return looks.Look(examination=records.Examination(obstacle=obstacle))

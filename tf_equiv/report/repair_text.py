@@ -58,6 +58,8 @@ def change(made: repairs.Change) -> str:
     if mine:
       return f'{mine} put in before {made.op}'
     return f'without {theirs}'
+  if kind is ChangeKind.OP_AFTER:
+    return f'{_types(made.tf1)} put in after {made.op}'
   if kind is ChangeKind.OPERAND_ORDER:
     return f'operands of {made.op} in the order {list(made.tf1)}'
   name = {
