@@ -120,9 +120,7 @@ class NextStepsTest(parameterized.TestCase):
     (
       'changes',
       (repaired(), place(), repaired()),
-      [
-        'Make the changes in TF2 that are listed as repairs of the places 1, 3.'
-      ],
+      ['Make the changes in TF2 that are listed as repair of places 1, 3.'],
     ),
   )
   def test_text(self, places, expected):
