@@ -67,11 +67,11 @@ def place(**fields):
   return found
 
 
-def repaired(argument='', mistake='', count=1):
+def repaired(argument='', mistake='', count=1, group='outputs'):
   """Returns a place with a repair."""
   change = Change(ChangeKind.CONSTANT, 'net/b', '', 0.5, 0.25, 1)
   repair = Repair((change,) * count, 0.0, argument, 0.5, 'net.py:7')
-  return place(repair=repair, mistake=mistake)
+  return place(repair=repair, mistake=mistake, group=group)
 
 
 class RepairTest(parameterized.TestCase):
@@ -102,6 +102,16 @@ class NextStepsTest(parameterized.TestCase):
       ['Make the change in TF2 that is listed as repair above.'],
     ),
     (
+      'gradient_beside_what_it_follows_from',
+      (repaired(mistake='The loss is a sum.'), repaired(group='gradients')),
+      [],
+    ),
+    (
+      'gradient_alone',
+      (repaired(group='gradients'),),
+      ['Make the change in TF2 that is listed as repair above.'],
+    ),
+    (
       'change_among_others',
       (repaired('alpha'), place(), repaired()),
       [
@@ -124,7 +134,15 @@ class NextStepsTest(parameterized.TestCase):
     ),
   )
   def test_text(self, places, expected):
-    self.assertEqual(repair_text.next_steps(places), expected)
+    proof = Proof(len(places), 0, 2, 1e-15)
+    self.assertEqual(repair_text.next_steps(places, proof), expected)
+
+  @parameterized.parameters(None, _AGREES, _DIFFERS, Proof(1, 1, 2, 1e-15))
+  def test_changes_that_do_not_suffice(self, proof):
+    places = repaired(), repaired('alpha')
+    self.assertEqual(
+      repair_text.next_steps(places, proof), ['Write alpha=0.5 at net.py:7.']
+    )
 
 
 if __name__ == '__main__':

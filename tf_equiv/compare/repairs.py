@@ -161,3 +161,8 @@ class Proof:
   rest: tuple[Rest, ...] = ()
   groups: tuple[str, ...] = ()
   followed: int = 0
+
+  @property
+  def is_complete(self) -> bool:
+    """Whether repairs alone make all results agree."""
+    return bool(self.repaired) and not self.replaced and not self.rest

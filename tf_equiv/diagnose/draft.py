@@ -71,7 +71,9 @@ class Draft:
     found, failing = self.divergence, self.outcome.failing()
     if found is None or found.repair is None:
       return False
-    if not failing or labels.group_of(failing[0]) is not None:
-      return True
-    # The search did not follow it: the place may be that of something else.
-    return found.group in updates.OF_OPTIMIZERS
+    if found.group in updates.OF_OPTIMIZERS:
+      return bool(found.repair.argument)
+    if self.proof is None or not self.proof.is_complete:
+      return False
+    # What the search did not follow may be due to something else.
+    return not failing or labels.group_of(failing[0]) is not None

@@ -181,7 +181,7 @@ def _repairs(verdict: verdict_lib.Verdict) -> list[str]:
   """Returns what to do about places whose repair is known."""
   if verdict.passed:  # They were looked for without a failure.
     return []
-  return repair_text.next_steps(verdict.divergences)
+  return repair_text.next_steps(verdict.divergences, verdict.proof)
 
 
 def _layers(verdict: verdict_lib.Verdict) -> list[divergence_lib.LayerError]:

@@ -73,7 +73,7 @@ def failure(
   lines += ['Next: ' + verdict.advice[0]] if verdict.advice else []
   lines += ['      ' + advice for advice in verdict.advice[1:]]
   start = '      ' if verdict.advice else 'Next: '
-  more = repair_text.next_steps(verdict.divergences)
+  more = repair_text.next_steps(verdict.divergences, verdict.proof)
   more += repair_text.reproductions(verdict.reproductions)
   for line in more:
     lines.append(start + line)
