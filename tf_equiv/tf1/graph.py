@@ -137,7 +137,7 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
     every = list(v1.global_variables())
     owned = optimizer_state.owned(recording, every)
     variables = [v for v in every if v.op.name not in owned]
-    losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
+    losses = losses_lib.regularization_losses()
     fetches = fetched(outputs, losses)
     results = [tensor.op for tensor in results_of(fetches)]
     random_ops = random_values.random_ops(results)
