@@ -145,7 +145,7 @@ class Proof:
 
   Attributes:
     repaired: number of places that a repair makes agree.
-    replaced: number of places that only the values of TF1 make agree.
+    replaced: number of places without a repair that got the values of TF1.
     results: number of results that were compared.
     difference: largest difference of an element of the results that agree.
     rest: the results that still differ.
@@ -161,3 +161,8 @@ class Proof:
   rest: tuple[Rest, ...] = ()
   groups: tuple[str, ...] = ()
   followed: int = 0
+
+  @property
+  def is_complete(self) -> bool:
+    """Whether repairs alone make all results agree."""
+    return bool(self.repaired) and not self.replaced and not self.rest

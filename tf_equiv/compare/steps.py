@@ -27,6 +27,11 @@ from tf_equiv.core import observation
 
 # Schedules compute in float32 with powers and cosines.
 _RATE_RTOL = 1e-5
+# Slots of squared gradients: by the square, a relative error is doubled.
+_SQUARES = frozenset(
+  {'second moment', 'largest second moment', 'mean square', 'accumulator'}
+)
+_SLACK_OF_SQUARES = 2.0
 
 Update = observation.UpdateObservation
 Step = observation.StepObservation
@@ -199,12 +204,16 @@ class StepComparer:
           ),
         )
         continue
+      tolerance = self._tolerance
+      if meaning in _SQUARES:
+        slack = tolerance.slack * _SLACK_OF_SQUARES
+        tolerance = dataclasses.replace(tolerance, slack=slack)
       linear = self._pairing.carry_linear(of_first[meaning])
       yield (
         meaning,
         pairs_lib.compare_gradients(
           [Pair(n, x, of_tf2[n]) for n, x in linear.items() if n in of_tf2],
-          self._tolerance,
+          tolerance,
         ),
       )
 

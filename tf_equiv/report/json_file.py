@@ -49,6 +49,8 @@ def _document(report: document_lib.Document) -> dict[str, Any]:
     field.name: getattr(report, field.name)
     for field in dataclasses.fields(report)
   }
+  if not report.curves:  # Of free training alone.
+    del found['curves'], found['horizon']
   found['layers'] = [
     {'position': i, **_layer(layer)} for i, layer in enumerate(report.layers)
   ]

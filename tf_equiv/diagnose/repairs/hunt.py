@@ -206,11 +206,13 @@ class Hunt:
         _log.info('a place could not be examined', exc_info=True)
         findings = [examination.Finding(found)]
       for finding in findings:
-        patches.update(self._fitting(finding.patches))
-        patches.update(self._of_results(finding.frontier, failing))
+        given = self._fitting(finding.patches)
+        given.update(self._of_results(finding.frontier, failing))
+        patches.update(given)
         if not self._list(finding, alignment, failing, first):
           continue
         first = None
+        self._known.found[-1].place.given = bool(given)
     return patches
 
   def _of_results(

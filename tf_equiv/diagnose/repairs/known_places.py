@@ -3,6 +3,7 @@
 import dataclasses
 
 from tf_equiv.compare import divergence
+from tf_equiv.compare.difference import Kind
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose.control_flow import inlining
 from tf_equiv.diagnose.repairs import causes, examination
@@ -79,7 +80,33 @@ class KnownPlaces:
           return True
         if self._follows(i, covered[i], theirs):
           return True
+        if not lone[1 - i] and self._reads_alike(i, lone[i], known.place):
+          return True
     return False
+
+  def _reads_alike(
+    self, side: int, lone: set[str], known: divergence.Divergence
+  ) -> bool:
+    """Returns whether gradients are those of what one side alone reads.
+
+    Args:
+      side: number of the side.
+      lone: names of the ops that it alone has.
+      known: a place where it alone may read variables.
+    """
+    if not lone or not all(map(causes.is_gradient, lone)):
+      return False
+    nodes = self._sides[side].graph.nodes
+    read = set().union(
+      *(nodes[name].variables for name in lone if name in nodes)
+    )
+    return any(
+      each.kind is Kind.READS
+      and each.side == ('TF1', 'TF2')[side]
+      and read <= set(each.one_sided)
+      for each in known.differences
+      if read
+    )
 
   def _is_behind_unexplained(self, finding: examination.Finding) -> bool:
     """Returns whether a place without repair is behind another such place.

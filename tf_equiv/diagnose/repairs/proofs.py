@@ -21,7 +21,7 @@ def prove(
   """Compares the results of both sides with all repairs.
 
   Args:
-    places: the places; one without a repair has the values of TF1.
+    places: the places; TF2 was given the values of TF1 where they say so.
     results: those of both sides.
     labels: the results that count.
     failing: those of them that differ.
@@ -38,7 +38,7 @@ def prove(
       agreeing.append(gap)
   return repairs.Proof(
     sum(place.repair is not None for place in places),
-    sum(place.repair is None for place in places),
+    sum(place.repair is None and place.given for place in places),
     len(agreeing) - 1 + len(rest),
     max(agreeing),
     tuple(rest),

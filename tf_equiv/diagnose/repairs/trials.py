@@ -47,7 +47,11 @@ def find(region: candidates.Region, ops: bool = True) -> Found | None:
     What was found, None if nothing that was tried makes it agree.
   """
   tried = itertools.islice(candidates.of_region(region), _MAX_TRIALS)
-  others = itertools.chain(ends.of_region(region), candidates.of_types(region))
+  others = itertools.chain(
+    ends.of_region(region),
+    candidates.of_types(region),
+    candidates.of_lone_ops(region),
+  )
   for trial in itertools.chain(tried, others if ops else ()):
     value = _computed(region, trial)
     gap = float('inf') if value is None else distance(region.wanted, value)

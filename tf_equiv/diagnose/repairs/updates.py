@@ -30,6 +30,8 @@ _MOVES = 1e-9
 # Groups of the places.
 RATES = Quantity.LEARNING_RATE.value
 HYPERPARAMETERS = 'hyperparameters'
+# They are told by the data, and come last.
+OF_OPTIMIZERS = (RATES, HYPERPARAMETERS)
 
 Arrays = Mapping[str, np.ndarray]
 
