@@ -75,7 +75,10 @@ def constants(images, x):
 class RolesTest(parameterized.TestCase):
   @parameterized.parameters(
     (fused, dict(one='gain', two='bias', three='statistic', four='variance')),
-    (by_hand, dict(g='gain', b='bias', s='variance', other='gain', m='')),
+    (
+      by_hand,
+      dict(g='gain', b='bias', s='variance', other='gain', m='constant'),
+    ),
     (of_library, dict(m='statistic', v='variance', b='bias', g='gain')),
     (tables, dict(words='embedding', w='', v='kernel')),
     (
