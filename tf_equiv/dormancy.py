@@ -133,9 +133,11 @@ class Examiner:
 
   def _base(self) -> points_lib.Base:
     trained = frozenset(s.name for s in self.subject.tf1.trainable())
+    # What a conversion computes may round to something else for others.
+    moved = self.subject.pairing.moved(self._weights)
     return points_lib.Base(
       {p: np.asarray(x) for p, x in nest.flatten(self._plan.inputs)},
-      self._weights,
+      {name: x for name, x in self._weights.items() if name in moved},
       trained,
     )
 

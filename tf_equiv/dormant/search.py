@@ -214,6 +214,8 @@ class Search:
       return None  # What TF1 cannot do, nobody has asked of it.
     if gap.failing_side:
       return Found(point, _witness(point, gap, None))
+    if not _is_finite(gap.values[0]):
+      return None  # Nor of numbers that TF1 itself does not have.
     if point.is_generic and not self._is_stable(point, gap):
       return None
     place = self._locate(point, gap.label)
@@ -297,6 +299,10 @@ class Search:
         ]
       )
     place.only_tf1, place.only_tf2 = lone
+
+
+def _is_finite(value: object) -> bool:
+  return not isinstance(value, float) or bool(np.isfinite(value))
 
 
 def is_other(place: divergence_lib.Divergence) -> bool:

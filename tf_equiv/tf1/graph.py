@@ -65,6 +65,8 @@ class Built:
     optimizer_variables: names of the global variables that belong to
       optimizers, where the code makes its train op together with the model.
     seconds: wall time of the build.
+    has_longer_loops: whether loops and branches have outputs that only
+      gradients read, which were added for another plan.
   """
 
   graph: Any
@@ -85,6 +87,7 @@ class Built:
   activations: int = 0
   optimizer_variables: List[str] = dataclasses.field(default_factory=list)
   seconds: float = 0.0
+  has_longer_loops: bool = False
 
   def feed(self, inputs: Any) -> Dict[Any, np.ndarray]:
     """Returns what to feed for the inputs of a plan, by placeholder."""
