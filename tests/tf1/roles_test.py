@@ -239,6 +239,18 @@ class TransformerTest(absltest.TestCase):
       case.assertForwardEquivalent()
     self.assertIn('GELU', str(caught.exception))
 
+  def test_roles_are_known_where_values_are_asked_for(self):
+    case, asked = Transformer(), {}
+
+    def reset_weights(name, shape, dtype):
+      asked[name] = tf_equiv.named_weights(name, shape, dtype)
+      return asked[name]
+
+    case.reset_weights = reset_weights
+    case.assertForwardEquivalent()
+    self.assertAlmostEqual(asked['model/h0/g'].mean(), 1.0, delta=0.2)
+    self.assertAlmostEqual(asked['model/wte'].std(), 0.5, delta=0.05)
+
   def test_the_same(self):
     verdict = Transformer().assertForwardEquivalent()
     self.assertIn('respond to 14 of 14 variables', verdict.power)
