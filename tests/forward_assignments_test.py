@@ -144,6 +144,7 @@ class ForwardAssignmentsTest(absltest.TestCase):
       text, 'Variables updated by the forward pass differ: 1 of 1, first w'
     )
     self.assertIn('TF2 changes it by up to', text)
+    self.assertIn('  first divergence:\n', text)
     self.assertIn('in the forward pass itself, TF1 does not', text)
     self.assertIn('self.w.assign(w)', text)
     self.assertNotIn('trainable=False', text)

@@ -75,7 +75,10 @@ def constants(images, x):
 class RolesTest(parameterized.TestCase):
   @parameterized.parameters(
     (fused, dict(one='gain', two='bias', three='statistic', four='variance')),
-    (by_hand, dict(g='gain', b='bias', s='variance', other='gain', m='')),
+    (
+      by_hand,
+      dict(g='gain', b='bias', s='variance', other='gain', m='constant'),
+    ),
     (of_library, dict(m='statistic', v='variance', b='bias', g='gain')),
     (tables, dict(words='embedding', w='', v='kernel')),
     (
@@ -235,6 +238,18 @@ class TransformerTest(absltest.TestCase):
     with self.assertRaises(AssertionError) as caught:
       case.assertForwardEquivalent()
     self.assertIn('GELU', str(caught.exception))
+
+  def test_roles_are_known_where_values_are_asked_for(self):
+    case, asked = Transformer(), {}
+
+    def reset_weights(name, shape, dtype):
+      asked[name] = tf_equiv.named_weights(name, shape, dtype)
+      return asked[name]
+
+    case.reset_weights = reset_weights
+    case.assertForwardEquivalent()
+    self.assertAlmostEqual(asked['model/h0/g'].mean(), 1.0, delta=0.2)
+    self.assertAlmostEqual(asked['model/wte'].std(), 0.5, delta=0.05)
 
   def test_the_same(self):
     verdict = Transformer().assertForwardEquivalent()

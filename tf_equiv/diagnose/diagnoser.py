@@ -122,6 +122,8 @@ class Diagnoser:
     """Returns whether a forward pass may assign what an optimizer trains."""
     if not self.subject.plan.training or self.subject.has_own_step:
       return False
+    if key.quantity in _OF_BATCHES:
+      return False  # Then it is known already.
     return self._reassigns or key.quantity is Quantity.VARIABLES
 
   def _add_overwritten(self, draft: draft_lib.Draft, key: Key) -> None:

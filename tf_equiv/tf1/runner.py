@@ -207,7 +207,7 @@ def reset(session, program, variables) -> List[np.ndarray]:
     for variable in variables
   ]
   wanted = [v for v, is_left in zip(variables, left) if not is_left]
-  specs = [graph_lib.spec_of(variable) for variable in wanted]
+  specs = graph_lib.specs_of(wanted)
   given = fixed_weights(program.reset_weights, specs)
   assign(session, wanted, given)
   others = [v for v, is_left in zip(variables, left) if is_left]
