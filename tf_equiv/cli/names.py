@@ -1,0 +1,59 @@
+"""`rename_variable` and `convert_variable` as code."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tf_equiv.compare import rename_rules, renames
+
+_STEP = 'global_step'
+
+
+def ignored(tf1: Sequence[Any], tf2: Sequence[Any]) -> tuple[str, ...]:
+  """Returns patterns of variables that are no part of the comparison."""
+  names = {each.name for each in tf1} - {each.name for each in tf2}
+  return (f'^{_STEP}$',) if _STEP in names else ()
+
+
+def suggest(
+  tf1: Sequence[Any], tf2: Sequence[Any]
+) -> renames.RenameSuggestion | None:
+  """Returns what the variables are called in TF2, None if they keep names."""
+  first = [each for each in tf1 if each.name != _STEP]
+  if {each.name for each in first} == {each.name for each in tf2}:
+    return None
+  return renames.suggest(first, tf2)
+
+
+def rename_lines(
+  suggestion: renames.RenameSuggestion, every: Sequence[str]
+) -> list[str]:
+  """Returns the body of `rename_variable`.
+
+  Args:
+    suggestion: the names.
+    every: the names of all variables of TF1.
+  """
+  lines, margin = rename_rules.method(suggestion, every), '  '
+  return [line.removeprefix(margin) for line in lines[1:]]
+
+
+def convert_lines(
+  suggestion: renames.RenameSuggestion, tf1: Sequence[Any], tf2: Sequence[Any]
+) -> list[str]:
+  """Returns the body of `convert_variable`; [] where shapes are the same."""
+  shapes = {each.name: tuple(each.shape) for each in tf2}
+  entries = [
+    f'  {each.name!r}: {shapes[suggestion.names[each.name]]!r},'
+    for each in tf1
+    if each.name in suggestion.names
+    and shapes[suggestion.names[each.name]] != tuple(each.shape)
+  ]
+  if not entries:
+    return []
+  return [
+    '# Sizes of one come and go.',
+    'shapes = {',
+    *entries,
+    '}',
+    'return value.reshape(shapes.get(tf1_name, value.shape))',
+  ]
