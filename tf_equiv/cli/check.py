@@ -186,9 +186,9 @@ def _run_step(cls: type[testcase.MigrationTestCase], name: str) -> Step:
     result,
     message,
     (message.splitlines() or [''])[0],
-    last.assertion if last else '',
-    last.conditions if last else '',
-    last.report if last else '',
+    last.assertion if last is not None else '',
+    last.conditions if last is not None else '',
+    last.report if last is not None else '',
     time.time() - start,
     signs,
   )
