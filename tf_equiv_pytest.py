@@ -235,5 +235,3 @@ def _indexes(failures):
   if reports and not lines:
     lines = [f'Report: {each}' for each in reports]
   return lines
-
-

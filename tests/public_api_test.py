@@ -50,6 +50,7 @@ _NAMES = (
   'from_model_fn',
   'named_weights',
   'suggest_renames',
+  'tf1_imports',
   'track_tf1_style_variables',
   'write_report',
 )

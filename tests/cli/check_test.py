@@ -123,7 +123,11 @@ class CheckTest(CommandTestCase):
     self.write('legacy.py', _LEGACY)
     self.write('migrated.py', _MIGRATED.replace('EPSILON', '1e-3'))
     code, out, err = self.run_main(
-      'check', 'legacy.py:net', 'migrated.py:Net', '--json', 'out.json',
+      'check',
+      'legacy.py:net',
+      'migrated.py:Net',
+      '--json',
+      'out.json',
       '--quick',
     )
     self.assertEqual(code, 0, out + err)
@@ -177,14 +181,19 @@ class CheckTest(CommandTestCase):
     self.assertTrue(os.path.exists(failed[0]['report']), failed[0]['report'])
 
   def test_steps_and_checkpoint(self):
-    self.write('legacy.py', """
+    self.write(
+      'legacy.py',
+      """
       import tensorflow as tf
       v1 = tf.compat.v1
 
       def net(x):
         return tf.tanh(v1.layers.dense(x, 2, name='out'))
-      """)
-    self.write('migrated.py', """
+      """,
+    )
+    self.write(
+      'migrated.py',
+      """
       import tensorflow as tf
 
       class Net(tf.Module):
@@ -194,7 +203,8 @@ class CheckTest(CommandTestCase):
 
         def __call__(self, x):
           return tf.tanh(x @ self.kernel + self.bias)
-      """)
+      """,
+    )
     self.write('save.py', '')
     tf = sys.modules['tensorflow']
     v1 = tf.compat.v1
@@ -215,12 +225,15 @@ class CheckTest(CommandTestCase):
     self.assertIn('PASS  checkpoint (', out)
 
   def test_code_that_cannot_run(self):
-    self.write('legacy.py', """
+    self.write(
+      'legacy.py',
+      """
       import tensorflow as tf
 
       def net(x):
         return tf.contrib.layers.fully_connected(x, 3)
-      """)
+      """,
+    )
     self.write('migrated.py', 'def net(x):\n  return x')
     code, out, err = self.run_main(
       *('check', 'legacy.py:net', 'migrated.py:net'),
@@ -245,7 +258,7 @@ class CheckTest(CommandTestCase):
     (
       'fails',
       ['fails.py:net'],
-      'fails.py could not be imported: KeyError: \'MODEL\'\n  at fails.py:3',
+      "fails.py could not be imported: KeyError: 'MODEL'\n  at fails.py:3",
     ),
     ('exits', ['exits.py:net'], 'exits.py called sys.exit(3) while it was'),
     (
@@ -271,7 +284,7 @@ class CheckTest(CommandTestCase):
     (
       'shapes',
       ['legacy.py:net'],
-      "has no input_shape, InputSpec or input_signature. Give them: --inputs",
+      'has no input_shape, InputSpec or input_signature. Give them: --inputs',
     ),
     (
       'argument',
@@ -298,7 +311,9 @@ class CheckTest(CommandTestCase):
     ('graph', ['frozen.pb'], 'is a graph without a signature'),
   )
   def test_bad_input(self, arguments, message):
-    self.write('legacy.py', """
+    self.write(
+      'legacy.py',
+      """
       SIZE = 3
 
       def net(x):
@@ -306,7 +321,8 @@ class CheckTest(CommandTestCase):
 
       def sized(x, num_units):
         return x
-      """)
+      """,
+    )
     self.write('broken.py', 'def net(x) return x')
     self.write('fails.py', 'import os\n\nMODEL = os.environ["MODEL"]\n')
     self.write('exits.py', 'import sys\nsys.exit(3)\n')
@@ -346,7 +362,9 @@ class InferTest(CommandTestCase):
     self.assertEqual(name, 'test_step4_training')
 
   def test_several_inputs_and_a_mask(self):
-    self.write('legacy.py', """
+    self.write(
+      'legacy.py',
+      """
       import tensorflow as tf
 
       def net(ids, lengths, keep_prob, scope=None):
@@ -354,8 +372,11 @@ class InferTest(CommandTestCase):
         mask = tf.sequence_mask(lengths, 6, dtype=tf.float32)
         found = tf.nn.embedding_lookup(table, ids) * mask[:, :, None]
         return {'found': found, 'mask': mask}
-      """)
-    self.write('migrated.py', """
+      """,
+    )
+    self.write(
+      'migrated.py',
+      """
       import tensorflow as tf
 
       class Net(tf.Module):
@@ -366,7 +387,8 @@ class InferTest(CommandTestCase):
           mask = tf.sequence_mask(lengths, 6, dtype=tf.float32)
           return {'found': tf.nn.embedding_lookup(self.table, ids)
                   * mask[:, :, None]}
-      """)
+      """,
+    )
     found = self.infer(
       'legacy.py:net', 'migrated.py:Net', inputs=['int32[4,6],int32[4]']
     )
@@ -382,7 +404,9 @@ class InferTest(CommandTestCase):
     self.assertIn("return {'found': outputs['found']}", source)
 
   def test_keras_3_and_a_rule(self):
-    self.write('legacy.py', """
+    self.write(
+      'legacy.py',
+      """
       import tensorflow as tf
       v1 = tf.compat.v1
 
@@ -390,15 +414,19 @@ class InferTest(CommandTestCase):
         with v1.variable_scope('tower'):
           x = v1.layers.dense(x, 3, name='a')
           return v1.layers.dense(x, 2, name='b')
-      """)
-    self.write('migrated.py', """
+      """,
+    )
+    self.write(
+      'migrated.py',
+      """
       import keras
 
       def build(width=3):
         inputs = keras.Input((5,))
         net = keras.layers.Dense(width, name='a')(inputs)
         return keras.Model(inputs, keras.layers.Dense(2, name='b')(net))
-      """)
+      """,
+    )
     found = self.infer('legacy.py:net', 'migrated.py:build')
     self.assertEqual(found.kinds, ('function', 'Keras 3 model'))
     source = found.draft.source(self.folder)
@@ -408,7 +436,9 @@ class InferTest(CommandTestCase):
     self.assertNotIn('initial_weights', source)
 
   def test_model_fn(self):
-    self.write('legacy.py', """
+    self.write(
+      'legacy.py',
+      """
       import tensorflow as tf
       v1 = tf.compat.v1
 
@@ -419,14 +449,18 @@ class InferTest(CommandTestCase):
           loss = v1.losses.mean_squared_error(labels, logits)
         return tf.estimator.EstimatorSpec(
           mode, predictions={'logits': logits}, loss=loss)
-      """)
-    self.write('migrated.py', """
+      """,
+    )
+    self.write(
+      'migrated.py',
+      """
       import tensorflow as tf
 
       def net():
         return tf.keras.Sequential([
           tf.keras.Input((3,)), tf.keras.layers.Dense(2, name='dense')])
-      """)
+      """,
+    )
     found = self.infer(
       'legacy.py:model_fn',
       'migrated.py:net',
@@ -448,13 +482,16 @@ class InferTest(CommandTestCase):
       y = v1.layers.dense(x, 2, name='dense')
       session.run(v1.global_variables_initializer())
       v1.saved_model.simple_save(session, 'export', {'x': x}, {'y': y})
-    self.write('migrated.py', """
+    self.write(
+      'migrated.py',
+      """
       import tensorflow as tf
 
       def net():
         return tf.keras.Sequential([
           tf.keras.Input((3,)), tf.keras.layers.Dense(2, name='dense')])
-      """)
+      """,
+    )
     found = self.infer('export', 'migrated.py:net')
     source = found.draft.source(self.folder)
     self.assertIn('tf_equiv.SavedModel(os.path.join(', source)
@@ -463,7 +500,9 @@ class InferTest(CommandTestCase):
     self.assertIn("'x': random.normal(size=(4, 3))", source)
 
   def test_output_that_is_not_known(self):
-    self.write('legacy.py', """
+    self.write(
+      'legacy.py',
+      """
       import tensorflow as tf
 
       class Model:
@@ -471,7 +510,8 @@ class InferTest(CommandTestCase):
           self.x = tf.compat.v1.placeholder(tf.float32, (None, 3))
           self.first = self.x + 1
           self.second = self.x + 2
-      """)
+      """,
+    )
     self.write('migrated.py', 'def net(x):\n  return x + 2')
     with self.assertRaisesRegex(
       tf_equiv.UsageError,
@@ -572,9 +612,7 @@ class ConclusionTest(absltest.TestCase):
     ]
     self.assertEqual(check.result_of(steps), check.TROUBLE)
     text = check.conclusion(check.TROUBLE, steps)
-    self.assertEqual(
-      text, '1 could not run: beyond: other inputs and weights'
-    )
+    self.assertEqual(text, '1 could not run: beyond: other inputs and weights')
     self.assertEqual(check.result_of([]), check.TROUBLE)
 
 

@@ -215,15 +215,13 @@ def _shown(step: Step, before: list[Step]) -> str:
     return head + step.headline.removeprefix(f'pass {step.assertion}')
   known = [x for x in before if x.result != PASS]
   same = next(
-    (
-      x
-      for x in known
-      if (x.signs & step.signs) or x.message == step.message
-    ),
+    (x for x in known if (x.signs & step.signs) or x.message == step.message),
     None,
   )
   if same is not None:
-    return f'{head}: {step.headline}\n      the cause is that of {title(same.name)}'
+    return (
+      f'{head}: {step.headline}\n      the cause is that of {title(same.name)}'
+    )
   lines = [f'      {line}' for line in step.message.splitlines()]
   return '\n'.join([head, *lines])
 
@@ -270,9 +268,7 @@ def _reports(directory: str | None):
 def _check_writable(path: str) -> None:
   folder = os.path.dirname(os.path.abspath(path))
   if not os.path.isdir(folder):
-    raise errors.UsageError(
-      f'--json {path}: there is no folder {folder!r}.'
-    )
+    raise errors.UsageError(f'--json {path}: there is no folder {folder!r}.')
   if os.path.isdir(path):
     raise errors.UsageError(f'--json {path} is a folder; expected a file.')
 

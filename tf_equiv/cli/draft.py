@@ -112,9 +112,7 @@ class Draft:
         ),
         _method(
           'build_tf2_optimizer(self)',
-          [
-            f'return {"" if self.keras_3 else "tf."}keras.optimizers.SGD(0.01)'
-          ],
+          [f'return {"" if self.keras_3 else "tf."}keras.optimizers.SGD(0.01)'],
         ),
       ]
     methods += [
@@ -166,7 +164,10 @@ def _imports(draft: Draft, folder: str) -> list[str]:
   first, second = draft.titles
   modules = list(dict.fromkeys(draft.modules))
   elsewhere = sorted(
-    {os.path.relpath(each.folder, folder).replace(os.sep, '/') for each in modules}
+    {
+      os.path.relpath(each.folder, folder).replace(os.sep, '/')
+      for each in modules
+    }
     - {'.'}
   )
   standard = []
@@ -186,9 +187,7 @@ def _imports(draft: Draft, folder: str) -> list[str]:
     f'sys.path.insert(0, os.path.join(_FOLDER, {each!r}))' for each in elsewhere
   ]
   if folders:
-    folders.insert(
-      0, '_FOLDER = os.path.dirname(os.path.abspath(__file__))'
-    )
+    folders.insert(0, '_FOLDER = os.path.dirname(os.path.abspath(__file__))')
   old = sorted({each.statement for each in modules if each.tf1_names})
   new = sorted({each.statement for each in modules} - {*old})
   if old:

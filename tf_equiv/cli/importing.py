@@ -82,9 +82,7 @@ def _missing(where: str, name: str, owner: Any) -> str:
     for each, value in vars(owner).items()
     if callable(value)
     and not each.startswith('__')
-    and (
-      inspect.isclass(owner) or getattr(value, '__module__', own) == own
-    )
+    and (inspect.isclass(owner) or getattr(value, '__module__', own) == own)
   ]
   close = difflib.get_close_matches(last, vars(owner), _MAX_NAMES, 0.5)
   close += [
@@ -142,16 +140,16 @@ def imported(where: str, tf1_names: bool = False) -> ModuleType:
   except errors.UsageError:
     raise
   except Exception as error:
+    cause: BaseException = error
+    advice = ''
     if isinstance(error, errors.EquivalenceError):
-      error, advice = error.__cause__ or error, str(error).split('\n')[-1]
-    else:
-      advice = ''
-    line = source_lines.user_line_of_traceback(error.__traceback__)
+      cause, advice = error.__cause__ or error, str(error).split('\n')[-1]
+    line = source_lines.user_line_of_traceback(cause.__traceback__)
     place = f'\n  at {line}' if line.filename else ''
-    if isinstance(error, SyntaxError) and error.filename:
-      place = f'\n  at {os.path.basename(error.filename)}:{error.lineno}'
+    if isinstance(cause, SyntaxError) and cause.filename:
+      place = f'\n  at {os.path.basename(cause.filename)}:{cause.lineno}'
     raise errors.UsageError(
-      f'{where} could not be imported: {text_lib.of_error(error)}{place}'
+      f'{where} could not be imported: {text_lib.of_error(cause)}{place}'
       + (f'\n{advice}' if advice else '')
     ) from error
 

@@ -7,17 +7,18 @@ what it has taken for granted.
 import dataclasses
 import inspect
 import os
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from absl import flags
 
 from tf_equiv.cli import (
+  guide,
   importing,
+  input_search,
   names,
   parameters,
   probe,
-  guide,
   tf1_names,
   tf1_side,
   tf2_side,
@@ -25,38 +26,15 @@ from tf_equiv.cli import (
 from tf_equiv.cli import outputs as outputs_lib
 from tf_equiv.cli import specs as specs_lib
 from tf_equiv.cli.draft import Draft, Module, input_codes
+from tf_equiv.cli.input_search import Request
 from tf_equiv.cli.specs import Input
 from tf_equiv.core import errors
+from tf_equiv.core import text as text_lib
 from tf_equiv.core.text import listed
+from tf_equiv.tf1 import source_lines
 
 _MAX_NAMES = 6
 _SAID_NAMES = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-  """What a user asks for.
-
-  Attributes:
-    tf1: the TF1 side: 'legacy.py:net', or the path of an export.
-    tf2: the TF2 side.
-    path: the file of the test.
-    inputs: the inputs, as --inputs gives them.
-    tf1_args: arguments of the TF1 side, 'name=value' each.
-    tf2_args: the same of the TF2 side.
-    tf1_output: which of the outputs of TF1 count, as code after their name:
-      '.logits', "['logits']", '[0]'.
-    wanted: which tests there are.
-  """
-
-  tf1: str
-  tf2: str
-  path: str
-  inputs: Sequence[str] = ()
-  tf1_args: Sequence[str] = ()
-  tf2_args: Sequence[str] = ()
-  tf1_output: str = ''
-  wanted: guide.Wanted = dataclasses.field(default_factory=lambda: guide.Wanted())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,10 +90,11 @@ class _Inference:
     if draft.flags and not flags.FLAGS.is_parsed():
       flags.FLAGS.mark_as_parsed()
     attribute, bound = '', {}
+    search = input_search.InputSearch(request, self.given, self.said)
     if first.makes_placeholders:
-      attribute, inputs, bound = self._of_placeholders(draft, first)
+      attribute, inputs, bound = search.of_placeholders(draft, first)
     else:
-      inputs = self._inputs(first, second)
+      inputs = search.of_sides(first, second)
     draft = dataclasses.replace(draft, inputs=tuple(inputs))
     if first.is_code:
       draft = dataclasses.replace(
@@ -124,7 +103,7 @@ class _Inference:
     draft = dataclasses.replace(
       draft, call_tf2=tuple(self._call_tf2(draft, second))
     )
-    draft, seen1 = self._with_tf1(draft, first)
+    draft, seen1 = self._with_tf1(draft)
     draft, seen2 = self._with_tf2(draft)
     draft = self._aligned(draft, first, second, seen1, seen2)
     draft = self._named(draft, seen1, seen2)
@@ -149,7 +128,9 @@ class _Inference:
       )
     symbol = importing.symbol(request.tf1, tf1_names=bool(old))
     self._add_module(symbol, bool(old))
-    found = tf1_side.of_symbol(symbol, given, [each.name for each in self.given])
+    found = tf1_side.of_symbol(
+      symbol, given, [each.name for each in self.given]
+    )
     if found.training:
       self.said.append(f'training flag: {found.training} in TF1')
     return found
@@ -169,162 +150,6 @@ class _Inference:
     if any(each.name == name for each in self.modules):
       return
     self.modules.append(Module(name, folder, old))
-
-  # Inputs.
-
-  def _inputs(
-    self, first: tf1_side.Tf1Side, second: tf2_side.Tf2Side
-  ) -> list[Input]:
-    wanted = first.inputs
-    found = self.given
-    if not found and first.reference.startswith('tf_equiv.SavedModel'):
-      found = self._of_signature()
-    if not found and second.shapes:
-      found = [
-        tf2_side.input_of(shape, f'{self.request.tf2} says so')
-        for shape in second.shapes
-      ]
-    if not found:
-      raise errors.UsageError(self._ask(wanted))
-    if first.kind == 'model_fn':
-      if len(found) == 1:
-        return [dataclasses.replace(found[0], name='')]
-      return found
-    if not wanted:
-      return found
-    if len(found) < len(wanted) and not all(x.name for x in found):
-      raise errors.UsageError(self._ask(wanted, len(found)))
-    if len(wanted) == 1 and len(found) == 1:
-      return [dataclasses.replace(found[0], name='')]
-    if not all(each.name in wanted for each in found):
-      if len(found) > len(wanted):
-        raise errors.UsageError(
-          f'{self.request.tf1} takes {listed(wanted, _MAX_NAMES)}, but there are '
-          f'{len(found)} inputs: {listed([x.text for x in found], _MAX_NAMES)}.'
-        )
-      found = [
-        dataclasses.replace(each, name=name)
-        for each, name in zip(found, wanted, strict=False)
-      ]
-    missing = [n for n in wanted if n not in {each.name for each in found}]
-    if missing:
-      raise errors.UsageError(self._ask(wanted, len(found)))
-    return found
-
-  def _ask(self, wanted: Sequence[str], count: int = 0) -> str:
-    examples = [f'{name}=float32[4,...]' for name in wanted or ['x']]
-    example = 'float32[4,224,224,3]' if len(wanted) < 2 else ','.join(examples)
-    if count:
-      return (
-        f'{self.request.tf1} takes {len(wanted)} inputs '
-        f'({listed(wanted, _MAX_NAMES)}), and {count} is known. Give all: '
-        f"--inputs '{example}'."
-      )
-    return (
-      'The shapes of the inputs are not known: '
-      f'{self.request.tf1} takes {listed(wanted, _MAX_NAMES) or "inputs"} '
-      'without a placeholder, and '
-      f'{self.request.tf2} has no input_shape, InputSpec or input_signature. '
-      f"Give them: --inputs '{example}' (the first size is that of the batch)."
-    )
-
-  def _of_signature(self) -> list[Input]:
-    from tf_equiv.references.exported import files
-
-    export = files.read_saved_model(
-      self.request.tf1, 'serving_default', ('serve',)
-    )
-    found = []
-    for key, info in export.signature.get('inputs', {}).items():
-      sizes = tuple(
-        None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim
-      )
-      dtype = _dtype_name(info.dtype)
-      found.append(
-        tf2_side.input_of((key, dtype, sizes), 'the signature of the export')
-      )
-    return found
-
-  def _of_placeholders(
-    self, draft: Draft, first: tf1_side.Tf1Side
-  ) -> tuple[str, list[Input], dict[str, str]]:
-    """Builds the TF1 side with its own placeholders, to find them.
-
-    Returns:
-      (attribute of the outputs, inputs, code of placeholders by name).
-    """
-    wanted = self.request.tf1_output.lstrip('.')
-    body = _every_output(first)
-    trial = dataclasses.replace(
-      draft,
-      inputs=(Input('', 'float32', (1,)),),
-      build_tf1=body,
-      build_tf2='(lambda x: x)',
-    )
-    seen = probe.tf1(probe.test_class(trial, self.request.path)())
-    attribute = ''
-    paths = list(seen.outputs)
-    if first.attributes:
-      attribute = wanted or self._attribute(paths)
-      paths = [p for p in paths if p.startswith(f"['{attribute}']")]
-      if not paths:
-        raise errors.UsageError(self._no_attribute(attribute, seen.outputs))
-    tensors = {
-      tensor.op.name: tensor for path in paths for tensor in seen.own[path]
-    }
-    inputs, bound = [], {}
-    for name, tensor in tensors.items():
-      code = _bound(name, tensor)
-      if code:
-        bound[name] = code
-        self.said.append(f'placeholder {name}: {code}')
-      else:
-        limit = probe.limit_of(tensor)
-        inputs.append(probe.input_of(tensor, limit))
-    if not inputs:
-      raise errors.UsageError(
-        f'The outputs of {self.request.tf1} depend on no placeholder, and it '
-        'takes no input; nothing can be fed to both sides.'
-      )
-    known = {each.name: each for each in self.given}
-    if len(inputs) == 1 and list(known) == ['']:
-      known = {inputs[0].name: known['']}
-    unknown = sorted(set(known) - {each.name for each in inputs})
-    if unknown:
-      raise errors.UsageError(
-        f'--inputs has {listed(unknown, _MAX_NAMES)}, but the placeholders are '
-        f'{listed([each.name for each in inputs], _MAX_NAMES)}.'
-      )
-    inputs = [
-      dataclasses.replace(known[x.name], name=x.name) if x.name in known else x
-      for x in inputs
-    ]
-    entries = {each.name: f'inputs[{each.name!r}]' for each in inputs}
-    if len(inputs) == 1:
-      entries = {inputs[0].name: 'inputs'}
-      inputs = [dataclasses.replace(inputs[0], name='')]
-    return attribute, inputs, {**entries, **bound}
-
-  def _attribute(self, paths: Sequence[str]) -> str:
-    names_ = [path.split("'")[1] for path in paths]
-    for name in tf1_side.OUTPUTS:
-      if name in names_:
-        self.said.append(f'outputs: attribute {name} in TF1')
-        return name
-    for name in tf1_side.OUTPUTS[:6]:
-      for each in names_:
-        if name in each:
-          self.said.append(f'outputs: attribute {each} in TF1')
-          return each
-    raise errors.UsageError(self._no_attribute('', dict.fromkeys(paths)))
-
-  def _no_attribute(self, name: str, outputs: Mapping[str, Any]) -> str:
-    known = sorted({path.split("'")[1] for path in outputs if "'" in path})
-    head = f'has no tensor {name!r}' if name else 'does not say which is its output'
-    return (
-      f'{self.request.tf1} {head}. Its tensors are '
-      f'{listed(known, _MAX_NAMES) or "none"}; give one with --tf1_output.'
-    )
 
   # Code of the methods.
 
@@ -352,8 +177,7 @@ class _Inference:
     if first.attributes and not self.request.tf1_output:
       raise errors.UsageError(
         f'{self.request.tf1} builds its network in its constructor; give the '
-        'attribute that holds the outputs with --tf1_output, as in --tf1_output '
-        'logits.'
+        'attribute that holds the outputs, as in --tf1_output logits.'
       )
     if self.request.tf1_output and not first.attributes:
       result += self.request.tf1_output
@@ -377,17 +201,15 @@ class _Inference:
 
   # What building the sides tells.
 
-  def _with_tf1(
-    self, draft: Draft, first: tf1_side.Tf1Side
-  ) -> tuple[Draft, probe.Side]:
+  def _with_tf1(self, draft: Draft) -> tuple[Draft, probe.Side]:
     case = probe.test_class(draft, self.request.path)()
     try:
       seen = probe.tf1(case)
     except errors.EquivalenceError:
       raise
     except Exception as error:
-      raise errors.UsageError(self._failed('TF1', draft, error)) from error
-    return self._ranged(draft, seen.limits, first), seen
+      raise errors.UsageError(_failed('TF1', draft, error)) from error
+    return self._ranged(draft, seen.limits), seen
 
   def _with_tf2(self, draft: Draft) -> tuple[Draft, probe.Side]:
     case = probe.test_class(draft, self.request.path)()
@@ -396,16 +218,16 @@ class _Inference:
     except errors.EquivalenceError:
       raise
     except Exception as error:
-      raise errors.UsageError(self._failed('TF2', draft, error)) from error
+      raise errors.UsageError(_failed('TF2', draft, error)) from error
     rows = tf2_side.embedding_sizes(seen.model)
-    left = [
-      x for x in draft.inputs if x.is_integer and x.high is None
-    ]
+    left = [x for x in draft.inputs if x.is_integer and x.high is None]
     if len(left) == 1 and rows:
       why = f'an Embedding of TF2 has {min(rows)} rows'
       draft = _replaced(
         draft,
-        dataclasses.replace(left[0], low=0, high=min(rows) - 1, range_source=why),
+        dataclasses.replace(
+          left[0], low=0, high=min(rows) - 1, range_source=why
+        ),
       )
     for each in draft.inputs:
       if each.is_integer and each.high is None and not each.range_source:
@@ -421,29 +243,10 @@ class _Inference:
         self.said.append(f'input {each.text}: {"; ".join(reasons)}')
     return draft, seen
 
-  def _failed(self, side: str, draft: Draft, error: Exception) -> str:
-    from tf_equiv.core import text
-    from tf_equiv.tf1 import source_lines
-
-    line = source_lines.user_line_of_traceback(error.__traceback__)
-    guessed = [each.text for each in draft.inputs if each.source]
-    lines = [f'The {side} side could not be built: {text.of_error(error)}']
-    if line.filename:
-      lines.append(f'  at {line}')
-    lines.append(
-      f'  with inputs {listed([x.text for x in draft.inputs], _MAX_NAMES)}'
-      + (' (inferred; others are given with --inputs)' if guessed else '')
-    )
-    return '\n'.join(lines)
-
   def _ranged(
-    self,
-    draft: Draft,
-    limits: Mapping[str, tuple[int, str]],
-    first: tf1_side.Tf1Side,
+    self, draft: Draft, limits: Mapping[str, tuple[int, str]]
   ) -> Draft:
     """Gives integer inputs the ranges that the graph of TF1 tells."""
-    del first
     for each in draft.inputs:
       path = '' if draft.is_bare else f'[{each.name!r}]'
       if not each.is_integer or each.high is not None:
@@ -475,7 +278,9 @@ class _Inference:
     if take1:
       self.said.append(f'outputs of TF1: {take1}')
       lines = list(draft.build_tf1)
-      at = next(i for i, x in enumerate(lines) if x.lstrip().startswith('return'))
+      at = next(
+        i for i, x in enumerate(lines) if x.lstrip().startswith('return')
+      )
       margin = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
       lines[at] = lines[at].replace('return ', 'outputs = ', 1)
       lines.insert(at + 1, f'{margin}return {take1}')
@@ -490,9 +295,7 @@ class _Inference:
       draft = dataclasses.replace(draft, call_tf2=(*lines, f'return {take2}'))
     return draft
 
-  def _named(
-    self, draft: Draft, seen1: probe.Side, seen2: probe.Side
-  ) -> Draft:
+  def _named(self, draft: Draft, seen1: probe.Side, seen2: probe.Side) -> Draft:
     """Says which variables correspond."""
     skipped = names.ignored(seen1.variables, seen2.variables)
     if skipped:
@@ -505,7 +308,9 @@ class _Inference:
     unsure = [n for n in suggestion.unsure if n in suggestion.names]
     said = f'names: {len(suggestion.names)} of {len(every)} variables renamed'
     if unsure:
-      said += f', {len(unsure)} of them by order only ({listed(unsure, _SAID_NAMES)})'
+      said += (
+        f', {len(unsure)} of them by order only ({listed(unsure, _SAID_NAMES)})'
+      )
     self.said.append(said)
     return dataclasses.replace(
       draft,
@@ -527,7 +332,9 @@ class _Inference:
     chosen = guide.choose(
       self.request.wanted,
       guide.Facts(
-        takes_training=flag or bool(second.training) or first.kind == 'model_fn',
+        takes_training=flag
+        or bool(second.training)
+        or first.kind == 'model_fn',
         is_native=bool(draft.renames) or second.is_keras_3,
         has_variables=bool(seen1.variables),
         has_own_optimizer=first.kind == 'model_fn',
@@ -558,42 +365,27 @@ def _tf2_inputs(draft: Draft, second: tf2_side.Tf2Side) -> list[str]:
   return list(codes.values())[: len(second.inputs) or None]
 
 
+def _failed(side: str, draft: Draft, error: Exception) -> str:
+  """Says in short why a side could not be built, and with what."""
+  line = source_lines.user_line_of_traceback(error.__traceback__)
+  guessed = [each.text for each in draft.inputs if each.source]
+  lines = [f'The {side} side could not be built: {text_lib.of_error(error)}']
+  if line.filename:
+    lines.append(f'  at {line}')
+  lines.append(
+    f'  with inputs {listed([x.text for x in draft.inputs], _MAX_NAMES)}'
+    + (' (inferred; others are given with --inputs)' if guessed else '')
+  )
+  return '\n'.join(lines)
+
+
 def _replaced(draft: Draft, changed: Input) -> Draft:
   return dataclasses.replace(
     draft,
-    inputs=tuple(changed if x.name == changed.name else x for x in draft.inputs),
+    inputs=tuple(
+      changed if x.name == changed.name else x for x in draft.inputs
+    ),
   )
-
-
-def _every_output(first: tf1_side.Tf1Side) -> tuple[str, ...]:
-  """Returns a `build_tf1` that returns all that may be an output."""
-  setup, result = first.render({}, '')
-  if not first.attributes:
-    return (*setup, f'return {result}')
-  return (
-    *setup,
-    'import tensorflow as tf',
-    'return {n: v for n, v in vars(model).items() if tf.is_tensor(v)}',
-  )
-
-
-def _bound(name: str, tensor: Any) -> str:
-  """Returns the code of what a placeholder gets that is no input, or ''."""
-  last = name.rpartition('/')[2]
-  if last in parameters.TRAINING and tensor.dtype.is_bool:
-    return 'training'
-  if tensor.shape.rank in (0, None) and tensor.dtype.is_floating:
-    if parameters.is_keep_probability(last):
-      return '0.5 if training else 1.0'
-    if parameters.is_dropout_rate(last):
-      return '0.5 if training else 0.0'
-  return ''
-
-
-def _dtype_name(number: int) -> str:
-  import tensorflow as tf
-
-  return tf.as_dtype(number).name
 
 
 def _class_name(text: str) -> str:
@@ -604,8 +396,6 @@ def _class_name(text: str) -> str:
 
 def _uses_flags(modules: Sequence[Module]) -> bool:
   """Returns whether a module reads flags of absl."""
-  import sys
-
   for each in modules:
     module = sys.modules.get(each.name)
     found = getattr(module, 'FLAGS', None)

@@ -23,8 +23,8 @@ def parser() -> argparse.ArgumentParser:
   """Returns the parser of the command line."""
   made = argparse.ArgumentParser(
     prog='tf_equiv',
-    description='Tells whether a model migrated from TensorFlow 1 to 2 computes '
-    'the same.',
+    description='Tells whether a model migrated from TensorFlow 1 to 2 '
+    'computes the same.',
     epilog='`tf_equiv COMMAND --help` describes a command, with examples.',
   )
   commands = made.add_subparsers(metavar='command', required=True)

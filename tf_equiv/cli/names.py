@@ -33,8 +33,8 @@ def rename_lines(
     suggestion: the names.
     every: the names of all variables of TF1.
   """
-  lines, margin = rename_rules.method(suggestion, every), '  '
-  return [line.removeprefix(margin) for line in lines[1:]]
+  lines = rename_rules.lines(suggestion, every) or suggestion.lines()
+  return [line.removeprefix('  ') for line in lines[1:]]
 
 
 def convert_lines(

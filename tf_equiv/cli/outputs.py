@@ -49,7 +49,9 @@ def align(first: Outputs, second: Outputs, fixed: bool) -> tuple[str, str]:
     return _one(first, second['']), ''
   if set(first) == {''}:
     return '', _one(second, first[''])
-  common = [path for path in first if path in second and _fit(first, second, path)]
+  common = [
+    path for path in first if path in second and _fit(first, second, path)
+  ]
   if common and all(_is_key(path) for path in common):
     keys = ', '.join(f'{path[1:-1]}: {_NAME}{path}' for path in common)
     picked = '{%s}' % keys

@@ -111,8 +111,9 @@ def add_diff(commands) -> None:
     'diff',
     help='compare two goldens',
     description='Compares two goldens, plan by plan, as an assertion compares\n'
-    'its two sides: of TensorFlow 1.15 and of 2.21, say. The exit code is 0 if\n'
-    'they are equal within the tolerance, 1 if not, 2 if they cannot be read.',
+    'its two sides: of TensorFlow 1.15 and of 2.21, say. The exit code is 0\n'
+    'if they are equal within the tolerance, 1 if not, 2 if they cannot be\n'
+    'read.',
   )
   parser.add_argument('a', help='a golden')
   parser.add_argument('b', help='another one')
@@ -163,7 +164,7 @@ def add_check(commands) -> None:
     commands,
     'check',
     help='run the steps of the guide on two symbols, without a test class',
-    description='Runs the steps of TensorFlow\'s migration guide on a TF1 and '
+    description="Runs the steps of TensorFlow's migration guide on a TF1 and "
     'a TF2 model\nand prints a verdict for each. What can be inferred is: '
     'inputs, names of\nvariables, training flags.\n' + _SIDES,
     epilog=_CHECK,

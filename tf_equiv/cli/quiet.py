@@ -10,7 +10,7 @@ _LOGGERS = ('tensorflow', 'absl')
 
 @contextlib.contextmanager
 def warnings_hidden() -> Iterator[None]:
-  """Context without warnings that layers of TF1 are deprecated, and the like."""
+  """Context without warnings, as those that layers of TF1 are deprecated."""
   before = {name: logging.getLogger(name).level for name in _LOGGERS}
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')

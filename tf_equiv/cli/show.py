@@ -37,8 +37,7 @@ def lines_of(path: str) -> list[str]:
   index = index_lib.read_index(path)
   entries = index['entries']
   lines = [
-    f'{path}: {len(entries)} recording(s), '
-    f'{text.size(os.path.getsize(path))}'
+    f'{path}: {len(entries)} recording(s), {text.size(os.path.getsize(path))}'
   ]
   for name, made_by in sorted(index['manifests'].items()):
     dates = {e['recorded'] for e in entries if e['manifest'] == name}

@@ -26,7 +26,7 @@ _SPEC = re.compile(
 )
 _EXPECTED = (
   "expected DTYPE[SIZES], as in 'float32[4,224,224,3]', with NAME= in front "
-  "where there are several and with :LOW..HIGH behind for a range, as in "
+  'where there are several and with :LOW..HIGH behind for a range, as in '
   "'ids=int32[4,20]:0..999'"
 )
 

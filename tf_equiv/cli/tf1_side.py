@@ -4,7 +4,6 @@ import dataclasses
 import inspect
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tf_equiv.cli import importing, parameters
 from tf_equiv.core import errors
@@ -106,7 +105,9 @@ def of_export(text: str, folder: str) -> Tf1Side | None:
     os.path.isfile(os.path.join(text, f'saved_model.{end}'))
     for end in ('pb', 'pbtxt')
   ):
-    place = f'os.path.join(os.path.dirname(os.path.abspath(__file__)), {path!r})'
+    place = (
+      f'os.path.join(os.path.dirname(os.path.abspath(__file__)), {path!r})'
+    )
     return Tf1Side(
       'SavedModel', (), '', reference=f'tf_equiv.SavedModel({place})'
     )
@@ -114,8 +115,8 @@ def of_export(text: str, folder: str) -> Tf1Side | None:
     return None
   if text.endswith('.golden'):
     raise errors.UsageError(
-      f'{text} is a golden, which does not hold the inputs that it was recorded '
-      'with: write a test class with the make_inputs of the recording and '
+      f'{text} is a golden, which does not hold the inputs of its recording: '
+      'write a test class with the same make_inputs and '
       f'`tf1_reference = tf_equiv.Golden({path!r})`; see docs/references.md.'
     )
   if text.endswith(('.meta', '.pb', '.pbtxt')):
@@ -198,11 +199,12 @@ def _of_model_fn(
     elif code:
       pairs = ', '.join(f'{name!r}: {value}' for name, value in code.items())
       arguments.append(f'params={{{pairs}}}')
-    elif next(
-      p
-      for p in parameters.signature(symbol.value)
-      if p.name == 'params'
-    ).default is inspect.Parameter.empty:
+    elif (
+      next(
+        p for p in parameters.signature(symbol.value) if p.name == 'params'
+      ).default
+      is inspect.Parameter.empty
+    ):
       raise errors.UsageError(
         f'{symbol.text} is a model_fn with params, which have no default; give '
         'its entries with --tf1_args, as in --tf1_args units=64 rate=0.5.'
@@ -225,7 +227,9 @@ def _of_class(
   """Describes a class, which is instantiated in each build."""
   init = [p for p in parameters.signature(symbol.value) if p.name != 'self']
   own = {p.name for p in init}
-  made = parameters.sort(init, {n: c for n, c in code.items() if n in own}, names)
+  made = parameters.sort(
+    init, {n: c for n, c in code.items() if n in own}, names
+  )
   method = method or _method_of(symbol.value)
   if made.inputs and (not method or set(names) & set(made.inputs)):
     # Its constructor builds the network.
@@ -293,7 +297,8 @@ def _method_of(cls: type) -> str:
     not in ('builtins', 'tensorflow', 'tf_keras', 'keras')
     for name in vars(base)
   }
-  if 'call' in own and hasattr(cls, '__call__'):
+  # An instance of a Keras class, or of one of tf.compat.v1.layers.
+  if 'call' in own and any('__call__' in vars(base) for base in cls.__mro__):
     return '__call__'
   return next((name for name in _METHODS if name in own), '')
 

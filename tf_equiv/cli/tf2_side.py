@@ -78,8 +78,9 @@ def of_symbol(
       )
   elif not callable(value):
     raise errors.UsageError(
-      f'{symbol.text} is a {type(value).__name__}; expected the migrated model: '
-      'a function, a Keras layer or model, a tf.Module, or what returns one.'
+      f'{symbol.text} is a {type(value).__name__}; expected the migrated '
+      'model: a function, a Keras layer or model, a tf.Module, or what returns '
+      'one.'
     )
   return _of_model(symbol, value, build, code, names)
 
@@ -91,8 +92,7 @@ def _builds_model(symbol: importing.Symbol, code: Mapping[str, str]) -> bool:
   required = [
     p.name
     for p in parameters.signature(symbol.value)
-    if p.default is p.empty
-    and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
   ]
   found = parameters.sort(parameters.signature(symbol.value), code)
   return not [name for name in required if name not in code] or bool(
@@ -114,8 +114,9 @@ def _making(symbol: importing.Symbol, code: Mapping[str, str]) -> str:
   ]
   if needed:
     raise errors.UsageError(
-      f'{symbol.name} takes {listed(needed, _MAX_NAMES)}, which has no default. '
-      f'Give a value with --tf2_args {" ".join(f"{n}=..." for n in needed)}.'
+      f'{symbol.name} takes {listed(needed, _MAX_NAMES)}, which has no '
+      'default. Give a value with '
+      f'--tf2_args {" ".join(f"{n}=..." for n in needed)}.'
     )
   arguments = ', '.join(f'{name}={c}' for name, c in values.items())
   return f'{symbol.code}({arguments})'
@@ -195,9 +196,8 @@ def _shapes(
     )
   signature = getattr(model, 'input_signature', None)
   if signature is None:
-    signature = getattr(
-      getattr(model, '__call__', None), 'input_signature', None
-    )
+    called = inspect.getattr_static(type(model), '__call__', None)
+    signature = getattr(called, 'input_signature', None)
   if signature is None and is_keras:
     signature = getattr(model.call, 'input_signature', None)
   if signature is not None:

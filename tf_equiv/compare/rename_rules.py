@@ -3,13 +3,17 @@
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tf_equiv.compare import renames
 
 # More names than these are no rule.
 _MAX_REPLACEMENTS = 3
+# Longer code is no easier to read than a dict.
+_MAX_CODE = 66
 _MARGIN = '  '
+# A rule as code, and as a function.
+_Named = tuple[str, Callable[[str], str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,22 +43,23 @@ def fit(names: Mapping[str, str], others: Sequence[str] = ()) -> Rule | None:
     return None
   wanted = {**{name: name for name in others}, **names}
   for code, function in _rules(wanted):
-    if all(function(old) == new for old, new in wanted.items()):
+    if len(code) <= _MAX_CODE and all(
+      function(old) == new for old, new in wanted.items()
+    ):
       return Rule(code, dict(names))
   return None
 
 
-def _rules(names: Mapping[str, str]) -> Iterator[tuple[str, object]]:
+def _rules(names: Mapping[str, str]) -> Iterator[_Named]:
   """Yields (code, function) of rules that may fit."""
-  for steps in _prefixes(names):
-    yield steps
-  yield from _cases(names)
+  yield from _prefixes(names)
+  yield from _cases()
   replacements = _replacements(names)
   if replacements:
     yield _replacing(replacements)
 
 
-def _prefixes(names: Mapping[str, str]):
+def _prefixes(names: Mapping[str, str]) -> Iterator[_Named]:
   """Yields rules about the beginning of names, 'net/' for 'native/'."""
   changed = {old: new for old, new in names.items() if old != new}
   pairs = {_without_common_end(old, new) for old, new in changed.items()}
@@ -86,7 +91,9 @@ def _without_common_end(old: str, new: str) -> tuple[str, str]:
   )
 
 
-def _cases(names: Mapping[str, str]):
+def _cases() -> Iterator[_Named]:
+  """Yields rules about capitals."""
+
   def snake(name: str) -> str:
     return re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', name).lower()
 
@@ -98,7 +105,7 @@ def _cases(names: Mapping[str, str]):
 
 
 def _replacements(names: Mapping[str, str]) -> list[tuple[str, str]]:
-  """Returns the parts of names that have others in TF2, None if it varies.
+  """Returns the parts of names that have others in TF2, [] if it varies.
 
   A part is what is between slashes, or the whole beginning of names.
   """
@@ -132,11 +139,13 @@ def _replacements(names: Mapping[str, str]) -> list[tuple[str, str]]:
     else:
       return []
   parts = [*starts, *((f'{a}/', f'{b}/') for a, b in found.items() if a != b)]
-  parts += [pair for pair in ends.items()]
+  parts += [pair for pair in ends.items() if pair[0] != pair[1]]
   return parts if 0 < len(parts) <= _MAX_REPLACEMENTS else []
 
 
-def _replacing(pairs: Sequence[tuple[str, str]]):
+def _replacing(pairs: Sequence[tuple[str, str]]) -> _Named:
+  """Returns the rule that replaces parts one after another."""
+
   def function(name: str) -> str:
     for old, new in pairs:
       name = name.replace(old, new, 1) if old else new + name
@@ -151,10 +160,10 @@ def _replacing(pairs: Sequence[tuple[str, str]]):
   return code, function
 
 
-def method(
+def lines(
   suggestion: renames.RenameSuggestion, every: Sequence[str] = ()
-) -> list[str]:
-  """Returns `rename_variable` as lines: a rule where one fits, else a dict.
+) -> list[str] | None:
+  """Returns `rename_variable` as lines where a rule fits, else None.
 
   Args:
     suggestion: the names.
@@ -169,12 +178,12 @@ def method(
   ]
   rule = fit(names, rest)
   if rule is None:
-    return suggestion.lines()
-  lines = ['def rename_variable(self, tf1_name):']
+    return None
+  found = ['def rename_variable(self, tf1_name):']
   if rule.code.startswith('re.'):
-    lines.append(_MARGIN + 'import re')
+    found.append(_MARGIN + 'import re')
   if suggestion.unsure:
-    lines.append(
-      f'{_MARGIN}# By order only: {len(suggestion.unsure)} of {len(names)} names.'
+    found.append(
+      f'{_MARGIN}# By order only: {len(suggestion.unsure)} of {len(names)}.'
     )
-  return [*lines, f'{_MARGIN}return {rule.code}']
+  return [*found, f'{_MARGIN}return {rule.code}']

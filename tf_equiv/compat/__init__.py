@@ -15,7 +15,8 @@ from tf_equiv.core.legacy_keras import (
   choose_legacy_keras,
 )
 
-choose_legacy_keras()
+# `tf_equiv` has done so with a warning; the worker has another `tf_equiv`.
+choose_legacy_keras(warn=False)
 
 # Each of these imports tensorflow, which must follow the choice above.
 # ruff: noqa: E402

@@ -136,11 +136,11 @@ def _check_observation(observed, where) -> None:
 
 
 def _check_graph(stored, where) -> None:
-  for name, index in stored.line_of.items():
-    if not 0 <= int(index) < len(stored.lines):
+  for name, number in stored.line_of.items():
+    if not 0 <= int(number) < len(stored.lines):
       raise checks.WrongError(
         f'{where}.line_of[{checks.quoted(name)}]',
-        f'is {int(index)}, of {len(stored.lines)} lines',
+        f'is {int(number)}, of {len(stored.lines)} lines',
       )
   for field in ('targets', 'inputs'):
     given = getattr(stored, field)
