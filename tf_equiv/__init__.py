@@ -9,12 +9,12 @@ name, so that commands and plugins that need none of them do not wait.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import typing
 
 from tf_equiv import import_hook
 from tf_equiv.core import legacy_keras
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
   from tf_equiv import converters
   from tf_equiv.compare.renames import RenameSuggestion
   from tf_equiv.compare.verdict import Verdict
@@ -97,9 +97,9 @@ __all__ = (
 
 _PACKAGES = ('compat', 'converters')
 
-if not TYPE_CHECKING:  # Type checkers are to know which names there are.
+if not typing.TYPE_CHECKING:  # Type checkers are to know which names there are.
 
-  def __getattr__(name: str) -> Any:
+  def __getattr__(name: str) -> typing.Any:
     """Imports all public names when one is asked for."""
     if name in _PACKAGES:
       return importlib.import_module(f'{__name__}.{name}')

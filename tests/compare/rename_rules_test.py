@@ -80,6 +80,27 @@ class FitTest(parameterized.TestCase):
     )
     self.assertIsNone(rename_rules.lines(renames.RenameSuggestion({})))
 
+  def test_long_method(self):
+    names = {
+      'net/a/weights': 'net/a/kernel',
+      'net/b/weights': 'net/b/kernel',
+      'net/a/biases': 'net/a/bias',
+    }
+    lines = rename_rules.lines(renames.RenameSuggestion(names))
+    self.assertEqual(
+      lines[1:],
+      [
+        '  return (',
+        "    tf1_name.replace('/weights', '/kernel', 1)",
+        "    .replace('/biases', '/bias', 1)",
+        '  )',
+      ],
+    )
+    scope = {}
+    exec('\n'.join(lines), scope)
+    for old, new in names.items():
+      self.assertEqual(scope['rename_variable'](None, old), new)
+
 
 if __name__ == '__main__':
   absltest.main()

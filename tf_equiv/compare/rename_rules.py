@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from tf_equiv.compare import renames
 
 # More names than these are no rule.
-_MAX_REPLACEMENTS = 3
-# Longer code is no easier to read than a dict.
+_MAX_REPLACEMENTS = 2
+# Longer code is written in several lines.
 _MAX_CODE = 66
 _MARGIN = '  '
 # A rule as code, and as a function.
@@ -43,9 +43,7 @@ def fit(names: Mapping[str, str], others: Sequence[str] = ()) -> Rule | None:
     return None
   wanted = {**{name: name for name in others}, **names}
   for code, function in _rules(wanted):
-    if len(code) <= _MAX_CODE and all(
-      function(old) == new for old, new in wanted.items()
-    ):
+    if all(function(old) == new for old, new in wanted.items()):
       return Rule(code, dict(names))
   return None
 
@@ -186,4 +184,14 @@ def lines(
     found.append(
       f'{_MARGIN}# By order only: {len(suggestion.unsure)} of {len(names)}.'
     )
-  return [*found, f'{_MARGIN}return {rule.code}']
+  if len(rule.code) <= _MAX_CODE or ').replace(' not in rule.code:
+    return [*found, f'{_MARGIN}return {rule.code}']
+  first, *others = rule.code.split(').replace(')
+  parts = [first, *(f'.replace({each}' for each in others)]
+  parts = [*(f'{part})' for part in parts[:-1]), parts[-1]]
+  return [
+    *found,
+    f'{_MARGIN}return (',
+    *(f'{_MARGIN * 2}{part}' for part in parts),
+    f'{_MARGIN})',
+  ]
