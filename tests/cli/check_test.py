@@ -231,7 +231,7 @@ class CheckTest(CommandTestCase):
       import tensorflow as tf
 
       def net(x):
-        return tf.contrib.layers.fully_connected(x, 3)
+        return tf.contrib.crf.crf_decode(x, 3, 4)
       """,
     )
     self.write('migrated.py', 'def net(x):\n  return x')
@@ -525,6 +525,44 @@ class InferTest(CommandTestCase):
     source = found.draft.source(self.folder)
     self.assertIn("'Placeholder': inputs,", source)
     self.assertIn('return model.second', source)
+
+  def test_contrib(self):
+    self.write(
+      'legacy.py',
+      """
+      import tensorflow as tf
+      from tensorflow.contrib import rnn
+      import tensorflow.contrib.slim as slim
+
+      def net(x, is_training):
+        cell = rnn.BasicLSTMCell(3)
+        net, _ = tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)
+        net = slim.fully_connected(net[:, -1], 4, scope='a')
+        init = tf.contrib.layers.xavier_initializer()
+        return net @ tf.get_variable('w', (4, 2), initializer=init)
+      """,
+    )
+    self.write(
+      'migrated.py',
+      """
+      import legacy
+      import tf_equiv
+      import tensorflow as tf
+
+      class Net(tf.Module):
+        @tf_equiv.track_tf1_style_variables
+        def __call__(self, x, training=False):
+          return legacy.net(x, training)
+      """,
+    )
+    found = self.infer(
+      'legacy.py:net', 'migrated.py:Net', inputs=['float32[2,5,3]']
+    )
+    self.assertIn('names TF1 alone (tf.contrib', found.assumed[0])
+    self.assertEmpty(found.draft.renames)
+    # Nothing of it is left behind.
+    self.assertNotIn('tensorflow.contrib', sys.modules)
+    self.assertFalse(hasattr(sys.modules['tensorflow'], 'contrib'))
 
 
 class InitTest(CommandTestCase):

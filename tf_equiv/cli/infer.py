@@ -7,6 +7,7 @@ what it has taken for granted.
 import dataclasses
 import inspect
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -301,10 +302,15 @@ class _Inference:
     if skipped:
       self.said.append(f'ignored variables: {", ".join(skipped)}')
       draft = dataclasses.replace(draft, ignored=skipped)
-    suggestion = names.suggest(seen1.variables, seen2.variables)
+    compared = [
+      each
+      for each in seen1.variables
+      if f'^{re.escape(each.name)}$' not in skipped
+    ]
+    suggestion = names.suggest(compared, seen2.variables)
     if suggestion is None or not suggestion.names:
       return draft
-    every = [each.name for each in seen1.variables]
+    every = [each.name for each in compared]
     unsure = [n for n in suggestion.unsure if n in suggestion.names]
     said = f'names: {len(suggestion.names)} of {len(every)} variables renamed'
     if unsure:

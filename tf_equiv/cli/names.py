@@ -1,27 +1,49 @@
 """`rename_variable` and `convert_variable` as code."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from tf_equiv.compare import rename_rules, renames
 
-_STEP = 'global_step'
-
 
 def ignored(tf1: Sequence[Any], tf2: Sequence[Any]) -> tuple[str, ...]:
-  """Returns patterns of variables that are no part of the comparison."""
-  names = {each.name for each in tf1} - {each.name for each in tf2}
-  return (f'^{_STEP}$',) if _STEP in names else ()
+  """Returns patterns of variables that are no part of the comparison.
+
+  These are counters that TF1 alone has: whole numbers that are not trained.
+
+  Args:
+    tf1: descriptions of the variables of TF1.
+    tf2: those of TF2.
+  """
+  names = {each.name for each in tf2}
+  return tuple(
+    f'^{re.escape(each.name)}$'
+    for each in tf1
+    if each.name not in names and _is_counter(each)
+  )
+
+
+def _is_counter(variable: Any) -> bool:
+  return (
+    not tuple(variable.shape)
+    and not variable.trainable
+    and variable.dtype in ('int32', 'int64')
+  )
 
 
 def suggest(
   tf1: Sequence[Any], tf2: Sequence[Any]
 ) -> renames.RenameSuggestion | None:
-  """Returns what the variables are called in TF2, None if they keep names."""
-  first = [each for each in tf1 if each.name != _STEP]
-  if {each.name for each in first} == {each.name for each in tf2}:
+  """Returns what the variables are called in TF2, None if they keep names.
+
+  Args:
+    tf1: descriptions of the variables of TF1, without those that are ignored.
+    tf2: those of TF2.
+  """
+  if {each.name for each in tf1} == {each.name for each in tf2}:
     return None
-  return renames.suggest(first, tf2)
+  return renames.suggest(tf1, tf2)
 
 
 def rename_lines(

@@ -67,6 +67,13 @@ def _names(tree: ast.AST) -> Iterator[str]:
       root, _, rest = name.partition('.')
       if root in bound and _is_gone(rest):
         yield f'tf.{rest}'
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+      names = [alias.name for alias in node.names]
+      if isinstance(node, ast.ImportFrom):
+        names = [f'{node.module}.{name}' for name in names]
+      for name in names:
+        if name.startswith('tensorflow.contrib'):
+          yield 'tf' + name.removeprefix('tensorflow')
 
 
 def _dotted(node: ast.AST) -> str:
@@ -80,6 +87,8 @@ def _dotted(node: ast.AST) -> str:
 
 def _is_gone(name: str) -> bool:
   """Returns whether TF1 alone has a name, 'layers.conv2d' for example."""
+  if name.partition('.')[0] == 'contrib':
+    return True
   return not _has(tf, name) and _has(tf.compat.v1, name)
 
 
