@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from tests import argument_tables
-from tf_equiv import converters, session
+from tf_equiv import class_state, converters
 from tf_equiv.core import arguments
 
 v1 = tf.compat.v1
@@ -67,7 +67,7 @@ class ArgumentsTest(parameterized.TestCase):
     super().setUpClass()
     folder = tempfile.TemporaryDirectory()
     cls.addClassCleanup(folder.cleanup)
-    cls.addClassCleanup(session.end, argument_tables.Case)
+    cls.addClassCleanup(class_state.end, argument_tables.Case)
     cls.folder = folder.name
     with tf.Graph().as_default(), v1.Session() as v1_session:
       v1.get_variable('w', [2])

@@ -76,15 +76,17 @@ class Case(tf_equiv.MigrationTestCase):
 class Overwriting(tf.keras.Model):
   """Normalizes a trained kernel in place."""
 
-  def __init__(self, in_place):
+  def __init__(self, in_place, is_read_again=False):
     super().__init__(name='net')
-    self.in_place = in_place
+    self.in_place, self.is_read_again = in_place, is_read_again
     self.w = self.add_weight('w', [4, 3])
 
   def call(self, x, training=False):
     w = self.w / tf.norm(self.w)
     if training and self.in_place:
       self.w.assign(w)
+      if self.is_read_again:
+        w = self.w.read_value()
     return tf.matmul(x, w)
 
 
@@ -146,6 +148,48 @@ class ForwardAssignmentsTest(absltest.TestCase):
     self.assertIn('self.w.assign(w)', text)
     self.assertNotIn('trainable=False', text)
     self.assertNotIn('UPDATE_OPS', text)
+
+  def test_gradients_behind_a_kernel_that_is_overwritten(self):
+    case = Normalized()
+    case.build_tf2 = lambda: Overwriting(True, is_read_again=True)
+    with self.assertRaises(AssertionError) as caught:
+      case.assertGradientsClose()
+    self.assertOverwrites(str(caught.exception))
+
+  def test_steps_behind_a_kernel_that_is_overwritten(self):
+    for is_read_again in (False, True):
+      text = self._steps(
+        build_tf2=lambda again=is_read_again: Overwriting(True, again)
+      )
+      self.assertStartsWith(text, 'Training diverges at step 1 of 2')
+      self.assertOverwrites(text)
+
+  def assertOverwrites(self, text):
+    self.assertIn('The forward pass of TF2 itself assigns w, which is', text)
+    self.assertIn('self.w.assign(w)', text)
+    self.assertIn('only TF2 assigns w, by the op above', text)
+    for general in (
+      'The loss agrees, so',
+      'If the outputs agree',
+      'UPDATE_OPS',
+    ):
+      self.assertNotIn(general, text)
+
+  def _steps(self, factor=1.0, **settings):
+    case = self._case(Normalized(), **settings)
+    case.build_tf1_optimizer = lambda: v1.train.GradientDescentOptimizer(0.1)
+    case.build_tf2_optimizer = lambda: tf.keras.optimizers.SGD(0.1)
+    case.compute_loss = lambda outputs, inputs: tf.reduce_mean(outputs**2)
+    case.compute_loss_tf2 = lambda outputs, inputs: (
+      factor * tf.reduce_mean(outputs**2)
+    )
+    return message(case, steps=2)
+
+  def test_steps_that_only_an_optimizer_assigns_in(self):
+    text = self._steps(factor=2.0)
+    self.assertStartsWith(text, 'Training diverges')
+    self.assertNotIn('The forward pass of', text)
+    self.assertEqual(self._steps(), '')
 
   def test_clean(self):
     for case in (Case(), self._case(Case(), how='branch'), Normalized()):

@@ -88,7 +88,7 @@ class ExamplesTest(absltest.TestCase):
     self.assertLess(len(code.splitlines()), 40)
     status, output = run(code)
     self.assertEqual(status, 0, output)
-    self.assertIn('Ran 10 tests', output)  # one is TensorFlow's test_session
+    self.assertIn('Ran 11 tests', output)  # one is TensorFlow's test_session
 
   def test_failure_looks_as_shown(self):
     shown = next(

@@ -552,7 +552,7 @@ class RunnersTest(ReportTestCase):
       '-m pytest -q -p no:cacheprovider scale_test.py'.split(),
       folder=self.folder,
     )
-    self.assertIn('1 failed, 1 skipped, 1 xfailed', done.stdout)
+    self.assertIn('1 failed, 2 skipped, 1 xfailed', done.stdout)
     self.assertNotIn('for 1 cause', done.stdout)
 
   def test_pytest_in_parallel(self):

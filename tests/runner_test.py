@@ -114,7 +114,7 @@ class FailureTest(parameterized.TestCase):
     if as_unittest:
       self.assertIn('\nFAILED (failures=2, skipped=', output)
     else:
-      self.assertIn(' 2 failed, 9 passed', output)
+      self.assertIn(' 2 failed, 10 passed', output)
 
 
 class ShardingTest(absltest.TestCase):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tf_equiv import compat, session
+from tf_equiv import class_state, compat
 from tf_equiv.references import base
 
 v1 = tf.compat.v1
@@ -170,9 +170,9 @@ class SharedTest(absltest.TestCase):
     class Derived(Case):
       pass
 
-    first, second = session.shared_of(Case), session.shared_of(Derived)
+    first, second = class_state.shared_of(Case), class_state.shared_of(Derived)
     self.assertIsNot(first, second)
-    self.assertIs(session.shared_of(Case), first)
+    self.assertIs(class_state.shared_of(Case), first)
 
   def test_references_are_closed_with_the_class(self):
     closed = []
@@ -186,10 +186,10 @@ class SharedTest(absltest.TestCase):
 
     Closed.setUpClass()
     Closed().assertForwardEquivalent()
-    self.assertLen(session.shared_of(Closed).references, 1)
+    self.assertLen(class_state.shared_of(Closed).references, 1)
     Closed.tearDownClass()
     self.assertLen(closed, 1)
-    self.assertEmpty(session.shared_of(Closed).references)
+    self.assertEmpty(class_state.shared_of(Closed).references)
     Closed.tearDownClass()
     self.assertLen(closed, 1)
 

@@ -540,8 +540,7 @@ class MappingTest(absltest.TestCase):
     self.assertTrue(case.assertVariablesMatch())
     self.assertTrue(case.assertForwardEquivalent())
     self.assertTrue(case.assertGradientsClose())
-    with self.assertRaisesRegex(AssertionError, 'calls.*\n.*', msg='mutated'):
-      case.assertNoNewVariables()
+    self.assertTrue(case.assertNoNewVariables())
 
   def test_one_variable_becomes_two_and_is_transposed(self):
     class Split(tf.Module):

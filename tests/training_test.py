@@ -67,6 +67,38 @@ class TrainingTest(parameterized.TestCase):
     self.assertEqual(verdict.compared['gradients'], 9)
     self.assertEqual(verdict.compared['steps'], 3)
 
+  def test_regularizer_of_get_variable(self):
+    def build(x, training):
+      table = v1.get_variable(
+        'table', [6, 4], regularizer=lambda w: 0.3 * tf.nn.l2_loss(w)
+      )
+      return v1.layers.dense(
+        tf.nn.embedding_lookup(table, x), 3, tf.tanh, name='out'
+      )
+
+    def migrated(factor):
+      return tf.keras.Sequential(
+        [
+          tf.keras.layers.Embedding(
+            6,
+            4,
+            embeddings_regularizer=tf.keras.regularizers.L2(factor),
+            name='embedding',
+          ),
+          tf.keras.layers.Dense(3, 'tanh', name='out'),
+        ]
+      )
+
+    verdict = self.check(build_tf1=build, build_tf2=lambda: migrated(0.15))
+    # The loss and the sum, in three steps.
+    self.assertEqual(verdict.compared['regularization losses'], 6)
+    self.fails(
+      '^Training diverges at step 1 of 3 in the regularization losses',
+      'The factor of the regularizer is doubled',
+      build_tf1=build,
+      build_tf2=lambda: migrated(0.3),
+    )
+
   def test_clipping(self):
     def clip(gradients):
       return tf.clip_by_global_norm(gradients, 0.01)[0]

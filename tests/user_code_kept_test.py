@@ -19,7 +19,7 @@ import tensorflow as tf
 import tf_keras
 from absl.testing import absltest, parameterized
 
-from tf_equiv import compat, session
+from tf_equiv import class_state, compat
 
 v1 = tf.compat.v1
 shim = tf_equiv.track_tf1_style_variables
@@ -149,7 +149,7 @@ def _collect(thing, path, found, seen):
   elif inspect.isclass(thing):
     found[f'{path} bases'] = thing.__bases__
     for name, value in vars(thing).items():
-      if name != session._SHARED:  # What its tests share.
+      if name != class_state.KEPT_AS:  # What its tests share.
         _collect(value, f'{path}.{name}', found, seen)
   elif isinstance(thing, types.FunctionType):
     found[f'{path} code'] = thing.__code__
@@ -166,7 +166,7 @@ class UserCodeKeptTest(parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.addCleanup(setattr, sys.modules[__name__], 'FACTOR', FACTOR)
-    self.addCleanup(session.end, Case)
+    self.addCleanup(class_state.end, Case)
 
   def states(self):
     things = [*MODELS, Case, tf1_network, plainly_wrapped]

@@ -6,23 +6,21 @@ counts if both real sides, run again with it, differ as well.
 
 import dataclasses
 import logging
-import os
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from tf_equiv import trials
-from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv import looks
 from tf_equiv.compare import dormant as records
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.core import capture_errors, errors, nest
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import capturing, diagnoser
-from tf_equiv.dormant import probes, search, sizes, steps
+from tf_equiv.dormant import points as points_lib
+from tf_equiv.dormant import probes, search, sizes, steps, witness_files
 
 _log = logging.getLogger('tf_equiv')
 
@@ -42,82 +40,6 @@ _MAX_TRIES = 6
 # For so long are other inputs and weights tried; large networks take minutes.
 _MAX_SECONDS = 300.0
 _TIME_IS_OVER = 'the time for further probes was over'
-_ADVICE = (
-  'Make both sides compute the same where the lines above differ, or, if such '
-  'inputs cannot occur, pass allow_dormant=True.'
-)
-
-
-class SideError(Exception):
-  """One side cannot run; the error is the `__cause__`.
-
-  Attributes:
-    side: 'TF1' or 'TF2'.
-  """
-
-  def __init__(self, side: str):
-    """Takes the side."""
-    super().__init__(side)
-    self.side = side
-
-
-# Runs both sides with a plan and weights of TF1; raises `SideError`.
-Rerun = Callable[[plan_lib.RunPlan, Mapping[str, np.ndarray]], 'Again']
-
-
-@dataclasses.dataclass(frozen=True)
-class Again:
-  """Both sides, run again.
-
-  Attributes:
-    judged: whether they agree.
-    subject: to look into them.
-  """
-
-  judged: trials.Judged
-  subject: capturing.Subject
-
-
-@dataclasses.dataclass(frozen=True)
-class Look:
-  """What a look beyond a pass has found.
-
-  Attributes:
-    witness: where the sides differ, None if nowhere.
-    divergence: the place, where it is known.
-    comparisons: what differs there, where both sides were run again.
-    examination: what was done.
-  """
-
-  witness: records.Witness | None = None
-  divergence: divergence_lib.Divergence | None = None
-  comparisons: outcome_lib.Comparisons = dataclasses.field(default_factory=dict)
-  examination: records.Examination = records.Examination()
-
-  def applied(self, outcome: outcome_lib.Outcome) -> outcome_lib.Outcome:
-    """Returns the outcome of an assertion that passed, with what was found."""
-    outcome = dataclasses.replace(outcome, examination=self.examination)
-    if self.witness is None:
-      return outcome
-    return dataclasses.replace(
-      outcome,
-      kind=outcome_lib.Kind.DORMANT,
-      evidence=(self.witness, *outcome.evidence),
-      comparisons=self.comparisons,
-    )
-
-  def explained(self, diagnosis: Diagnosis) -> Diagnosis:
-    """Returns the diagnosis with the place that was found."""
-    if self.witness is None:
-      return diagnosis
-    found = () if self.divergence is None else (self.divergence,)
-    mistake = self.divergence.mistake if self.divergence is not None else ''
-    return dataclasses.replace(
-      diagnosis,
-      kind=divergence_lib.DORMANT,
-      divergences=found,
-      advice=tuple(filter(None, (mistake, _ADVICE))),
-    )
 
 
 class Examiner:
@@ -127,12 +49,13 @@ class Examiner:
     subject: both sides, which agree.
     rerun: runs both again.
     directory: where witnesses are saved, '' for a temporary folder.
+    is_thorough: whether all is tried that can be.
   """
 
   def __init__(
     self,
     subject: capturing.Subject,
-    rerun: Rerun,
+    rerun: looks.Rerun,
     directory: str = '',
   ):
     """Takes what passed."""
@@ -143,23 +66,23 @@ class Examiner:
     self._suspects: tuple[tuple[str, str], ...] = ()
     self._refusals: list[records.Refusal] = []
     self._obstacle = ''
-    self._is_thorough = False
+    self.is_thorough = False
     self._is_large = subject.tf1.activations > _MAX_QUICK
     self._start = time.time()
 
-  def quick(self) -> Look:
+  def quick(self) -> looks.Look:
     """Looks at the structure, and tries the first probes."""
     if self._is_large and not self._plan.batches:
-      return Look()
+      return looks.Look()
     return self._look(self._search_quickly)
 
-  def thorough(self, given: Iterable[Any] = ()) -> Look:
+  def thorough(self, given: Iterable[Any] = ()) -> looks.Look:
     """Tries all that can be tried.
 
     Args:
       given: further inputs of the user.
     """
-    given, self._is_thorough = list(given), True
+    given, self.is_thorough = list(given), True
     found = self._look(lambda each: self._search_thoroughly(each, given))
     if found.witness is not None:
       return found
@@ -169,14 +92,20 @@ class Examiner:
     ) or self._by_running(sizes.others(self._plan.inputs))
     return found or self._nothing()
 
-  def _look(self, function: Callable[[search.Search], Look | None]) -> Look:
+  def _look(
+    self, function: Callable[[search.Search], looks.Look | None]
+  ) -> looks.Look:
     """Captures both sides, and searches them."""
     try:
       if self._plan.batches:
         captures = self.subject.capture_step((), 0)
       else:
         captures = self.subject.capture()
-      with search.Search(captures, self.subject.pairing, self._base()) as each:
+      each = search.Search(captures, self.subject.pairing, self._base())
+      # The learning rate and clipping of steps are functions of their own.
+      if not self._plan.batches and each.are_same():
+        return self._nothing()
+      with each:
         self._suspects = each.suspects.pairs
         found = None
         if each.start():
@@ -190,8 +119,8 @@ class Examiner:
       return self._nothing()
     return dataclasses.replace(found, examination=self._examination())
 
-  def _nothing(self) -> Look:
-    return Look(examination=self._examination())
+  def _nothing(self) -> looks.Look:
+    return looks.Look(examination=self._examination())
 
   def _examination(self) -> records.Examination:
     return records.Examination(
@@ -199,30 +128,32 @@ class Examiner:
       self._suspects,
       tuple(self._refusals),
       self._obstacle,
-      self._is_thorough,
+      self.is_thorough,
     )
 
-  def _base(self) -> probes.Base:
+  def _base(self) -> points_lib.Base:
     trained = frozenset(s.name for s in self.subject.tf1.trainable())
-    return probes.Base(
+    # What a conversion computes may round to something else for others.
+    moved = self.subject.pairing.moved(self._weights)
+    return points_lib.Base(
       {p: np.asarray(x) for p, x in nest.flatten(self._plan.inputs)},
-      self._weights,
+      {name: x for name, x in self._weights.items() if name in moved},
       trained,
     )
 
-  def _search_quickly(self, each: search.Search) -> Look | None:
+  def _search_quickly(self, each: search.Search) -> looks.Look | None:
     found = self._of_steps(each) if self._plan.batches else None
     if found is not None or each.suspects.is_same:
       return found
     if self._plan.batches:
       found = self._first(each.look(steps.later()))
-    if found is not None or (self._is_large and not self._is_thorough):
+    if found is not None or (self._is_large and not self.is_thorough):
       return found
     return self._first(each.look(self._in_time(probes.mild(self._base()))))
 
   def _search_thoroughly(
     self, each: search.Search, given: list[Any]
-  ) -> Look | None:
+  ) -> looks.Look | None:
     found = self._search_quickly(each)
     if found is not None or each.suspects.is_same:
       return found
@@ -240,7 +171,9 @@ class Examiner:
       )
     )
 
-  def _in_time(self, points: Iterable[probes.Point]) -> Iterator[probes.Point]:
+  def _in_time(
+    self, points: Iterable[points_lib.Point]
+  ) -> Iterator[points_lib.Point]:
     """Yields points until the time is over, which the verdict then says."""
     for point in points:
       if time.time() - self._start > _MAX_SECONDS:
@@ -248,7 +181,7 @@ class Examiner:
         return
       yield point
 
-  def _of_steps(self, each: search.Search) -> Look | None:
+  def _of_steps(self, each: search.Search) -> looks.Look | None:
     own_step = self.subject.has_own_step
     found, note = steps.compare_rates(each.pair.captures, each.names, own_step)
     self._obstacle = note
@@ -257,9 +190,9 @@ class Examiner:
     )
     if found is None:
       return None
-    return Look(self._saved(found.witness, {}, {}), found.divergence)
+    return looks.Look(self._saved(found.witness, {}, {}), found.divergence)
 
-  def _first(self, candidates: Iterable[search.Found]) -> Look | None:
+  def _first(self, candidates: Iterable[search.Found]) -> looks.Look | None:
     """Returns the first candidate that holds when both sides run again."""
     for i, candidate in enumerate(candidates):
       if i >= _MAX_TRIES:
@@ -269,7 +202,7 @@ class Examiner:
         return found
     return None
 
-  def _verified(self, candidate: search.Found) -> Look | None:
+  def _verified(self, candidate: search.Found) -> looks.Look | None:
     point, witness = candidate.point, candidate.witness
     plan = dataclasses.replace(
       self._plan,
@@ -284,10 +217,10 @@ class Examiner:
     if self._plan.batches and steps.COUNTER in point.weights:
       # No run of theirs starts at a later step.
       witness = self._saved(witness, point.inputs, point.weights)
-      return Look(witness, candidate.divergence)
+      return looks.Look(witness, candidate.divergence)
     try:
       judged = self.rerun(plan, {**self._weights, **point.weights}).judged
-    except SideError as error:
+    except looks.SideError as error:
       if error.side != witness.failing_side:
         return None
       line = _line_of(error.__cause__ or error)
@@ -301,9 +234,9 @@ class Examiner:
       comparisons, rerun = judged.outcome.comparisons, True
     witness = dataclasses.replace(witness, is_rerun=rerun)
     witness = self._saved(witness, point.inputs, point.weights)
-    return Look(witness, candidate.divergence, comparisons)
+    return looks.Look(witness, candidate.divergence, comparisons)
 
-  def _by_running(self, others: Iterable[sizes.Sized]) -> Look | None:
+  def _by_running(self, others: Iterable[sizes.Sized]) -> looks.Look | None:
     """Runs both sides with inputs of other sizes."""
     for other in others:
       if self._plan.batches:
@@ -314,7 +247,7 @@ class Examiner:
       self._probes += 1
       try:
         again = self.rerun(plan, self._weights)
-      except SideError as error:
+      except looks.SideError as error:
         self._refuse(other.change, error.side, error.__cause__)
         continue
       except errors.EquivalenceError as error:
@@ -328,7 +261,7 @@ class Examiner:
       return self._of_run(again, other)
     return None
 
-  def _of_run(self, again: Again, other: sizes.Sized) -> Look:
+  def _of_run(self, again: looks.Again, other: sizes.Sized) -> looks.Look:
     outcome = again.judged.outcome
     failing = outcome.failing()
     witness = records.Witness(changes=(other.change,), is_rerun=True)
@@ -342,7 +275,7 @@ class Examiner:
       )
     inputs = dict(nest.flatten(other.inputs))
     witness = self._saved(witness, inputs, {})
-    return Look(
+    return looks.Look(
       witness,
       diagnoser.Diagnoser(again.subject, floor=False)
       .explain(outcome, Diagnosis())
@@ -360,33 +293,11 @@ class Examiner:
   def _saved(
     self,
     witness: records.Witness,
-    inputs: probes.Values,
-    weights: probes.Values,
+    inputs: points_lib.Values,
+    weights: points_lib.Values,
   ) -> records.Witness:
-    """Writes the arrays of a witness into a file."""
-    arrays = {f'inputs{p}': _plain(x) for p, x in inputs.items()}
-    arrays.update((f'weights/{n}', _plain(x)) for n, x in weights.items())
-    arrays = {n: x for n, x in arrays.items() if x.dtype.kind != 'O'}
-    if not arrays:
-      return witness
-    try:
-      folder = self.directory
-      if folder:
-        os.makedirs(folder, exist_ok=True)
-      handle, path = tempfile.mkstemp(
-        '.npz', 'tf_equiv_witness_', folder or None
-      )
-      with os.fdopen(handle, 'wb') as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-    except OSError:
-      return witness  # The message says all the same what was changed.
-    return dataclasses.replace(witness, saved=path)
-
-
-def _plain(array: np.ndarray) -> np.ndarray:
-  array = np.asarray(array)
-  # A file of NumPy does not know it.
-  return array.astype(np.float32) if array.dtype.name == 'bfloat16' else array
+    path = witness_files.save(self.directory, inputs, weights)
+    return dataclasses.replace(witness, saved=path) if path else witness
 
 
 def _line_of(error: BaseException) -> str:
@@ -394,11 +305,11 @@ def _line_of(error: BaseException) -> str:
   return lines[0] if lines else type(error).__name__
 
 
-def _with(inputs: Any, changed: probes.Values) -> Any:
+def _with(inputs: Any, changed: points_lib.Values) -> Any:
   return nest.map_leaves(lambda path, x: changed.get(path, x), inputs)
 
 
-def _of_given(given: list[Any], inputs: Any) -> list[probes.Point]:
+def _of_given(given: list[Any], inputs: Any) -> list[points_lib.Point]:
   """Returns the inputs of the user that have the shapes of those compared."""
   shapes = {path: np.shape(x) for path, x in nest.flatten(inputs)}
   found = []
@@ -406,22 +317,27 @@ def _of_given(given: list[Any], inputs: Any) -> list[probes.Point]:
     arrays = dict(nest.flatten(each))
     if {path: np.shape(x) for path, x in arrays.items()} == shapes:
       change = records.Change(records.Changed.GIVEN, i)
-      found.append(probes.Point(arrays, {}, (change,), False))
+      found.append(points_lib.Point(arrays, {}, (change,), False))
   return found
 
 
-def guarded(function: Callable[[Examiner], Look], examiner: Examiner) -> Look:
+def guarded(
+  function: Callable[[Examiner], looks.Look], examiner: Examiner
+) -> looks.Look:
   """Looks beyond a pass; what goes wrong does not hide the pass.
 
   Args:
-    function: looks.
+    function: looks beyond it.
     examiner: what it looks with.
+
+  Raises:
+    EquivalenceError: if a thorough look, which was asked for, cannot be made.
   """
   try:
     return function(examiner)
-  except errors.EquivalenceError:
-    raise
   except Exception as error:  # The user's code may do anything.
+    if examiner.is_thorough and isinstance(error, errors.EquivalenceError):
+      raise
     _log.info('looking beyond a pass failed', exc_info=True)
     obstacle = f'{type(error).__name__}: {_line_of(error)}'
-    return Look(examination=records.Examination(obstacle=obstacle))
+    return looks.Look(examination=records.Examination(obstacle=obstacle))

@@ -5,35 +5,32 @@
                                       -> diagnose               explain
                                       -> report                 tell
 
-A `Session` belongs to one test case. What the tests of a class have in common,
-opened references and the TF2 model that was used last, is a `Shared` of the
-class.
+A `Session` belongs to one test case.
 """
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tf_equiv import (
-  class_digest,
   dormancy,
   fingerprint,
+  looks,
   reporting,
-  template,
+  reproductions,
+  runner,
   trials,
-  user_methods,
 )
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import diagnosis as diagnosis_lib
-from tf_equiv.compare import judge_forward, run_info
+from tf_equiv.compare import judge_forward
 from tf_equiv.compare import outcome as outcome_lib
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import verdict as verdict_lib
-from tf_equiv.core import errors, nest, observation, threads
+from tf_equiv.core import nest, threads
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import (
   capturing,
@@ -42,177 +39,23 @@ from tf_equiv.diagnose import (
   first_look,
   structure,
 )
-from tf_equiv.diagnose.reproduction import offering
 from tf_equiv.dormant import steps as dormant_steps
-from tf_equiv.references import base as references
 from tf_equiv.references import in_process
 from tf_equiv.report import telling
 from tf_equiv.tf1 import garbage
-from tf_equiv.tf2 import candidate as candidate_lib
 from tf_equiv.tf2 import capture as tf2_capture
 from tf_equiv.tf2 import program as tf2_program
-from tf_equiv.tf2 import repeated_calls, shared_models, variants
-from tf_equiv.tf2 import training as tf2_training
+from tf_equiv.tf2 import variants
 
 # Keeps the frames of this module out of the tracebacks of user tests.
 __unittest = True
 
-# Under this name a test class keeps what its tests share.
-_SHARED = '_tf_equiv_shared'
 # What both programs have that a search for dormant differences depends on.
 _CODE = ('build', 'compute_loss', 'build_optimizer', 'clip_gradients', 'train')
 
 
-class Shared:
-  """What the tests of a class share.
-
-  Attributes:
-    references: those that were opened.
-    models: keeps TF2 models for further assertions.
-    examined: code that was searched for dormant differences, in vain, with
-      what its fingerprint relies on.
-    names: names of the variables that the assertions have, once they were
-      asked for.
-    tests: what became of the tests that have run.
-  """
-
-  def __init__(self) -> None:
-    """Makes it empty."""
-    self.references: list[references.Reference] = []
-    self.models = shared_models.SharedModels()
-    self.examined: dict[Hashable, Any] = {}
-    self.names: set[str] | None = None
-    self.tests = class_digest.ClassRun()
-
-  def open(self, reference: references.Reference) -> references.Reference:
-    """Returns the reference that is used in place of an equal one."""
-    for known in self.references:
-      if known == reference:  # A property may make one at each access.
-        return known
-    self.references.append(reference)
-    return reference
-
-  def close(self) -> None:
-    """Releases all that is kept."""
-    for reference in self.references:
-      reference.close()
-    self.references = []
-    self.models.clear()
-    self.examined.clear()
-
-
-def shared_of(owner: type) -> Shared:
-  """Returns what the tests of a class share."""
-  # Kept by the class itself, not by one that it inherits from.
-  shared = vars(owner).get(_SHARED)
-  if not isinstance(shared, Shared):
-    shared = Shared()
-    setattr(owner, _SHARED, shared)
-  return shared
-
-
-def begin(owner: type) -> None:
-  """Starts the reference of a test class, without waiting for it."""
-  # Of each test case if it is a property.
-  reference = getattr(owner, 'tf1_reference', None)
-  if isinstance(reference, references.Reference):
-    shared_of(owner).references = [reference]
-    # The first assertion that needs it will say so.
-    with contextlib.suppress(errors.EquivalenceError):
-      reference.start()
-
-
-def end(owner: type) -> None:
-  """Releases what the tests of a class share, and tells what they came to."""
-  if _SHARED in vars(owner):
-    shared = shared_of(owner)
-    shared.close()
-    delattr(owner, _SHARED)
-    shared.tests.tell(owner.__qualname__)
-
-
-class Session:
-  """What runs for one test case.
-
-  Attributes:
-    methods: the template methods of the test case.
-    ran: the assertions that ran in the current test.
-  """
-
-  def __init__(self, case: template.TemplateMethods):
-    """Takes the test case."""
-    self.methods = user_methods.UserMethods(case)
-    self.ran: list[run_info.Step] = []
-
-  @property
-  def shared(self) -> Shared:
-    """What the tests of the class share."""
-    return shared_of(self.methods.owner)
-
-  @property
-  def reference(self) -> references.Reference:
-    """Where the TF1 side runs."""
-    return self.shared.open(self.methods.reference())
-
-  @property
-  def models(self) -> shared_models.SharedModels:
-    """What keeps TF2 models for the assertions of this class."""
-    if self.methods.shares_models():
-      return self.shared.models
-    return shared_models.SharedModels(shares=False)
-
-  def mapping(self) -> pairing_lib.VariableMapping:
-    """Returns what the test case says of the variables."""
-    return self.methods.mapping(self._names)
-
-  def _names(self) -> Sequence[str]:
-    """Returns names of TF1 variables of all assertions that there may be."""
-    if self.shared.names is None:
-      self.shared.names = set()
-      for options in (
-        {'training': False},
-        {'training': True},
-        {'training': True, 'steps': 1},
-      ):
-        # What cannot be built here has no variables that could be ignored.
-        with contextlib.suppress(Exception):
-          self.shared.names.update(self._names_in(**options))
-    return sorted(self.shared.names)
-
-  def _names_in(self, training: bool, steps: int = 0) -> list[str]:
-    reference, program = self.reference, self.methods.tf1_program()
-    plan = self.methods.make_plan(training, steps=steps)
-    if steps:
-      return reference.list_step_variables(program, plan)
-    observed = reference.list_variables(program, plan)
-    return [spec.name for spec in observed.variables]
-
-  def submit(self, plan: plan_lib.RunPlan) -> references.Run:
-    """Begins to run a plan on the TF1 side."""
-    return self.reference.submit(self.methods.tf1_program(), plan)
-
-  @threads.alone()
-  def list_variables(
-    self, plan: plan_lib.RunPlan | None = None
-  ) -> tuple[observation.Observation, observation.Observation]:
-    """Returns an observation of each side that describes its variables."""
-    plan = plan or self.methods.make_plan()
-    reference, program = self.reference, self.methods.tf1_program()
-    reference.prepare(program, plan)
-    tf2 = candidate_lib.list_variables(
-      self.methods.tf2_program(), plan, self.models
-    )
-    return reference.list_variables(program, plan), tf2
-
-  @threads.alone()
-  def observe_repeated_calls(
-    self, plan: plan_lib.RunPlan
-  ) -> repeated_calls.RepeatedCalls:
-    """Calls the TF2 model again and again."""
-    # What follows needs TF1's graph: it can be built now, if elsewhere.
-    with contextlib.suppress(errors.EquivalenceError):
-      self.reference.prepare(self.methods.tf1_program(), plan)
-    return repeated_calls.observe(self.methods.tf2_program(), plan, self.models)
+class Session(runner.Runner):
+  """Compares the sides of one test case."""
 
   @threads.alone()
   def compare(
@@ -290,7 +133,7 @@ class Session:
     assertion: str,
     plan: plan_lib.RunPlan,
     criteria: criteria_lib.Criteria,
-    beyond: Callable[[dormancy.Examiner], dormancy.Look] | None = None,
+    beyond: Callable[[dormancy.Examiner], looks.Look] | None = None,
   ) -> verdict_lib.Verdict:
     """Runs a plan and judges; `beyond` looks at more where it passes."""
     start = time.time()
@@ -300,8 +143,8 @@ class Session:
     forward = None
     for variant in criteria.variants:
       # TF1 may still be running; it is waited for when the model is built.
-      candidate = self._prepare(program, plan, variant)
-      tried[variant] = self._try(comparison, candidate, variant)
+      candidate = self.prepare(program, plan, variant)
+      tried[variant] = self.try_candidate(comparison, candidate, variant)
       forward = forward or candidate.forward
     outcome = judge_forward.judge_variants(
       {variant: trial.outcome for variant, trial in tried.items()}
@@ -356,7 +199,7 @@ class Session:
 
     def again(
       plan: plan_lib.RunPlan, weights: Mapping[str, np.ndarray]
-    ) -> dormancy.Again:
+    ) -> looks.Again:
       return self._run_again(comparison, plan, weights)
 
     return dormancy.Examiner(
@@ -370,7 +213,7 @@ class Session:
     comparison: trials.Comparison,
     plan: plan_lib.RunPlan,
     weights: Mapping[str, np.ndarray],
-  ) -> dormancy.Again:
+  ) -> looks.Again:
     """Runs both sides with another plan and other weights."""
 
     def reset_weights(name: str, shape: Any, dtype: Any) -> np.ndarray:
@@ -380,7 +223,7 @@ class Session:
       return value
 
     program = self.methods.tf2_program()
-    with _of_side('TF1'):
+    with looks.of_side('TF1'):
       run = self.reference.submit(self.methods.tf1_program(reset_weights), plan)
       run.result()
     criteria = dataclasses.replace(
@@ -391,36 +234,13 @@ class Session:
       allow_empty=True,
       allow_vacuous=True,
     )
-    with _of_side('TF2'):
-      candidate = self._prepare(program, plan, variants.EAGER)
+    with looks.of_side('TF2'):
+      candidate = self.prepare(program, plan, variants.EAGER)
       again = trials.Comparison(comparison.assertion, plan, criteria, run)
-      judged = self._try(again, candidate, variants.EAGER)
+      judged = self.try_candidate(again, candidate, variants.EAGER)
       pairing = self.methods.mapping().pair(run.result(), candidate.variables)
     subject = capturing.Subject(program, plan, run, pairing, candidate.forward)
-    return dormancy.Again(judged, subject)
-
-  def _prepare(
-    self,
-    program: tf2_program.Program,
-    plan: plan_lib.RunPlan,
-    variant: str,
-    without: Sequence[str] = (),
-  ) -> trials.Candidate:
-    """Prepares the TF2 side."""
-    if plan.batches:
-      self.models.clear()  # Steps need its memory, and not the model.
-      return tf2_training.prepare(program, plan, variant, without)
-    return candidate_lib.prepare(program, plan, variant, without, self.models)
-
-  def _try(
-    self,
-    comparison: trials.Comparison,
-    candidate: trials.Candidate,
-    variant: str,
-  ) -> trials.Judged:
-    """Runs a candidate beside TF1, and judges."""
-    pairing = self.mapping().pair(comparison.run.result(), candidate.variables)
-    return trials.try_candidate(comparison, candidate, pairing, variant)
+    return looks.Again(judged, subject)
 
   def _culprit(
     self, comparison: trials.Comparison, program: tf2_program.Program
@@ -432,10 +252,12 @@ class Session:
     names = variants.GRAPPLER_PASSES
     several = [names[: i + 1] for i in range(1, len(names))]
     for without in [(name,) for name in names] + several:
-      candidate = self._prepare(
+      candidate = self.prepare(
         program, comparison.plan, variants.GRAPPLER, without
       )
-      if self._try(comparison, candidate, variants.GRAPPLER).outcome.passed:
+      if self.try_candidate(
+        comparison, candidate, variants.GRAPPLER
+      ).outcome.passed:
         return ' + '.join(without)
     return ''
 
@@ -487,24 +309,11 @@ class Session:
     verdict = reporting.with_test(verdict, test, self.ran)
     directory = reporting.directory_for(verdict)
     if directory and verdict.divergences:
-      verdict.run.reproductions = offering.offer(verdict, directory)
+      verdict.run.reproductions = reproductions.offer(verdict, directory)
     line = reporting.write(verdict)
     if verdict.report:
       self.shared.tests.add_report(verdict.report)
     return verdict, line
-
-
-@contextlib.contextmanager
-def _of_side(side: str) -> Iterator[None]:
-  """Context in which one side runs again, and may be unable to."""
-  try:
-    yield
-  except errors.ModelCodeError as error:
-    raise dormancy.SideError(side) from error
-  except errors.EquivalenceError:
-    raise
-  except Exception as error:  # Of an op, where no code of the user runs.
-    raise dormancy.SideError(side) from error
 
 
 def _shape_of(unused_path: str, array: np.ndarray) -> str:

@@ -27,7 +27,7 @@ import unittest
 
 import tensorflow as tf
 
-from tf_equiv import session
+from tf_equiv import class_state
 from tf_equiv.assertions import (
   checkpoints,
   divergence,
@@ -91,7 +91,7 @@ class MigrationTestCase(
   def setUpClass(cls) -> None:
     """Starts the reference of the class, without waiting for it."""
     super().setUpClass()
-    session.begin(cls)
+    class_state.begin(cls)
 
   def run(
     self, result: unittest.TestResult | None = None
@@ -99,7 +99,7 @@ class MigrationTestCase(
     """Runs the test, and notes for the end of the class what becomes of it."""
     if result is None:  # By itself, not among the tests of a class.
       return super().run()
-    with session.shared_of(type(self)).tests.noting(self, result) as noting:
+    with class_state.shared_of(type(self)).tests.noting(self, result) as noting:
       super().run(noting)
     return result
 
@@ -109,5 +109,5 @@ class MigrationTestCase(
 
     Where several have failed, a digest says each cause once.
     """
-    session.end(cls)
+    class_state.end(cls)
     super().tearDownClass()

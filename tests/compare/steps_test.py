@@ -74,6 +74,25 @@ class StepComparerTest(parameterized.TestCase):
       [('mean square', 1), ('momentum', 0)],
     )
 
+  @parameterized.parameters(
+    ('second moment', 8e-5, True),
+    ('mean square', 8e-5, True),
+    ('accumulator', 8e-5, True),
+    ('second moment', 2e-4, False),
+    ('first moment', 8e-5, False),
+    ('first moment', 4e-5, True),
+  )
+  def test_squares_of_gradients_that_pass(self, meaning, error, passes):
+    tf1, tf2 = step_cases.sides()
+    for side, factor in ((tf1, 1.0), (tf2, 1 + error)):
+      slots = {name: np.float32([1e-9, 5e-10]) for name in ('w', 'v')}
+      slots['v'] = (factor * slots['v']).astype(np.float32)
+      for step in side.steps:
+        step.slots = {meaning: slots}
+    found = _comparer(tf1, tf2).compare(0)[Key(Quantity.SLOTS, 1, slot=meaning)]
+    self.assertNotEmpty(found)
+    self.assertEqual(all(c.passed for c in found), passes)
+
   def test_values_are_converted(self):
     tf1, tf2 = step_cases.sides()
 

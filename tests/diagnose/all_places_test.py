@@ -215,6 +215,67 @@ class AllPlacesTest(parameterized.TestCase):
       text,
     )
 
+  def test_an_op_that_is_missing_before_one_that_is_another(self):
+    def padded(x, training):
+      del training
+      x = tf.reshape(x[:, :4], [-1, 2, 2, 1])
+      x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+      return v1.layers.conv2d(x, 3, 3, 2, padding='valid', name='c')
+
+    def same(x, training):
+      del training
+      x = tf.reshape(x[:, :4], [-1, 2, 2, 1])
+      return v1.layers.conv2d(x, 3, 3, 2, padding='same', name='c')
+
+    text, verdict = failure(case_of(same, padded).assertForwardEquivalent)
+    self.assertTrue(all(x.repair for x in verdict.divergences), text)
+    self.assertIn('repair: Pad put in before', text)
+    self.assertIn('padding VALID for SAME', text)
+    self.assertNotIn('none that was tried', text)
+    self.assertEqual(verdict.proof.replaced, 0)
+    self.assertEqual(verdict.proof.rest, ())
+    text, verdict = failure(case_of(padded, same).assertForwardEquivalent)
+    self.assertTrue(all(x.repair for x in verdict.divergences), text)
+    self.assertIn('repair: without Pad, padding SAME for VALID', text)
+
+  def test_gradients_of_what_tf2_alone_regularizes(self):
+    def layers(x, training):
+      net = v1.layers.batch_normalization(
+        dense(x, 4, 'a'), training=training, name='norm'
+      )
+      return dense(tf.tanh(net), 3, 'b')
+
+    def decay(kept):
+      def loss(outputs, inputs):
+        del inputs
+        kernels = [w for w in kept() if 'norm' not in w.name or kept is trained]
+        squares = tf.add_n([tf.nn.l2_loss(w) for w in kernels])
+        return tf.reduce_mean(outputs**2) + 0.1 * squares
+
+      return loss
+
+    built = []
+
+    def trained():
+      return built[-1].trainable_variables
+
+    shim = pair.shim(layers)
+    case = case_of(
+      layers,
+      layers,
+      compute_loss_tf1=decay(v1.trainable_variables),
+      compute_loss_tf2=decay(trained),
+    )
+
+    def build():
+      built.append(shim())
+      return built[-1]
+
+    case.build_tf2 = build
+    text, verdict = failure(case.assertGradientsClose)
+    self.assertLen(verdict.divergences, 1, text)
+    self.assertIn('only TF2 reads norm/beta, norm/gamma', text)
+
   def test_a_fault_that_two_ops_read_is_one(self):
     def build(activation):
       def forward(x, training):

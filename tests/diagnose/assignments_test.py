@@ -48,9 +48,9 @@ class DescribeTest(parameterized.TestCase):
     )
     self.assertEqual([d.kind for d in found], [Kind.DECAY, Kind.ASSIGNED_BY])
     np.testing.assert_allclose(found[0].numbers, (0.9, 0.99), rtol=1e-6)
-    self.assertEqual(str(found[0]), 'decay: TF1 0.9, TF2 0.99')
+    self.assertEqual(differences.describe(found[0]), 'decay: TF1 0.9, TF2 0.99')
     self.assertEqual(
-      str(found[1]),
+      differences.describe(found[1]),
       'mean is assigned by TF1/assign in TF1, by TF2/assign in TF2',
     )
 

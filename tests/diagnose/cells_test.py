@@ -3,6 +3,7 @@ from absl.testing import absltest
 
 from tf_equiv.compare import divergence
 from tf_equiv.diagnose import cells
+from tf_equiv.report import differences
 
 KERNEL = np.arange(24.0).reshape(6, 4)
 BIAS = np.array([1.0, 2.0, 3.0, 4.0])
@@ -19,7 +20,7 @@ def describe(tf1, tf2, op_type='While'):
   )
   found = cells.describe(place, (Side(**tf1), Side(**tf2)), {'k2': 'k'})
   assert all(each.kind in cells.EVIDENCE for each in found)
-  return [str(each) for each in found]
+  return [differences.describe(each) for each in found]
 
 
 class DescribeTest(absltest.TestCase):

@@ -15,9 +15,10 @@ from absl.testing import absltest, parameterized
 from tests.compat import fresh_python
 from tests.planted import pair
 from tests.report import planted_verdicts
+from tf_equiv import reproductions
 from tf_equiv.compare import divergence, repairs
 from tf_equiv.diagnose.reproduction import case as case_lib
-from tf_equiv.diagnose.reproduction import offering, reduction, script
+from tf_equiv.diagnose.reproduction import reduction, script
 
 v1 = tf.compat.v1
 ROWS = 6
@@ -155,7 +156,7 @@ class AssertionsTest(FolderTest):
     for text, verdict in failures:
       self.assertLen(verdict.divergences, 1, text)
     places = [verdict.divergence for _, verdict in failures]
-    found = offering.offer(verdict_of(*places), self.folder)
+    found = reproductions.offer(verdict_of(*places), self.folder)
     self.assertLen(found, len(places))
     self.assertLen(self.files(), 2 * len(places))
     for place, made in zip(places, found, strict=True):
@@ -189,7 +190,7 @@ class AssertionsTest(FolderTest):
     """Graphs undilate in ways of their own."""
     case = of_image(dilation=2)
     _, verdict = self.failure(case.assertForwardEquivalent, folder='')
-    for made in offering.offer(verdict, self.folder):
+    for made in reproductions.offer(verdict, self.folder):
       if made.problem is None:
         self.check(made)
 
@@ -197,7 +198,7 @@ class AssertionsTest(FolderTest):
     case = pair_of(scaled_back(1.0), scaled_back(1.5), 5)
     _, verdict = self.failure(case.assertGradientsClose, folder='')
     self.assertEqual(verdict.divergence.group, 'gradients')
-    made = offering.offer(verdict, self.folder)[0]
+    made = reproductions.offer(verdict, self.folder)[0]
     self.assertIsNone(made.problem)
     self.check(made)
 
@@ -293,7 +294,7 @@ class OfferingTest(FolderTest):
   """Programs are offered only where they show what they are said to show."""
 
   def offered(self, *places, **arguments):
-    found = offering.offer(verdict_of(*places), self.folder, **arguments)
+    found = reproductions.offer(verdict_of(*places), self.folder, **arguments)
     return [(x.place, x.problem) for x in found]
 
   def differing(self, **fields):
@@ -319,7 +320,7 @@ class OfferingTest(FolderTest):
   def test_a_wrong_repair_is_not_offered(self):
     change = repairs.Change(repairs.ChangeKind.CONSTANT, 'mul', '', 5.0, 2.0, 1)
     place = self.differing(repair=repairs.Repair((change,), 0.0), tried=True)
-    found = offering.offer(verdict_of(place), self.folder)
+    found = reproductions.offer(verdict_of(place), self.folder)
     self.assertEqual([x.is_repaired for x in found], [False])
 
   @parameterized.parameters(
@@ -334,7 +335,7 @@ class OfferingTest(FolderTest):
     os.chmod(python, 0o700)
     with contextlib.ExitStack() as stack:
       stack.enter_context(mock.patch.object(sys, 'executable', python))
-      stack.enter_context(mock.patch.object(offering, '_SECONDS_EACH', 0))
+      stack.enter_context(mock.patch.object(reproductions, '_SECONDS_EACH', 0))
       found = self.offered(self.differing(), seconds=2)
     self.assertEqual(found, [(1, problem)])
     self.assertEqual(self.files(), ['python'])
@@ -351,7 +352,7 @@ class OfferingTest(FolderTest):
     self.assertEmpty(self.files())
 
   def test_too_large(self):
-    with mock.patch.object(offering, '_MAX_BYTES', 3):
+    with mock.patch.object(reproductions, '_MAX_BYTES', 3):
       found = self.offered(
         place_of(
           excerpt(twice, x=numbers(2, 9)), excerpt(tf.square, x=numbers(2, 9))
@@ -359,7 +360,7 @@ class OfferingTest(FolderTest):
       )
     self.assertEqual(found, [(1, repairs.Problem.LARGE)])
     large = divergence.Divergence(None, None, is_large=True)
-    found = offering.offer(verdict_of(large), self.folder)
+    found = reproductions.offer(verdict_of(large), self.folder)
     self.assertEqual([x.problem for x in found], [repairs.Problem.LARGE])
     self.assertEmpty(self.files())
 
@@ -389,7 +390,7 @@ class OfferingTest(FolderTest):
     with open(path, 'w', encoding='utf-8'):
       pass
     self.assertEqual(
-      offering.offer(verdict_of(self.differing()), path),
+      reproductions.offer(verdict_of(self.differing()), path),
       (),
     )
 

@@ -140,6 +140,47 @@ class CausesTest(SentencesTest):
       text, 'The epsilon of the normalization is 0.02 in TF1 and 0.05 in TF2'
     )
 
+  @parameterized.parameters(
+    lambda x, number: tf.sqrt(x * x + number),
+    lambda x, number: (tf.reduce_mean(x, -1, keepdims=True) + number) ** 2,
+    lambda x, number: x * (number + tf.reduce_mean(x * x)) ** 0.5,
+  )
+  def test_numbers_under_a_root_that_nothing_is_divided_by(self, layer):
+    text = self.fails(
+      case_of(lambda x: layer(dense(x), 0.02), lambda x: layer(dense(x), 0.05))
+    )
+    self.assertSays(text, '0.02 for 0.05')
+    self.assertSaysNot(text, 'epsilon')
+
+  def test_number_of_a_layer_that_is_called_a_normalization(self):
+    def layer(x, number):
+      with tf.name_scope('batch_norm'):
+        return dense(x) * tf.add(tf.reduce_mean(x), number)
+
+    text = self.fails(
+      case_of(lambda x: layer(x, 0.02), lambda x: layer(x, 0.05))
+    )
+    self.assertSays(text, '0.02 for 0.05')
+    self.assertSaysNot(text, 'epsilon')
+
+  def test_epsilon_of_another_place(self):
+    def net(x, factor, epsilon):
+      mean = tf.reduce_mean(x, -1, keepdims=True)
+      variance = tf.reduce_mean((x - mean) ** 2, -1, keepdims=True)
+      normal = (x - mean) * tf.math.rsqrt(variance + epsilon)
+      return {'scaled': factor * tf.tanh(x), 'normal': dense(normal)}
+
+    case = case_of(lambda x: net(x, 0.5, 1e-3), lambda x: net(x, 0.25, 1e-1))
+    with self.assertRaises(AssertionError) as caught:
+      case.assertForwardEquivalent()
+    mistakes = {
+      place.tf1.op_type: place.mistake
+      for place in caught.exception.verdict.divergences
+    }
+    self.assertIn('Mul', mistakes, mistakes)
+    self.assertSaysNot(mistakes.pop('Mul'), 'epsilon')
+    self.assertTrue(any('epsilon' in x for x in mistakes.values()), mistakes)
+
   def test_stop_that_explains_nothing(self):
     def loss(outputs, factor, stop):
       target = tf.ones_like(outputs)
@@ -217,6 +258,136 @@ class CausesTest(SentencesTest):
     text = self.fails(case, rtol=1e-6, atol=1e-6)
     self.assertSays(text, '-1e+09', '-10000', 'float64 hides it')
     self.assertSaysNot(text, 'rounding noise', 'vacuous')
+
+
+class RepairedTest(SentencesTest):
+  """Where a repair is proven, nothing else is advised."""
+
+  _GENERAL = (
+    'Typical causes',
+    'If inference agrees',
+    'If the outputs agree',
+    'The loss agrees, so',
+    'Outputs agree, so',
+    'Compare the code at the lines above',
+  )
+
+  def normalized(self, x, factor, training):
+    net = v1.layers.batch_normalization(dense(x), training=training, name='n')
+    return tf.tanh(factor * net)
+
+  def case(self, first, second, **methods):
+    return pair.PairCase(
+      pair.clean(
+        'pair',
+        make_inputs=pair.numbers(6, 5),
+        build_tf1=first,
+        build_tf2=pair.shim(second),
+        build_tf1_optimizer=lambda: v1.train.GradientDescentOptimizer(0.1),
+        build_tf2_optimizer=lambda: v1.train.GradientDescentOptimizer(0.1),
+        **methods,
+      )
+    )
+
+  @parameterized.parameters(
+    ('assertForwardEquivalent', {}),
+    ('assertTrainingEquivalent', {'weights': 'fixed'}),
+    ('assertTrainingEquivalent', {'weights': 'fixed', 'steps': 2}),
+  )
+  def test_constant(self, assertion, arguments):
+    case = self.case(
+      lambda x, training: self.normalized(x, 0.5, training),
+      lambda x, training: self.normalized(x, 0.75, training),
+    )
+    text = self.fails(case, assertion, **arguments)
+    self.assertSays(
+      text,
+      '0.5 for 0.75',
+      'Next: Make the change in TF2 that is listed as repair above.',
+    )
+    self.assertSaysNot(text, *self._GENERAL)
+
+  def test_loss(self):
+    def loss(factor):
+      return lambda outputs, inputs: factor * tf.reduce_mean(outputs**2)
+
+    case = self.case(
+      lambda x, training: dense(x),
+      lambda x, training: dense(x),
+      compute_loss_tf1=loss(0.5),
+      compute_loss_tf2=loss(0.75),
+    )
+    text = self.fails(case, 'assertGradientsClose')
+    self.assertSays(text, '0.5 for 0.75')
+    self.assertSaysNot(text, *self._GENERAL)
+
+  def test_nothing_that_was_tried(self):
+    def waves(x, training):
+      net = self.normalized(x, 0.5, training)
+      for _ in range(10):
+        net = tf.sin(net) + tf.cos(net)
+      return net
+
+    case = self.case(
+      lambda x, training: self.normalized(x, 0.5, training), waves
+    )
+    text = self.fails(case, 'assertTrainingEquivalent', weights='fixed')
+    self.assertSays(text, 'none that was tried', 'If inference agrees')
+    self.assertSaysNot(text, 'listed as repair')
+
+  def test_values_of_tf1_that_do_not_help(self):
+    lengths = np.array([5, 2, 3, 1])
+
+    class Net(tf.keras.Model):
+      def __init__(self):
+        super().__init__(name='net')
+        self.rnn = tf.keras.layers.Bidirectional(
+          tf.keras.layers.SimpleRNN(
+            3, return_sequences=True, recurrent_initializer='glorot_uniform'
+          ),
+          name='rnn',
+        )
+
+      def call(self, x):
+        return self.rnn(x)
+
+    def build(x, training):
+      cells = [v1.nn.rnn_cell.BasicRNNCell(3) for _ in range(2)]
+      outputs, _ = v1.nn.bidirectional_dynamic_rnn(
+        *cells, x, sequence_length=lengths, dtype=tf.float32
+      )
+      return tf.concat(outputs, -1)
+
+    names = {
+      f'bidirectional_rnn/{short}/basic_rnn_cell/{name}': (
+        f'net/rnn/{long}_simple_rnn/simple_rnn_cell/{name}'
+      )
+      for short, long in (('fw', 'forward'), ('bw', 'backward'))
+      for name in ('kernel', 'bias')
+    }
+    case = pair.PairCase(
+      pair.clean(
+        'pair',
+        make_inputs=pair.numbers(4, 5, 3),
+        build_tf1=build,
+        build_tf2=Net,
+        rename_variable=lambda n: (
+          (names[n], names[n].replace('kernel', 'recurrent_kernel'))
+          if n.endswith('kernel')
+          else names[n]
+        ),
+        convert_variable=lambda n, value, tf2_name: (
+          value
+          if n.endswith('bias')
+          else value[3:]
+          if 'recurrent' in tf2_name
+          else value[:3]
+        ),
+      )
+    )
+    text = self.fails(case)
+    self.assertSays(text, 'none that was tried', 'still differ', 'hand')
+    self.assertSaysNot(text, 'only the values of TF1 help')
 
 
 class StructureTest(SentencesTest):

@@ -6,6 +6,7 @@ from absl.testing import absltest
 
 from tf_equiv.compare.difference import Kind
 from tf_equiv.diagnose import shapes
+from tf_equiv.report import differences
 from tf_equiv.tf1.capture import capture
 
 v1 = tf.compat.v1
@@ -34,7 +35,9 @@ class LocateTest(absltest.TestCase):
     first = found.differences[0]
     self.assertEqual(first.kind, Kind.SHAPE)
     self.assertEqual((first.tf1, first.tf2), ((2, 4, 4, 3), (2, 8, 8, 3)))
-    self.assertEqual(str(first), 'shape: TF1 [2, 4, 4, 3], TF2 [2, 8, 8, 3]')
+    self.assertEqual(
+      differences.describe(first), 'shape: TF1 [2, 4, 4, 3], TF2 [2, 8, 8, 3]'
+    )
 
   def test_nothing_before_the_variable(self):
     both = captured('TF1', 8, 2), captured('TF2', 8, 2)

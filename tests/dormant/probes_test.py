@@ -4,11 +4,12 @@ import numpy as np
 from absl.testing import absltest
 
 from tf_equiv.compare.dormant import Changed
+from tf_equiv.dormant import points as points_lib
 from tf_equiv.dormant import probes
 
 
 def base_of(weights=None, trained=(), **inputs):
-  return probes.Base(inputs, weights or {}, frozenset(trained))
+  return points_lib.Base(inputs, weights or {}, frozenset(trained))
 
 
 def numbers(*shape):
@@ -50,7 +51,7 @@ class ProbesTest(absltest.TestCase):
   def test_masks_stay_masks(self):
     base = base_of(mask=np.ones([4, 6], np.float32), x=numbers(4, 6))
     found = [p.inputs['mask'] for p in every(base) if 'mask' in p.inputs]
-    self.assertTrue(all(probes.is_binary(mask) for mask in found))
+    self.assertTrue(all(points_lib.is_binary(mask) for mask in found))
     self.assertEqual({float(m.mean()) for m in found} & {0.0, 1.0}, {0.0, 1.0})
     self.assertTrue(any(0 < m.mean() < 1 for m in found))
 
@@ -103,7 +104,7 @@ class ProbesTest(absltest.TestCase):
 
   def test_jitter_is_small(self):
     base = base_of({'w': numbers(3)}, ['w'], x=numbers(4, 3))
-    moved = probes.jittered(base, probes.Point(), 1e-3)
+    moved = points_lib.jittered(base, points_lib.Point(), 1e-3)
     for given, array in (
       (base.inputs['x'], moved.inputs['x']),
       (base.weights['w'], moved.weights['w']),

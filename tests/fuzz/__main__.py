@@ -28,6 +28,8 @@ from tests.fuzz import outcomes, subjects
 RIGHT, CLEAR, RAW = 'right result', 'clear error', 'raw error'
 CRASH, HANG, WRONG = 'crash', 'hang', 'wrong result'
 GROWN, LEFT = 'grown by over 1 GB', 'files left'
+# TensorFlow removes its files of this name when the process ends.
+_AUTOGRAPH = '__autograph_generated_file'
 _SECONDS = 60.0
 _KB = 1 << 20  # of growth that counts, as the system gives it
 _MAX_MESSAGE = 60000
@@ -156,6 +158,8 @@ def _child(kind, subject, seed, numbers, writing, folder, end) -> None:
     name, text = _outcome(subject, random.Random(f'{kind} {seed} {number}'))
     say(name, text)
     for left in os.listdir(work):
+      if left.startswith(_AUTOGRAPH):
+        continue
       say(LEFT, left)
       os.rename(os.path.join(work, left), os.path.join(folder, f'l{number}'))
     now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

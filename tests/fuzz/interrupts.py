@@ -17,7 +17,7 @@ import tensorflow as tf
 import tf_keras
 
 from tests.fuzz import outcomes
-from tf_equiv import compat, session
+from tf_equiv import class_state, compat
 from tf_equiv.core import threads
 
 v1 = tf.compat.v1
@@ -97,7 +97,7 @@ def state():
     'layer': tf_keras.layers.Layer.__init__,
     'bases': tf_keras.layers.Dense.__bases__,
     'call': Net.call,
-    'members': sorted(n for n in vars(Case) if n != session._SHARED),
+    'members': sorted(n for n in vars(Case) if n != class_state.KEPT_AS),
   }
 
 
@@ -153,7 +153,7 @@ class Interrupts:
       try:
         InterpreterCase().assertForwardEquivalent()
       finally:
-        session.end(InterpreterCase)
+        class_state.end(InterpreterCase)
 
     # Made once, for its layers draw from Python's generator.
     model = Net()

@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest
 
-from tf_equiv import session
+from tf_equiv import class_state
 
 v1 = tf.compat.v1
 
@@ -501,7 +501,7 @@ class LifeTest(FaultTest):
     case = case_of(interpreter('Good'))
     case.assertVariablesMatch()
     self._worker()
-    session.shared_of(type(case)).references = []
+    class_state.shared_of(type(case)).references = []
     type(case).tf1_reference = None
     del case
     import gc

@@ -116,6 +116,20 @@ class RolesTest(parameterized.TestCase):
 
     self.assertEqual(specs(build)['w'].role, '')
 
+  def test_a_vector_that_starts_at_zero_stays_small(self):
+    """The logarithm of a factor, say, whatever shape the vector has."""
+
+    def build(images, x):
+      factor = tf.exp(3.0 * get('logs', [1, 1, 1, 3], _ZEROS))
+      return images * factor, x @ get('w', [3, 1], _ZEROS)
+
+    found = specs(build)
+    self.assertEqual(found['logs'].role, 'constant')
+    self.assertEqual(found['w'].role, '')
+    with weights.roles_known([found['logs']]):
+      value = weights.named_weights('logs', (1, 1, 1, 300), np.float32)
+    self.assertAlmostEqual(value.std(), 0.1, delta=0.02)
+
   def test_a_gain_of_what_no_graph_shows(self):
     """Inside of a function, only the initializer is seen."""
 

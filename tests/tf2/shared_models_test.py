@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest
 
-from tf_equiv import session
+from tf_equiv import class_state
 
 v1 = tf.compat.v1
 RATE = 0.5
@@ -310,7 +310,7 @@ class SharedModelsTest(absltest.TestCase):
   def test_models_are_released_when_the_class_ends(self):
     cls, _, _ = counted()
     cls().assertVariablesMatch()
-    models = session.shared_of(cls).models
+    models = class_state.shared_of(cls).models
     self.assertIsNotNone(models._kept)
     cls.tearDownClass()
     self.assertIsNone(models._kept)
@@ -325,7 +325,7 @@ class SharedModelsTest(absltest.TestCase):
     with mock.patch.object(case, 'convert_variable', lambda a, b, c: b + 1.0):
       with self.assertRaisesRegex(AssertionError, 'Outputs differ'):
         case.assertForwardEquivalent()
-    self.assertIsNone(session.shared_of(cls).models._kept)
+    self.assertIsNone(class_state.shared_of(cls).models._kept)
     case.assertForwardEquivalent()
 
 

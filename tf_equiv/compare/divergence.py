@@ -10,6 +10,9 @@ ORDER = 'random order'
 VACUOUS = 'vacuous'
 DORMANT = 'dormant'
 
+# Group of what a forward pass assigns to trained variables.
+FORWARD_ASSIGNMENTS = 'assignments of the forward pass'
+
 
 @dataclasses.dataclass(frozen=True)
 class Place:
@@ -120,6 +123,7 @@ class Divergence:
     repair: what makes the sides agree here; None where nothing that was tried
       does, but for the values of TF1.
     tried: whether a repair was looked for.
+    given: whether TF2 got the values of TF1 here, to see what that changes.
     excerpts: for TF1 and TF2, the ops up to here with the values that they
       read; None where they are large, or not known.
     is_large: whether they are too large to be kept.
@@ -143,6 +147,7 @@ class Divergence:
   recorded: bool = False
   repair: repairs.Repair | None = None
   tried: bool = False
+  given: bool = False
   excerpts: tuple[repairs.Excerpt, repairs.Excerpt] | None = None
   is_large: bool = False
 

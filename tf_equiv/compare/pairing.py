@@ -223,6 +223,23 @@ class Pairing:
       if self.is_converted(first.name, by_name[first.name], second.name)
     }
 
+  def moved(self, by_name: Values) -> set[str]:
+    """Returns the TF1 names of the variables whose numbers TF2 has, too.
+
+    They may be in another order there; none is computed with.
+
+    Args:
+      by_name: values of all variables by TF1 name.
+    """
+    found = {first.name for first, _ in self.table.pairs}
+    for first, second in self.table.pairs:
+      value = by_name[first.name]
+      if self.is_converted(first.name, value, second.name):
+        part = self.convert(first.name, value, second.name)
+        if not np.isin(part, value).all():
+          found.discard(first.name)
+    return found
+
   def keeps_layout(self, tf1_name: str, by_name: Values) -> bool:
     """Returns whether one TF1 variable is one TF2 variable, as it is.
 

@@ -14,7 +14,8 @@ class ChangeKind(enum.Enum):
   ATTRIBUTE = enum.auto()  # (op, subject: its name; tf1, tf2: values)
   CONSTANT = enum.auto()  # (op, operand; tf1, tf2: values)
   OPERAND_ORDER = enum.auto()  # (op; tf1, tf2: numbers of the operands)
-  OP = enum.auto()  # (op; tf1, tf2: types; None for no op)
+  OP = enum.auto()  # (op; tf1, tf2: types; () for no op)
+  OP_AFTER = enum.auto()  # (op; tf1: types of ops that come after it)
   DECAY = enum.auto()  # (op, subject: the variable; tf1, tf2: decays)
   HYPERPARAMETER = enum.auto()  # (op: the optimizer; subject; tf1, tf2)
   RATE = enum.auto()  # (op: the optimizer; tf1, tf2: learning rates)
@@ -144,7 +145,7 @@ class Proof:
 
   Attributes:
     repaired: number of places that a repair makes agree.
-    replaced: number of places that only the values of TF1 make agree.
+    replaced: number of places without a repair that got the values of TF1.
     results: number of results that were compared.
     difference: largest difference of an element of the results that agree.
     rest: the results that still differ.
@@ -160,3 +161,8 @@ class Proof:
   rest: tuple[Rest, ...] = ()
   groups: tuple[str, ...] = ()
   followed: int = 0
+
+  @property
+  def is_complete(self) -> bool:
+    """Whether repairs alone make all results agree."""
+    return bool(self.repaired) and not self.replaced and not self.rest

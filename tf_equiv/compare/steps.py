@@ -12,21 +12,29 @@ import numpy as np
 
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import losses as losses_lib
-from tf_equiv.compare import optimizers, tolerances, uncertainty, values
+from tf_equiv.compare import (
+  optimizers,
+  step_pairs,
+  tolerances,
+  uncertainty,
+  values,
+)
 from tf_equiv.compare import pairing as pairing_lib
 from tf_equiv.compare import pairs as pairs_lib
-from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare.pairs import Pair
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import observation
 
 # Schedules compute in float32 with powers and cosines.
 _RATE_RTOL = 1e-5
+# Slots of squared gradients: by the square, a relative error is doubled.
+_SQUARES = frozenset(
+  {'second moment', 'largest second moment', 'mean square', 'accumulator'}
+)
+_SLACK_OF_SQUARES = 2.0
 
 Update = observation.UpdateObservation
 Step = observation.StepObservation
-# Gradients by name of the variable, one for each time that it is trained.
-_Gradients = dict[str, list[np.ndarray | None]]
 Groups = dict[Key, list[values.ValueComparison]]
 
 
@@ -68,7 +76,7 @@ class StepComparer:
       The groups that hold anything, causes before effects.
     """
     first, second = self._tf1.steps[i], self._tf2.steps[i]
-    updates = paired_updates(self._pairing.table, first, second)
+    updates = step_pairs.paired_updates(self._pairing.table, first, second)
     if not i:
       self._compare_optimizers(updates)
     tolerance = self._tolerance
@@ -91,8 +99,8 @@ class StepComparer:
     ):
       groups[Key(quantity)] = pairs_lib.compare(pairs, tolerance)
     gradients = [
-      gradients_of_tf1(self._pairing, first),
-      _by_variable(second.updates),
+      step_pairs.gradients_of_tf1(self._pairing, first),
+      step_pairs.by_variable(second.updates),
     ]
     groups[Key(Quantity.GRADIENTS)] = pairs_lib.compare_gradients(
       self._gradients(gradients, first.unknown), tolerance
@@ -117,7 +125,7 @@ class StepComparer:
     }
 
   def _gradients(
-    self, gradients: list[_Gradients], unknown_names: Sequence[str]
+    self, gradients: list[step_pairs.Gradients], unknown_names: Sequence[str]
   ) -> list[Pair]:
     """Pairs the gradients that are known.
 
@@ -196,12 +204,16 @@ class StepComparer:
           ),
         )
         continue
+      tolerance = self._tolerance
+      if meaning in _SQUARES:
+        slack = tolerance.slack * _SLACK_OF_SQUARES
+        tolerance = dataclasses.replace(tolerance, slack=slack)
       linear = self._pairing.carry_linear(of_first[meaning])
       yield (
         meaning,
         pairs_lib.compare_gradients(
           [Pair(n, x, of_tf2[n]) for n, x in linear.items() if n in of_tf2],
-          self._tolerance,
+          tolerance,
         ),
       )
 
@@ -255,79 +267,6 @@ class StepComparer:
       )
       for c in found
     ]
-
-
-def paired_updates(
-  table: variables_lib.VariableTable, first: Step, second: Step
-) -> list[tuple[Update, Update]]:
-  """Pairs the updates that have most variables in common.
-
-  Args:
-    table: how the variables correspond.
-    first: a step of TF1.
-    second: the same step of TF2.
-
-  Returns:
-    Pairs of an update of TF1 and the one of TF2 that corresponds.
-  """
-  names: dict[str, set[str]] = {}
-  for a, b in table.pairs:
-    names.setdefault(a.name, set()).add(b.name)
-  free, pairs = list(second.updates), []
-  for update in first.updates:
-    wanted: set[str] = set()
-    wanted.update(*(names.get(n, ()) for n in update.gradients))
-    common = [len(wanted & set(other.gradients)) for other in free]
-    if any(common):
-      pairs.append((update, free.pop(int(np.argmax(common)))))
-  return pairs
-
-
-def gradients_of_tf1(pairing: pairing_lib.Pairing, step: Step) -> _Gradients:
-  """Gradients of TF1 in the names and layouts of TF2."""
-  found: _Gradients = {}
-  by_name = _by_variable(step.updates)
-  for i in range(max((len(g) for g in by_name.values()), default=0)):
-    present = {
-      name: gradients[i]
-      for name, gradients in by_name.items()
-      if len(gradients) > i
-    }
-    for name, gradient in pairing.carry_gradients(present).items():
-      found.setdefault(name, []).append(gradient)
-  return found
-
-
-def single_gradients(
-  pairing: pairing_lib.Pairing, first: Step, second: Step
-) -> list[dict[str, np.ndarray]]:
-  """Returns the gradients of a step on both sides, by name in TF2.
-
-  Variables that are trained more than once in a step are left out.
-
-  Args:
-    pairing: how the variables correspond.
-    first: the step of TF1.
-    second: the same step of TF2.
-  """
-  sides = gradients_of_tf1(pairing, first), _by_variable(second.updates)
-  return [
-    {
-      name: found[0]
-      for name, found in side.items()
-      if len(found) == 1 and found[0] is not None
-    }
-    for side in sides
-  ]
-
-
-def _by_variable(updates: Sequence[Update]) -> _Gradients:
-  """Returns {name of the variable: its gradients, one for each update}."""
-  found: _Gradients = {}
-  for update in updates:
-    for name, gradient in update.gradients.items():
-      found.setdefault(name, []).append(gradient)
-  return found
 
 
 def _losses(first: Step, second: Step) -> list[Pair]:

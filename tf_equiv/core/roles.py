@@ -11,7 +11,7 @@ KERNEL = 'kernel'
 EMBEDDING = 'embedding'
 STATISTIC = 'statistic'
 COUNTER = 'counter'
-# Starts about one number that is not zero.
+# Starts about one number, and is no kernel.
 CONSTANT = 'constant'
 
 

@@ -174,6 +174,8 @@ def for_step(
   if key.quantity is Quantity.SLOTS and key.slot == _MOMENTUM:
     if _rate_changes(tf1, step):
       return [texts.MOMENTUM_UNDER_SCHEDULE]
+  if key.slot == observation.MOVING_AVERAGE:
+    return [texts.OF_AVERAGE]
   if key.quantity is Quantity.OUTPUTS and tf1.steps[step].loss is None:
     return [texts.OWN_LOOP]
   if key.quantity is Quantity.OUTPUTS and step:

@@ -35,6 +35,11 @@ LOOK_INSIDE = (
   'keep_prob.'
 )
 
+COMPARE_LINES = (
+  'Compare the code at the lines above: what both sides compute before them '
+  'agrees.'
+)
+
 NO_DRAWS = (
   'The TF2 model makes no draw with stateful random ops: Keras 3, '
   'tf.random.Generator and stateless ops have random numbers of their own. '
@@ -166,6 +171,11 @@ OWN_LOOP = (
   'variables each optimizer trains.'
 )
 
+OF_AVERAGE = (
+  'Compare how both sides average: the decay (num_updates and zero_debias '
+  'change it), whether before or after the update, and from which values the '
+  'average starts.'
+)
 MOMENTUM_UNDER_SCHEDULE = (
   'The learning rate changes, and momentum is another one then: TF1 adds up '
   'gradients and multiplies the sum by the rate of the step, Keras multiplies '
@@ -305,3 +315,23 @@ OF_KIND = {
     'in the same order, each time (no sets, no counters that go on).'
   ),
 }
+
+# What only tells where to look, and is of no use once a repair is proven.
+GENERAL = frozenset(
+  {
+    LOOK_INSIDE,
+    COMPARE_LINES,
+    OUTPUTS_IN_TRAINING,
+    OTHER_ASSIGNMENT,
+    LOSS_OR_GRADIENTS,
+    LATER_OUTPUTS,
+    OF_AVERAGE,
+    OWN_LOOP,
+    GRADIENTS_OF_OWN_LOOP,
+    UPDATE_WITHOUT_RATE,
+    UPDATE_WITHOUT_GRADIENTS,
+    UPDATE_PARTLY,
+    *(text for key, text in OF_QUANTITY.items() if key != Quantity.WEIGHTS),
+    *(text for key, text in STEP.items() if key != Quantity.STEP_COUNTER),
+  }
+)

@@ -1,10 +1,14 @@
 """Which ops assign a variable on either side, and where only one side does."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import tensorflow as tf
 
 from tf_equiv.compare import difference, divergence
 from tf_equiv.compare.difference import Difference, Kind
+from tf_equiv.tf1 import walks
+from tf_equiv.tf1.capture import assignments as tf1_assignments
 from tf_equiv.tf1.capture import capture
 
 _ARITHMETIC = {
@@ -42,6 +46,59 @@ def one_sided(
       difference.one_sided(Kind.LEAVES_ALONE, 1 - i, lines[1 - i], subject=name)
     )
   return divergence.Divergence(*ops, differences=differences, variables=(name,))
+
+
+def may_overwrite(
+  captures: tuple[capture.Capture, capture.Capture],
+  names: tuple[set[str], set[str]],
+  has_updates: bool,
+) -> bool:
+  """Returns whether more than an optimizer may assign trained variables.
+
+  Args:
+    captures: both sides.
+    names: for each side the names of the variables.
+    has_updates: whether an optimizer updates them there.
+  """
+  first, second = captures
+  # Beside what runs, the graph of TF1 has initializers; what an optimizer of
+  # TF1 assigns is no part of a result.
+  results = [target.op for target in first.targets.values()]
+  ran = walks.ancestors(results, control=True)
+  if _counts(first, ran, names[0]):
+    return True
+  found = _counts(second, second.graph.get_operations(), names[1])
+  return any(count > has_updates for count in found.values())
+
+
+def _counts(
+  captured: capture.Capture, ops: Iterable[tf.Operation], names: set[str]
+) -> dict[str, int]:
+  handles = {
+    handle: name
+    for handle, (name, _) in captured.variables.items()
+    if name in names
+  }
+  return tf1_assignments.counts(ops, handles)
+
+
+def of_forward_pass(
+  captures: tuple[capture.Capture, capture.Capture],
+  label: capture.Label,
+) -> divergence.Divergence | None:
+  """Returns where the forward pass of one side alone assigns a variable.
+
+  Args:
+    captures: the forward passes of both sides.
+    label: of what is assigned, with the name of the trained variable in TF1.
+
+  Returns:
+    The place, None if both or neither assign it.
+  """
+  found = one_sided(captures, label, ('', ''))
+  if found is not None:
+    found.group = divergence.FORWARD_ASSIGNMENTS
+  return found
 
 
 def of_both(

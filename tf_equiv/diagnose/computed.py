@@ -42,12 +42,19 @@ def describe(
     Differences of the kinds COMPUTES and NORMALIZES.
   """
   children = [_children(side.graph) for side in sides]
+  reached = [
+    _reached(children[i], nodes) for i, nodes in enumerate(_around(found))
+  ]
   for first, second in _agreeing(found, sides, alignment):
     x = _small(sides[0], first.tensor)
     if x is None or x.size < 4:
       continue
     values = [
-      _after(side, children[i], read.key, x.size)
+      {
+        name: value
+        for name, value in _after(side, children[i], read.key, x.size).items()
+        if name in reached[i]
+      }
       for i, (side, read) in enumerate(zip(sides, (first, second), strict=True))
     ]
     differences = _passed_on(found, x, values, first.key) or _compare(
@@ -56,6 +63,29 @@ def describe(
     if differences:
       return [_exact(each, sides, values) for each in differences]
   return []
+
+
+def _around(
+  found: frontier_lib.Frontier,
+) -> tuple[list[graph_lib.Node], list[graph_lib.Node]]:
+  return [found.tf1, *found.only_tf1], [found.tf2, *found.only_tf2]
+
+
+def _reached(
+  children: Mapping[str, list[str]], nodes: Sequence[graph_lib.Node]
+) -> set[str]:
+  """Returns the ops of a place, and what is computed of them.
+
+  What else is computed of the same numbers is no part of the place, and does
+  not tell why it differs.
+  """
+  found = {node.name for node in nodes}
+  queue = list(found)
+  while queue:
+    new = [x for x in children.get(queue.pop(), ()) if x not in found]
+    found.update(new)
+    queue += new
+  return found
 
 
 def _passed_on(
@@ -127,9 +157,9 @@ def _agreeing(
   found: frontier_lib.Frontier, sides: Sides, alignment: alignment_lib.Alignment
 ) -> list[tuple[graph_lib.Operand, graph_lib.Operand]]:
   """Returns what both sides read before a divergence, and agree in."""
-  around = (found.tf1, *found.only_tf1), (found.tf2, *found.only_tf2)
   first, second = (
-    _read(side.graph, nodes) for side, nodes in zip(sides, around, strict=True)
+    _read(side.graph, nodes)
+    for side, nodes in zip(sides, _around(found), strict=True)
   )
   pairs = []
   for key, operand in first.items():

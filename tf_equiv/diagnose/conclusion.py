@@ -1,6 +1,7 @@
 """What follows from a search: real, rounding noise, or random order."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,11 +19,10 @@ from tf_equiv.tf1.capture import capture as tf1_capture
 _VACUOUS = 0.01
 # How much smaller the error of a side is that computes with certainty.
 _ACCURATE = 0.01
+# So many mistakes of one kind are told.
+_MAX_ADVICE = 3
 # What the tolerance that is named allows, over the difference that was seen.
 _MARGIN = 1.1
-
-# Groups of places that data tell of, which come last.
-_OF_OPTIMIZERS = (updates.RATES, updates.HYPERPARAMETERS)
 
 _MORE = 'there may be further places'
 _VACUOUS_ADVICE = (
@@ -57,7 +57,7 @@ def conclude(
     _drop_draws(draft, found)
     draft.kind = divergence.REAL if found.is_real else draft.kind
     known = draft.divergence
-    if known is not None and known.group in _OF_OPTIMIZERS:
+    if known is not None and known.group in updates.OF_OPTIMIZERS:
       if known.group != found.divergence.group:
         draft.others.insert(0, known)  # It comes after what it works on.
         draft.divergence = known = None
@@ -119,6 +119,27 @@ def add_places(draft: draft_lib.Draft, found: Result) -> None:
       draft.advice = _advice(draft.divergence, draft.advice)
   draft.others = [*places, *draft.others]
   draft.proof = found.proof
+
+
+def put_first(
+  draft: draft_lib.Draft, places: Sequence[divergence.Divergence]
+) -> None:
+  """Adds places that come before what is known, and their mistakes.
+
+  Args:
+    draft: gets them.
+    places: the places.
+  """
+  if not places:
+    return
+  known = [] if draft.divergence is None else [draft.divergence]
+  draft.divergence, *others = places
+  draft.others = [*others, *known, *draft.others]
+  draft.kind = divergence.REAL
+  draft.advice = [
+    *(place.mistake for place in places[:_MAX_ADVICE]),
+    *(line for line in draft.advice if line not in advice_texts.GENERAL),
+  ]
 
 
 def _drop_draws(draft: draft_lib.Draft, found: Result) -> None:
@@ -270,7 +291,4 @@ def _advice(place: divergence.Divergence, advice: list[str]) -> list[str]:
   first = [place.mistake] if place.mistake else []
   if first and place.group in labels_lib.ASSIGNED:
     return first  # The general advice only guesses.
-  return first + rest or [
-    'Compare the code at the lines above: what both sides compute before them '
-    'agrees.'
-  ]
+  return first + rest or [advice_texts.COMPARE_LINES]

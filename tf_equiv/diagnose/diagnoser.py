@@ -49,6 +49,7 @@ class Diagnoser:
     """
     self.subject, self._floor = subject, floor
     self.tf1 = subject.run.result()
+    self._reassigns = False
 
   def explain(
     self, outcome: outcome_lib.Outcome, known: diagnosis_lib.Diagnosis
@@ -79,6 +80,19 @@ class Diagnoser:
       self._explain_structure(draft)
       return
     key = failing[0]
+    self._explain_values(draft, key)
+    if self._may_be_reassigned(key):
+      self._add_overwritten(draft, key)
+
+  def _explain_values(self, draft: draft_lib.Draft, key: Key) -> None:
+    """Explains why values differ.
+
+    Args:
+      draft: gets what is found.
+      key: the first that differ.
+    """
+    outcome = draft.outcome
+    failing = outcome.failing()
     if key.quantity is Quantity.WEIGHTS:
       structure.explain_weights(self.subject, draft)
       groups = tf1_capture.OUTPUT, tf1_capture.LOSS
@@ -103,6 +117,39 @@ class Diagnoser:
       index = None if key.step is None else key.step - 1
       found = self._find_all(draft, key)
       conclusion.conclude(draft, found, index, self.tf1)
+
+  def _may_be_reassigned(self, key: Key) -> bool:
+    """Returns whether a forward pass may assign what an optimizer trains."""
+    if not self.subject.plan.training or self.subject.has_own_step:
+      return False
+    return self._reassigns or key.quantity is Quantity.VARIABLES
+
+  def _add_overwritten(self, draft: draft_lib.Draft, key: Key) -> None:
+    """Adds which trained variables a forward pass assigns, and the other not.
+
+    Args:
+      draft: gets the places, which come first.
+      key: what differs first.
+    """
+    labels = [
+      (tf1_capture.UPDATED, first.name)
+      for first, second in self.subject.pairing.table.pairs
+      if first.trainable and second.trainable
+    ]
+    step = None if key.step is None else key.step - 1
+    first, second = self.subject.capture(labels, step=step)
+    names = self.subject.pairing.tf1_name()
+    second.assigned = {
+      labels_lib.relabeled(label, names): op
+      for label, op in second.assigned.items()
+    }
+    places = []
+    for label in labels:
+      place = assignments.of_forward_pass((first, second), label)
+      if place is not None:
+        place.mistake = rules.recognize(place)
+        places.append(place)
+    conclusion.put_first(draft, places)
 
   def _find_all(self, draft: draft_lib.Draft, key: Key) -> Result:
     """Finds all places, those first from which a quantity differs."""
@@ -179,6 +226,9 @@ class Diagnoser:
         raise
       return self._find_recorded(labels, groups, step, str(error))
     names = pairing.tf1_name()
+    self._reassigns = assignments.may_overwrite(
+      (first, second), (self._trained(0), self._trained(1)), step is not None
+    )
     second.targets = {
       labels_lib.relabeled(label, names): t
       for label, t in second.targets.items()
@@ -232,6 +282,11 @@ class Diagnoser:
         )
         found.divergence.mistake = rules.recognize(found.divergence)
     return found
+
+  def _trained(self, side: int) -> set[str]:
+    """Returns the names of the variables of a side that are trained."""
+    pairs = self.subject.pairing.table.pairs
+    return {pair[side].name for pair in pairs if pair[side].trainable}
 
   def _find_recorded(
     self,

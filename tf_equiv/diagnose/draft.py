@@ -5,7 +5,8 @@ import dataclasses
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.compare.outcome import Outcome
-from tf_equiv.diagnose.repairs import arguments
+from tf_equiv.diagnose import advice_texts, labels
+from tf_equiv.diagnose.repairs import arguments, updates
 
 
 class Draft:
@@ -56,7 +57,23 @@ class Draft:
       culprit=self._culprit,
       evidence=tuple(self.evidence),
       notes=tuple(self.notes),
-      advice=tuple(self.advice),
+      advice=tuple(
+        line
+        for line in self.advice
+        if line not in advice_texts.GENERAL or not self._is_explained()
+      ),
       proof=proof,
       draws_matter=self.draws_matter,
     )
+
+  def _is_explained(self) -> bool:
+    """Returns whether a repair of what differs first is proven."""
+    found, failing = self.divergence, self.outcome.failing()
+    if found is None or found.repair is None:
+      return False
+    if found.group in updates.OF_OPTIMIZERS:
+      return bool(found.repair.argument)
+    if self.proof is None or not self.proof.is_complete:
+      return False
+    # What the search did not follow may be due to something else.
+    return not failing or labels.group_of(failing[0]) is not None

@@ -12,7 +12,14 @@ import numpy as np
 from tf_equiv import compat
 from tf_equiv.compare import difference
 from tf_equiv.core import random_value
-from tf_equiv.diagnose import alignment, graph, replay, shared_draws, sketches
+from tf_equiv.diagnose import (
+  agreement,
+  alignment,
+  graph,
+  replay,
+  shared_draws,
+  sketches,
+)
 from tf_equiv.diagnose import search as search_lib
 from tf_equiv.diagnose.control_flow import descent
 from tf_equiv.diagnose.result import Result
@@ -87,7 +94,7 @@ def _search(
       distances[label] = sketches.distance(mine, theirs)
       own = sketches.distance(mine, sketcher.sketch(precise[label]))
       noise = max(noise, own)
-    tolerance = max(search_lib.SINGLE, _SLACK * noise)
+    tolerance = max(agreement.SINGLE, _SLACK * noise)
     failing = [label for label in labels if not distances[label] <= tolerance]
     result = Result(
       None,

@@ -17,9 +17,18 @@ _LARGEST = 0.1
 _FUSED = 'FusedBatchNorm'
 # What adds an epsilon, and what follows it in a normalization.
 _ADDING = ('Add', 'AddN', 'Maximum')
-_ROOTS = ('Rsqrt', 'Sqrt', 'Pow', 'Reciprocal', 'Inv')
+_INVERSE = ('Rsqrt', 'Reciprocal', 'Inv')
+_POWER = 'Pow'
 _DIVIDING = ('RealDiv', 'DivNoNan', 'Xdivy')
-_PASSING = ('Reshape', 'Squeeze', 'ExpandDims', 'Cast', 'Tile', 'BroadcastTo')
+_PASSING = (
+  'Sqrt',
+  'Reshape',
+  'Squeeze',
+  'ExpandDims',
+  'Cast',
+  'Tile',
+  'BroadcastTo',
+)
 
 
 def describe(found: frontier_lib.Frontier, sides: Sides) -> list[Difference]:
@@ -91,7 +100,7 @@ def among(
   for node in nodes:
     if node.op_type.startswith(_FUSED) and 'epsilon' in node.attributes:
       yield node, float(node.attributes['epsilon'])
-    if node.family not in _ADDING or not _is_divided_by(side.graph, node.name):
+    if node.family not in _ADDING or not _is_divided_by(side, node.name):
       continue
     for operand in node.operands:
       if operand.kind != graph_lib.CONSTANT:
@@ -105,18 +114,32 @@ def among(
           yield operand.tensor, number
 
 
-def _is_divided_by(graph: graph_lib.Graph, name: str) -> bool:
+def _is_divided_by(side: Side, name: str) -> bool:
   """Returns whether something is divided by a value, or by its root."""
   known = {name}
-  for node in graph.nodes.values():
+  for node in side.graph.nodes.values():
     read = [i for i, o in enumerate(node.operands) if o.key in known]
     if not read:
       continue
-    if node.family in _ROOTS or (node.family in _DIVIDING and 1 in read):
+    power = _power(side, node) if 0 in read else None
+    if node.family in _INVERSE or (power is not None and power < 0):
       return True
-    if node.family in _PASSING:
+    if node.family in _DIVIDING and 1 in read:
+      return True
+    if node.family in _PASSING or (power is not None and power < 1):
       known.add(node.name)
   return False
+
+
+def _power(side: Side, node: graph_lib.Node) -> float | None:
+  """Returns the number that an op raises to, None if there is none."""
+  if node.family != _POWER or node.operands[1].kind != graph_lib.CONSTANT:
+    return None
+  tensor = node.operands[1].tensor
+  if not side.run.is_small(tensor, 1):
+    return None
+  (value,) = side.run.fetch([tensor])
+  return float(value.reshape(-1)[0]) if value.size else None
 
 
 def _normalized(

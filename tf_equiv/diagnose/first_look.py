@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import step_pairs
 from tf_equiv.compare import steps as steps_lib
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.compare.optimizers import OptimizerDifference
@@ -222,7 +223,7 @@ def _rates(outcome: Outcome, run: Run) -> facts.Rates | None:
   for sides in zip(run.tf1.steps, run.tf2.steps, strict=False):
     of_step = [
       (float(first.learning_rate), float(second.learning_rate))
-      for first, second in steps_lib.paired_updates(table, *sides)
+      for first, second in step_pairs.paired_updates(table, *sides)
       if steps_lib.name_of(Quantity.LEARNING_RATE, first) == name
       and first.learning_rate is not None
       and second.learning_rate is not None
@@ -236,7 +237,7 @@ def _rates(outcome: Outcome, run: Run) -> facts.Rates | None:
 def _gradients(outcome: Outcome, run: Run) -> facts.Gradients:
   failed = outcome.failed(outcome.failing()[0])
   sides = _step(outcome, run)
-  tf1, tf2 = steps_lib.single_gradients(run.pairing, *sides)
+  tf1, tf2 = step_pairs.single_gradients(run.pairing, *sides)
   decays = [
     u.optimizer.hyperparameters.get('weight_decay') for u in sides[1].updates
   ]

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.diagnose import float64, handles, partition, walks
+from tf_equiv.diagnose import courses, float64, handles, partition, walks
 from tf_equiv.diagnose.control_flow import v1_frames
 from tf_equiv.tf1 import runner
 from tf_equiv.tf1.capture import capture
@@ -93,7 +93,7 @@ class Replay:
       [op for op in self._graph.get_operations() if op.type in _TABLES]
     )
     self._nested: set[str] | None = None
-    self._course: _Course | None = None
+    self._course: courses.Course | None = None
     self._feed = {}
     for name, value in captured.feeds.items():
       if self.has(name):
@@ -274,7 +274,7 @@ class Replay:
       **self._feed,
       **{self._tensors.get(n, n): value for n, value in constants.items()},
     }
-    course = _Course(
+    course = courses.Course(
       partition.divide(
         self._graph, list(asked), feed, self._is_nested, _PART, _MAX_KEPT
       ),
@@ -314,7 +314,7 @@ class Replay:
 
   def _run(
     self,
-    course: '_Course',
+    course: courses.Course,
     asked: Mapping[str, list[str]],
     feed: Mapping[str, np.ndarray],
     variables: Mapping[str, np.ndarray],
@@ -354,36 +354,6 @@ class Replay:
     if self._nested is None:
       self._nested = v1_frames.nested(self._graph.get_operations())
     return name in self._nested
-
-
-class _Course:
-  """A run in parts, and what each of them is handed on.
-
-  Attributes:
-    parts: the parts.
-    starts: values that a part is handed on by those before it, by name.
-    is_whole: whether they are known for all parts.
-  """
-
-  def __init__(self, parts: Sequence[partition.Part], remember: bool):
-    self.parts, self.is_whole = parts, remember
-    self.starts: list[dict[str, np.ndarray]] = [{} for _ in parts]
-    self._part_of = {
-      name: i for i, part in enumerate(parts) for name in part.ops
-    }
-
-  def part_of(self, tensor: str) -> int:
-    """Returns the number of the part that computes a tensor."""
-    return self._part_of.get(tensor.split(':')[0], 0)
-
-  def begin(self, i: int, handed_on: Mapping[str, np.ndarray]) -> None:
-    """Notes what a part is handed on, while that is not too much."""
-    if not self.is_whole:
-      return
-    self.starts[i] = dict(handed_on)
-    arrays = {id(x): x.nbytes for start in self.starts for x in start.values()}
-    if sum(arrays.values()) > _MAX_KEPT:
-      self.starts, self.is_whole = [{} for _ in self.parts], False
 
 
 def _loosen(graph_def: v1.GraphDef, names: Collection[str]) -> None:

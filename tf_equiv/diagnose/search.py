@@ -13,12 +13,11 @@ import tensorflow as tf
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare.difference import Difference
 from tf_equiv.core import text
-from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import (
+  agreement,
   assignments,
   cells,
   computed,
-  constant_rounding,
   description,
   draw_effect,
   epsilons,
@@ -30,31 +29,24 @@ from tf_equiv.diagnose import (
   single,
   stops,
 )
+from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose import sketches as sketches_lib
 from tf_equiv.diagnose.control_flow import descent, inlining
 from tf_equiv.diagnose.repairs import hunt
-from tf_equiv.diagnose.result import Result, Results
+from tf_equiv.diagnose.result import Result
 from tf_equiv.diagnose.rules import table
 from tf_equiv.diagnose.side import Side, Sides
 from tf_equiv.tf1.capture import capture
 
 _log = logging.getLogger('tf_equiv')
-# Distances (see `sketches.distance`) up to which values agree in float64.
-# Constants that were rounded to float32 in another way are 1e-8 apart.
-_TIGHT, _ROUNDED = 1e-10, 1e-7
+# Bytes of values up to which the rounding of float32 is measured as well.
+_MAX_FOR_NOISE = 4 << 30
 # What is no further apart is no fault that float32 shows, behind a place where
 # numbers were given that may be rounded in another way.
 _VISIBLE = 3e-7
-# With ops that only compute in float32.
-SINGLE = 3e-6
-# Bytes of values up to which the rounding of float32 is measured as well.
-_MAX_FOR_NOISE = 4 << 30
-# Gradients so far below the largest one are zero (that of a bias before a
-# normalization or a softmax) but for rounding in float64.
-_ZERO = 1e-12
 
 Labels = Sequence[capture.Label]
 
@@ -177,7 +169,7 @@ def _search(
       side.run, side.captured, side.graph, labels, sketcher, remember
     )
   results = sides[0].results, sides[1].results
-  judged = _judge(sides, labels, request, sketcher)
+  judged = agreement.judge(sides, labels, request.converted, sketcher)
   result = Result(None, judged.distance, results)
   result.fixed = tuple(side.run.fixed for side in sides)
   result.alignment = alignment_lib.Alignment(
@@ -198,65 +190,22 @@ def _search(
   return result, sides
 
 
-@dataclasses.dataclass(frozen=True)
-class _Judged:
-  """Which results differ, the largest distance, and what is no difference."""
-
-  failing: list[capture.Label]
-  distance: float
-  tolerance: float
-
-
-def _judge(
-  sides: Sides,
-  labels: Labels,
-  request: _Request,
-  sketcher: sketches_lib.Sketcher,
-  least: float = 0.0,
-) -> _Judged:
-  """Returns which results differ in float64.
-
-  Args:
-    sides: both sides.
-    labels: the results.
-    request: what is searched for.
-    sketcher: makes the sketches.
-    least: distance up to which nothing differs.
-  """
-  results = sides[0].results, sides[1].results
-  distances = {
-    label: sketches_lib.distance(
-      *(sketcher.sketch(side[label]) for side in results)
-    )
-    for label in labels
-  }
-  distance = max(distances.values(), default=0.0)
-  is_precise = not any(side.run.fallbacks for side in sides)
-  tolerance = max(_tolerance(distance, is_precise), least)
-  zeros = _zeros(labels, results[0])
-  failing = [
-    label
-    for label in labels
-    if distances[label] > tolerance and label not in zeros
-  ]
-  if failing and distance <= constant_rounding.LARGEST:
-    floors = constant_rounding.floors(
-      sides, failing, request.converted, sketcher
-    )
-    failing = [label for label in failing if distances[label] > floors[label]]
-  return _Judged(failing, distance, tolerance)
-
-
 def _go_on(
   result: Result, sides: Sides, request: _Request, stack: contextlib.ExitStack
 ) -> None:
   """Looks for all other places, and for repairs."""
+  # What it reads and sketches besides must not reach those who come after.
+  sides = tuple(
+    dataclasses.replace(side, sketches=dict(side.sketches)) for side in sides
+  )
   sketcher = sketches_lib.Sketcher()
   captures = tuple(side.captured for side in sides)
   names = request.tf1_name_of
 
   def judge(labels: Labels) -> tuple[list[capture.Label], float]:
-    found = _judge(sides, labels, request, sketcher, _VISIBLE)
+    found = agreement.judge(
+      sides, labels, request.converted, sketcher, _VISIBLE
+    )
     return found.failing, found.tolerance
 
   def describe(
@@ -393,29 +342,6 @@ def _tested(
 
 def _names(captured: capture.Capture, labels: Labels) -> list[str]:
   return [captured.targets[label].name for label in labels]
-
-
-def _zeros(labels: Labels, results: Results) -> set[capture.Label]:
-  """Returns the gradients that are zero but for rounding."""
-  sizes = {
-    label: float(np.max(np.abs(results[label]), initial=0.0))
-    for label in labels
-    if label[0] == capture.GRADIENT
-  }
-  largest = max(sizes.values(), default=0.0)
-  return {label for label, size in sizes.items() if size < _ZERO * largest}
-
-
-def _tolerance(distance: float, is_precise: bool) -> float:
-  """Returns up to which distance values agree.
-
-  Args:
-    distance: the largest distance of the results.
-    is_precise: whether all ops compute in float64.
-  """
-  if not is_precise:
-    return SINGLE
-  return float(np.clip(distance * 1e-3, _TIGHT, _ROUNDED))
 
 
 def _errors(

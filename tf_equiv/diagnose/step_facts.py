@@ -5,7 +5,7 @@ from typing import TypeAlias
 import numpy as np
 
 from tf_equiv.compare import pairing as pairing_lib
-from tf_equiv.compare import steps as steps_lib
+from tf_equiv.compare import step_pairs
 from tf_equiv.compare.outcome import Outcome
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import nest, observation
@@ -76,7 +76,7 @@ def _updates(
   pair = next(
     (
       (a, b)
-      for a, b in steps_lib.paired_updates(pairing.table, *sides)
+      for a, b in step_pairs.paired_updates(pairing.table, *sides)
       if set(names) <= set(b.gradients)
     ),
     None,
@@ -156,7 +156,7 @@ def _losses(
     [float(np.ravel(by_name[0][name])[0]) for name in names],
     [float(np.ravel(by_name[1][name])[0]) for name in names],
     sorted(sizes - {1}),
-    _factor(*steps_lib.single_gradients(start[0], *sides)),
+    _factor(*step_pairs.single_gradients(start[0], *sides)),
   )
 
 

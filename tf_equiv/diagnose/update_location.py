@@ -8,7 +8,7 @@ learning rate, slots and hyperparameters, which are compared in this order.
 import dataclasses
 from collections.abc import Sequence
 
-from tf_equiv.compare import difference, divergence, optimizers
+from tf_equiv.compare import difference, divergence, optimizers, step_pairs
 from tf_equiv.compare import steps as steps_lib
 from tf_equiv.compare import variables as variables_lib
 from tf_equiv.compare.quantity import Quantity
@@ -38,7 +38,7 @@ def locate(
     The place, None if it belongs to no update.
   """
   sources = table.tf1_names_of().get(name, ())
-  pairs = steps_lib.paired_updates(table, *sides)
+  pairs = step_pairs.paired_updates(table, *sides)
   if quantity in (Quantity.LEARNING_RATE, Quantity.STEP_COUNTER):
     for mine, theirs in pairs:
       if name == steps_lib.name_of(quantity, mine):
@@ -106,7 +106,7 @@ def locate_optimizers(
     table: how the variables correspond.
   """
   names = found.tf1, found.tf2
-  for pair in steps_lib.paired_updates(table, *sides):
+  for pair in step_pairs.paired_updates(table, *sides):
     if names == tuple(update.optimizer.name for update in pair):
       return _made(*pair)
   return None

@@ -11,7 +11,8 @@ import numpy as np
 
 from tf_equiv.compare.dormant import Change, Changed
 from tf_equiv.diagnose import graph as graph_lib
-from tf_equiv.dormant import probes, twins
+from tf_equiv.dormant import points as points_lib
+from tf_equiv.dormant import twins
 
 _STEPS = 6
 _MAX_SUSPECTS = 4
@@ -19,8 +20,8 @@ _DIRECTIONS = 8
 
 
 def points(
-  pair: twins.Twins, base: probes.Base, names: Sequence[str]
-) -> Iterator[probes.Point]:
+  pair: twins.Twins, base: points_lib.Base, names: Sequence[str]
+) -> Iterator[points_lib.Point]:
   """Yields points with ever larger, or smaller, operands of suspects.
 
   Args:
@@ -28,7 +29,7 @@ def points(
     base: inputs and weights to start from.
     names: ops of TF1 that TF2 has not.
   """
-  found = probes.numbers_of(base.inputs)
+  found = points_lib.numbers_of(base.inputs)
   if not found:
     return
   generator = np.random.default_rng(20260302)
@@ -67,7 +68,7 @@ def points(
         if not height > best:
           break
         best, current = height, step
-        yield probes.Point(
+        yield points_lib.Point(
           {p: x.astype(found[p].dtype) for p, x in current.items()},
           {},
           (Change(Changed.INPUTS_DRAWN),),

@@ -1,14 +1,11 @@
 """Other inputs and weights of the same shapes and dtypes, to be tried."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from tf_equiv.compare.dormant import Change, Changed
-
-# Values by path of the input, or by TF1 name of the variable.
-Values = Mapping[str, np.ndarray]
+from tf_equiv.dormant import points as points_lib
 
 _SEED = 20260301
 # What a positive statistic is multiplied by is drawn from e to the power of so
@@ -16,93 +13,7 @@ _SEED = 20260301
 _SPREAD = 0.7
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
-  """Inputs and weights that are tried.
-
-  Attributes:
-    inputs: those that are changed, by path.
-    weights: those that are changed, by TF1 name.
-    changes: what is changed, in words of records.
-    is_generic: whether the numbers avoid kinks and ties, where subgradients
-      differ and rounding decides.
-    is_valid: whether all inputs stay in the range of those that were given.
-  """
-
-  inputs: Values = dataclasses.field(default_factory=dict)
-  weights: Values = dataclasses.field(default_factory=dict)
-  changes: tuple[Change, ...] = ()
-  is_generic: bool = True
-  is_valid: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Base:
-  """What the sides agree on.
-
-  Attributes:
-    inputs: by path.
-    weights: by TF1 name.
-    trained: names of the variables that are trained.
-  """
-
-  inputs: Values
-  weights: Values
-  trained: frozenset[str] = frozenset()
-
-  def weights_of_numbers(self) -> dict[str, np.ndarray]:
-    """Returns the weights that are trained."""
-    return {
-      name: array
-      for name, array in self.weights.items()
-      if name in self.trained and _is_real(array) and array.size
-    }
-
-
-def is_binary(array: np.ndarray) -> bool:
-  """Returns whether an array holds nothing but 0 and 1: it is a mask."""
-  return bool(array.size and np.all((array == 0) | (array == 1)))
-
-
-def _is_real(array: np.ndarray) -> bool:
-  """Returns whether an array holds floating-point numbers."""
-  return array.dtype.kind == 'f' or array.dtype.name == 'bfloat16'
-
-
-def _is_one_hot(array: np.ndarray) -> bool:
-  if array.ndim < 2 or array.shape[-1] < 2:
-    return False
-  return bool(np.all(array.sum(-1) == 1))
-
-
-def numbers_of(inputs: Values) -> dict[str, np.ndarray]:
-  """Returns the inputs that hold numbers of any size."""
-  return {
-    path: array
-    for path, array in inputs.items()
-    if _is_real(array) and array.size and not is_binary(array)
-  }
-
-
-def masks_of(inputs: Values) -> dict[str, np.ndarray]:
-  """Returns the inputs that hold truth values."""
-  return {
-    path: array
-    for path, array in inputs.items()
-    if array.dtype.kind == 'b' or (_is_real(array) and is_binary(array))
-  }
-
-
-def whole_of(inputs: Values) -> dict[str, np.ndarray]:
-  """Returns the inputs that hold whole numbers: ids, lengths, labels."""
-  return {
-    path: array
-    for path, array in inputs.items()
-    if array.dtype.kind in 'iu' and array.size
-  }
-
-
-def mild(base: Base) -> Iterator[Point]:
+def mild(base: points_lib.Base) -> Iterator[points_lib.Point]:
   """Yields the first probes, the likeliest first."""
   yield from _of_numbers(base, (4.0, 100.0))
   yield from _of_masks(base)
@@ -110,7 +21,9 @@ def mild(base: Base) -> Iterator[Point]:
   yield from _of_weights(base)
 
 
-def further(base: Base, ids: Mapping[str, int]) -> Iterator[Point]:
+def further(
+  base: points_lib.Base, ids: Mapping[str, int]
+) -> Iterator[points_lib.Point]:
   """Yields what else is tried where there is time.
 
   Args:
@@ -129,32 +42,18 @@ def further(base: Base, ids: Mapping[str, int]) -> Iterator[Point]:
   yield from _large_both(base)
 
 
-def _changed(
-  found: Values, function: Callable[[np.ndarray], np.ndarray]
-) -> dict[str, np.ndarray]:
-  """Applies a function in float64, and returns to the dtype of each array."""
-  results = {}
-  for path, array in found.items():
-    with np.errstate(all='ignore'):
-      wide = function(np.asarray(array, np.float64))
-      results[path] = np.asarray(wide).astype(array.dtype).reshape(array.shape)
-  return results
-
-
-def _magnitude(found: Values) -> float:
-  return max(
-    float(np.max(np.abs(x.astype(np.float64)))) for x in found.values()
-  )
-
-
-def _of_numbers(base: Base, factors: tuple[float, ...]) -> Iterator[Point]:
-  found = numbers_of(base.inputs)
+def _of_numbers(
+  base: points_lib.Base, factors: tuple[float, ...]
+) -> Iterator[points_lib.Point]:
+  found = points_lib.numbers_of(base.inputs)
   if not found:
     return
-  large = 3.0 * max(_magnitude(found), 1e-3)
+  large = 3.0 * max(points_lib.magnitude(found), 1e-3)
 
   def point(what, value, function, generic=True):
-    return Point(_changed(found, function), {}, (Change(what, value),), generic)
+    return points_lib.Point(
+      points_lib.changed(found, function), {}, (Change(what, value),), generic
+    )
 
   for factor in factors:
     yield point(
@@ -176,34 +75,34 @@ def _of_numbers(base: Base, factors: tuple[float, ...]) -> Iterator[Point]:
   )
 
 
-def _one_by_one(base: Base) -> Iterator[Point]:
-  found = numbers_of(base.inputs)
+def _one_by_one(base: points_lib.Base) -> Iterator[points_lib.Point]:
+  found = points_lib.numbers_of(base.inputs)
   if len(found) < 2:
     return
   for path, array in found.items():
     for factor in (10.0, -10.0, 1e-3):
-      yield Point(
-        _changed({path: array}, lambda x, factor=factor: x * factor),
+      yield points_lib.Point(
+        points_lib.changed({path: array}, lambda x, factor=factor: x * factor),
         {},
         (Change(Changed.INPUTS_SCALED, factor, path),),
       )
-    yield Point(
-      _changed({path: array}, np.zeros_like),
+    yield points_lib.Point(
+      points_lib.changed({path: array}, np.zeros_like),
       {},
       (Change(Changed.INPUTS_SET, 0, path),),
       False,
     )
 
 
-def _rounded(base: Base) -> Iterator[Point]:
+def _rounded(base: points_lib.Base) -> Iterator[points_lib.Point]:
   """Yields whole numbers, halves, ties, and rows of zeros."""
-  found = numbers_of(base.inputs)
+  found = points_lib.numbers_of(base.inputs)
   if not found:
     return
-  factor = 3.0 / max(_magnitude(found), 1e-30)
+  factor = 3.0 / max(points_lib.magnitude(found), 1e-30)
   for offset in (0.0, 0.5):
-    yield Point(
-      _changed(
+    yield points_lib.Point(
+      points_lib.changed(
         found,
         lambda x, offset=offset: np.floor(x * factor) + offset,
       ),
@@ -212,21 +111,23 @@ def _rounded(base: Base) -> Iterator[Point]:
       False,
     )
   for number in (1, -1, 1000):
-    yield Point(
-      _changed(found, lambda x, number=number: np.full_like(x, number)),
+    yield points_lib.Point(
+      points_lib.changed(
+        found, lambda x, number=number: np.full_like(x, number)
+      ),
       {},
       (Change(Changed.INPUTS_SET, number),),
       False,
     )
 
 
-def _of_masks(base: Base) -> Iterator[Point]:
-  found = masks_of(base.inputs)
+def _of_masks(base: points_lib.Base) -> Iterator[points_lib.Point]:
+  found = points_lib.masks_of(base.inputs)
   generator = np.random.default_rng(_SEED + 1)
-  hot = {p: x for p, x in found.items() if _is_one_hot(x)}
+  hot = {p: x for p, x in found.items() if points_lib.is_one_hot(x)}
   rest = {p: x for p, x in found.items() if p not in hot}
   if hot:
-    yield Point(
+    yield points_lib.Point(
       {p: np.roll(x, 1, -1) for p, x in hot.items()},
       {},
       (Change(Changed.ROWS_SHIFTED),),
@@ -239,9 +140,9 @@ def _of_masks(base: Base) -> Iterator[Point]:
       p: (generator.random(x.shape) < share).astype(x.dtype)
       for p, x in rest.items()
     }
-    yield Point(drawn, {}, (Change(Changed.MASKS_DRAWN),), False)
+    yield points_lib.Point(drawn, {}, (Change(Changed.MASKS_DRAWN),), False)
   for number in (0, 1):
-    yield Point(
+    yield points_lib.Point(
       {p: np.full_like(x, number) for p, x in rest.items()},
       {},
       (Change(Changed.MASKS_SET, number),),
@@ -249,9 +150,9 @@ def _of_masks(base: Base) -> Iterator[Point]:
     )
 
 
-def _of_whole_numbers(base: Base) -> Iterator[Point]:
+def _of_whole_numbers(base: points_lib.Base) -> Iterator[points_lib.Point]:
   """Yields ids, lengths and labels in the range of those that were given."""
-  found = whole_of(base.inputs)
+  found = points_lib.whole_of(base.inputs)
   if not found:
     return
   generator = np.random.default_rng(_SEED + 2)
@@ -262,10 +163,10 @@ def _of_whole_numbers(base: Base) -> Iterator[Point]:
       ).astype(x.dtype)
       for p, x in found.items()
     }
-    yield Point(drawn, {}, (Change(Changed.DISCRETE_DRAWN),), False)
+    yield points_lib.Point(drawn, {}, (Change(Changed.DISCRETE_DRAWN),), False)
   for path, array in found.items():
     for number in dict.fromkeys((0, int(array.max()), int(array.min()))):
-      yield Point(
+      yield points_lib.Point(
         {path: np.full_like(array, number)},
         {},
         (Change(Changed.DISCRETE_SET, number, path),),
@@ -273,9 +174,11 @@ def _of_whole_numbers(base: Base) -> Iterator[Point]:
       )
 
 
-def _out_of_range(base: Base, ids: Mapping[str, int]) -> Iterator[Point]:
+def _out_of_range(
+  base: points_lib.Base, ids: Mapping[str, int]
+) -> Iterator[points_lib.Point]:
   """Yields ids that no table has, and numbers of any size."""
-  for path, array in whole_of(base.inputs).items():
+  for path, array in points_lib.whole_of(base.inputs).items():
     numbers: list[int] = []
     if path in ids:
       numbers += [ids[path] - 1, ids[path]]
@@ -290,7 +193,7 @@ def _out_of_range(base: Base, ids: Mapping[str, int]) -> Iterator[Point]:
         continue
       changed = np.array(array)
       changed.reshape(-1)[::2] = number
-      yield Point(
+      yield points_lib.Point(
         {path: changed},
         {},
         (Change(Changed.DISCRETE_SET, number, path),),
@@ -299,7 +202,9 @@ def _out_of_range(base: Base, ids: Mapping[str, int]) -> Iterator[Point]:
       )
 
 
-def drawn_weights(base: Base, factor: float, seed: int) -> Point:
+def drawn_weights(
+  base: points_lib.Base, factor: float, seed: int
+) -> points_lib.Point:
   """Returns other weights; statistics stay positive.
 
   Args:
@@ -310,7 +215,7 @@ def drawn_weights(base: Base, factor: float, seed: int) -> Point:
   generator = np.random.default_rng(_SEED + 10 + seed)
   weights = {}
   for name, array in base.weights.items():
-    if not _is_real(array) or not array.size:
+    if not points_lib.is_real(array) or not array.size:
       continue
     wide = np.asarray(array, np.float64)
     if name not in base.trained:
@@ -321,14 +226,16 @@ def drawn_weights(base: Base, factor: float, seed: int) -> Point:
       middle = float(np.mean(wide)) if np.ptp(wide) == 0 else 0.0
       drawn = factor * (middle + spread * generator.normal(size=wide.shape))
     weights[name] = np.asarray(drawn).astype(array.dtype)
-  return Point({}, weights, (Change(Changed.WEIGHTS_DRAWN, factor),))
+  return points_lib.Point({}, weights, (Change(Changed.WEIGHTS_DRAWN, factor),))
 
 
-def _scaled_weights(base: Base, factor: float) -> dict[str, np.ndarray]:
-  return _changed(base.weights_of_numbers(), lambda x: x * factor)
+def _scaled_weights(
+  base: points_lib.Base, factor: float
+) -> dict[str, np.ndarray]:
+  return points_lib.changed(base.weights_of_numbers(), lambda x: x * factor)
 
 
-def _of_weights(base: Base) -> Iterator[Point]:
+def _of_weights(base: points_lib.Base) -> Iterator[points_lib.Point]:
   for factor, seed in ((1.0, 0), (4.0, 1)):
     drawn = drawn_weights(base, factor, seed)
     if drawn.weights:
@@ -337,27 +244,29 @@ def _of_weights(base: Base) -> Iterator[Point]:
     weights = _scaled_weights(base, factor)
     if weights:
       change = Change(Changed.WEIGHTS_SCALED, factor)
-      yield Point({}, weights, (change,))
+      yield points_lib.Point({}, weights, (change,))
   yield from _biases(base)
   yield from _counters(base)
 
 
-def _biases(base: Base) -> Iterator[Point]:
+def _biases(base: points_lib.Base) -> Iterator[points_lib.Point]:
   """Yields weights with which units are off, or on, for all inputs."""
   found = {n: x for n, x in base.weights_of_numbers().items() if x.ndim == 1}
   if not found:
     return
-  reach = max(_magnitude(base.weights_of_numbers()), 1.0)
-  reach *= max(_magnitude(numbers_of(base.inputs) or found), 1.0)
+  reach = max(points_lib.magnitude(base.weights_of_numbers()), 1.0)
+  reach *= max(
+    points_lib.magnitude(points_lib.numbers_of(base.inputs) or found), 1.0
+  )
   for summand in (-30.0 * reach, 30.0 * reach):
-    yield Point(
+    yield points_lib.Point(
       {},
-      _changed(found, lambda x, summand=summand: x + summand),
+      points_lib.changed(found, lambda x, summand=summand: x + summand),
       (Change(Changed.BIASES_SHIFTED, summand),),
     )
 
 
-def _counters(base: Base) -> Iterator[Point]:
+def _counters(base: points_lib.Base) -> Iterator[points_lib.Point]:
   """Yields other values of whole numbers that a model keeps, such as steps."""
   found = {
     name: array
@@ -365,51 +274,23 @@ def _counters(base: Base) -> Iterator[Point]:
     if array.dtype.kind in 'iu' and array.size == 1
   }
   for number in (1, 10, 1000, 10**6) if found else ():
-    yield Point(
+    yield points_lib.Point(
       {},
       {name: np.full_like(array, number) for name, array in found.items()},
       (Change(Changed.STEP, number),),
     )
 
 
-def _large_both(base: Base) -> Iterator[Point]:
-  found = numbers_of(base.inputs)
+def _large_both(base: points_lib.Base) -> Iterator[points_lib.Point]:
+  found = points_lib.numbers_of(base.inputs)
   if not found or not base.weights:
     return
   for inputs, factor in ((10.0, 10.0), (0.1, 0.1), (100.0, 0.01)):
-    yield Point(
-      _changed(found, lambda x, inputs=inputs: x * inputs),
+    yield points_lib.Point(
+      points_lib.changed(found, lambda x, inputs=inputs: x * inputs),
       _scaled_weights(base, factor),
       (
         Change(Changed.INPUTS_SCALED, inputs),
         Change(Changed.WEIGHTS_SCALED, factor),
       ),
     )
-
-
-def jittered(base: Base, point: Point, relative: float) -> Point:
-  """Returns a point beside another one.
-
-  Args:
-    base: what the point changes.
-    point: the point.
-    relative: by how much of itself each number is moved at most.
-  """
-  generator = np.random.default_rng(_SEED + 99)
-
-  def moved(array: np.ndarray) -> np.ndarray:
-    wide = np.asarray(array, np.float64)
-    step = relative * generator.uniform(-1, 1, wide.shape)
-    return np.asarray(wide * (1 + step)).astype(array.dtype)
-
-  inputs = {**base.inputs, **point.inputs}
-  weights = {**base.weights, **point.weights}
-  return dataclasses.replace(
-    point,
-    inputs={
-      p: moved(x) if p in numbers_of(inputs) else x for p, x in inputs.items()
-    },
-    weights={
-      n: moved(x) if _is_real(x) and x.size else x for n, x in weights.items()
-    },
-  )

@@ -1,5 +1,6 @@
 """Looks for inputs and weights on which two sides that agree are apart."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +13,8 @@ from tf_equiv.compare.dormant import Witness
 from tf_equiv.diagnose import description, search
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import labels as labels_lib
-from tf_equiv.dormant import ascent, probes, suspects, twins
+from tf_equiv.dormant import ascent, suspects, twins
+from tf_equiv.dormant import points as points_lib
 from tf_equiv.tf1.capture import capture, step_capture
 
 # A point beside a witness must show it, too, or it is rounding that grows.
@@ -37,7 +39,7 @@ class Found:
     divergence: where, if that is known.
   """
 
-  point: probes.Point
+  point: points_lib.Point
   witness: Witness
   divergence: divergence_lib.Divergence | None = None
 
@@ -46,21 +48,22 @@ class Search:
   """A search in two captured sides; a context manager.
 
   Attributes:
+    names: TF1 name of a variable by that of TF2.
     probes: how many were tried.
+    obstacle: why nothing can be looked for, '' if it can.
     suspects: where the sides are written otherwise.
     pair: both sides in float64.
-    names: TF1 name of a variable by that of TF2.
     tolerance: the relative distance up to which results agree.
-    obstacle: why nothing can be looked for, '' if it can.
+  The last three are there once it was entered.
   """
 
   def __init__(
     self,
     captures: twins.Captures,
     pairing: pairing_lib.Pairing,
-    base: probes.Base,
+    base: points_lib.Base,
   ):
-    """Prepares both graphs in float64.
+    """Takes both graphs.
 
     Args:
       captures: of TF1 and TF2, with results that agree.
@@ -71,7 +74,7 @@ class Search:
     self._pairing, self.names = pairing, pairing.tf1_name()
     first, second = _relabeled(captures, self.names)
     self._captures = first, second
-    labels = [
+    self._labels = [
       label
       for label in first.targets
       if label in second.targets
@@ -82,18 +85,23 @@ class Search:
     # No method of this object: what has files open must not wait for garbage
     # to be collected.
     self._carry = functools.partial(_carried, pairing, base.weights)
-    self.pair = twins.Twins(self._captures, labels, self._carry, self.names)
-    self._narrow: twins.Twins | None = None
-    self.suspects = suspects.find(self.pair.sides)
-    self.tolerance = self.pair.tolerance
+    self._stack = contextlib.ExitStack()
+
+  def are_same(self) -> bool:
+    """Returns whether both sides surely compute the same, without a run."""
+    return suspects.are_same(self._captures, self._labels, self.names)
 
   def __enter__(self) -> 'Search':
+    """Prepares both graphs in float64."""
+    self.pair = self._stack.enter_context(
+      twins.Twins(self._captures, self._labels, self._carry, self.names)
+    )
+    self.suspects = suspects.find(self.pair.sides)
+    self.tolerance = self.pair.tolerance
     return self
 
   def __exit__(self, *exc_info) -> None:
-    for each in (self.pair, self._narrow):
-      if each is not None:
-        each.__exit__(*exc_info)
+    self._stack.close()
 
   def _is_kept(self, label: capture.Label) -> bool:
     if label[0] not in labels_lib.BY_VARIABLE:
@@ -135,7 +143,7 @@ class Search:
     Returns:
       Whether the search can go on; else `obstacle` says why not.
     """
-    base = probes.Point()
+    base = points_lib.Point()
     results = self.pair.results(base)
     if any(isinstance(each, str) for each in results):
       self.obstacle = 'the captured graphs cannot be run again'
@@ -155,7 +163,7 @@ class Search:
     self.tolerance = max(self.tolerance, 30 * distance)
     return True
 
-  def look(self, points: Iterable[probes.Point]) -> Iterator[Found]:
+  def look(self, points: Iterable[points_lib.Point]) -> Iterator[Found]:
     """Yields the points at which the sides are apart in float64."""
     for point in points:
       self.probes += 1
@@ -166,21 +174,20 @@ class Search:
           yield found
 
   def look_in_working_dtype(
-    self, points: Iterable[probes.Point]
+    self, points: Iterable[points_lib.Point]
   ) -> Iterator[Found]:
     """Yields the points at which one side alone cannot do with its dtype."""
-    if self._narrow is None:
-      self._narrow = twins.Twins(
-        self._captures, self.pair.labels, self._carry, self.names, False
-      )
+    narrow = self._stack.enter_context(
+      twins.Twins(self._captures, self._labels, self._carry, self.names, False)
+    )
     for point in points:
       self.probes += 1
-      exact, rounded = self.pair.results(point), self._narrow.results(point)
+      exact, rounded = self.pair.results(point), narrow.results(point)
       if any(isinstance(each, str) for each in (*exact, *rounded)):
         continue
       if self.pair.gap(*exact).distance > self.tolerance:
         continue  # `look` tells of it.
-      gap = self._narrow.gap(*rounded)
+      gap = narrow.gap(*rounded)
       if gap.distance < _UNSTABLE or gap.label[0] == capture.GRADIENT:
         continue
       pairs = [
@@ -197,16 +204,18 @@ class Search:
           self._add_suspects(place)
         yield Found(point, _witness(point, gap, place, 'float32'), place)
 
-  def climb(self) -> Iterator[probes.Point]:
+  def climb(self) -> Iterator[points_lib.Point]:
     """Yields points that lead towards what a suspect does elsewhere."""
     names = [n for n, _ in self.suspects.pairs if n]
     yield from ascent.points(self.pair, self.base, names)
 
-  def _examine(self, point: probes.Point, gap: twins.Gap) -> Found | None:
+  def _examine(self, point: points_lib.Point, gap: twins.Gap) -> Found | None:
     if gap.failing_side == 'TF1':
       return None  # What TF1 cannot do, nobody has asked of it.
     if gap.failing_side:
       return Found(point, _witness(point, gap, None))
+    if not _is_finite(gap.values[0]):
+      return None  # Nor of numbers that TF1 itself does not have.
     if point.is_generic and not self._is_stable(point, gap):
       return None
     place = self._locate(point, gap.label)
@@ -219,7 +228,7 @@ class Search:
     witness = _witness(point, gap, place)
     return Found(point, self._with_suspect(point, witness), place)
 
-  def _with_suspect(self, point: probes.Point, witness: Witness) -> Witness:
+  def _with_suspect(self, point: points_lib.Point, witness: Witness) -> Witness:
     """Names the ops that are written otherwise, where these are apart."""
     for names in self.suspects.pairs:
       if not all(names):
@@ -238,9 +247,9 @@ class Search:
         return dataclasses.replace(witness, places=names, place_values=values)
     return witness
 
-  def _is_stable(self, point: probes.Point, gap: twins.Gap) -> bool:
+  def _is_stable(self, point: points_lib.Point, gap: twins.Gap) -> bool:
     """Returns whether points beside a witness show what it shows."""
-    beside = probes.jittered(self.base, point, _JITTER)
+    beside = points_lib.jittered(self.base, point, _JITTER)
     first, second = self.pair.results(beside)
     if isinstance(first, str) or isinstance(second, str):
       return False
@@ -255,7 +264,7 @@ class Search:
     )
 
   def _locate(
-    self, point: probes.Point, label: capture.Label
+    self, point: points_lib.Point, label: capture.Label
   ) -> divergence_lib.Divergence | None:
     weights = {**self.base.weights, **point.weights}
     found = search.find(
@@ -292,6 +301,10 @@ class Search:
     place.only_tf1, place.only_tf2 = lone
 
 
+def _is_finite(value: object) -> bool:
+  return not isinstance(value, float) or bool(np.isfinite(value))
+
+
 def is_other(place: divergence_lib.Divergence) -> bool:
   """Returns whether ops that differ are written otherwise."""
   if place.differences or place.only_tf1 or place.only_tf2 or place.note:
@@ -302,7 +315,7 @@ def is_other(place: divergence_lib.Divergence) -> bool:
 
 
 def _witness(
-  point: probes.Point,
+  point: points_lib.Point,
   gap: twins.Gap,
   place: divergence_lib.Divergence | None,
   precision: str = 'float64',

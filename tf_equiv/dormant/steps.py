@@ -10,8 +10,9 @@ import tensorflow as tf
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare.dormant import Change, Changed, Witness
 from tf_equiv.diagnose import search, walks
-from tf_equiv.dormant import probes, twins
+from tf_equiv.dormant import points as points_lib
 from tf_equiv.dormant import search as search_lib
+from tf_equiv.dormant import twins
 from tf_equiv.tf1.capture import capture, step_capture
 
 RATE = (step_capture.RATE, step_capture.RATE)
@@ -66,11 +67,11 @@ def _times(gradient: Any, scale: tf.Tensor) -> Any:
   return gradient * scale
 
 
-def later() -> Iterator[probes.Point]:
+def later() -> Iterator[points_lib.Point]:
   """Yields later steps, from which the same state goes on."""
   for number in (10, 1000, _LAST):
     counter = {COUNTER: np.asarray(number, np.int64)}
-    yield probes.Point({}, counter, (Change(Changed.STEP, number),))
+    yield points_lib.Point({}, counter, (Change(Changed.STEP, number),))
 
 
 def compare_clipping(
@@ -89,7 +90,7 @@ def compare_clipping(
   for factor in _SCALES:
     value = np.asarray(factor, np.float32)
     feeds = {name: value for found in scales for name in found}
-    results = pair.results(probes.Point(), feeds)
+    results = pair.results(points_lib.Point(), feeds)
     gap = _of_gradients(pair, results)
     if gap.distance > tolerance:
       changed = tuple(
@@ -165,7 +166,7 @@ def compare_rates(
 
 
 def _rates(pair: twins.Twins, step: int) -> tuple[float, float]:
-  point = probes.Point({}, {COUNTER: np.asarray(step, np.int64)})
+  point = points_lib.Point({}, {COUNTER: np.asarray(step, np.int64)})
   found = pair.results(point)
   first, second = (
     float('nan') if isinstance(each, str) else float(np.ravel(each[RATE])[0])

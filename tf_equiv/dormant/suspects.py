@@ -6,19 +6,16 @@ way. A suspect is an op that is not known although all that it reads is.
 """
 
 import dataclasses
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import op_diff, side
+from tf_equiv.dormant import constants as constants_lib
+from tf_equiv.tf1.capture import capture
 
 _COMMUTATIVE = ('Add', 'AddN', 'Mul', 'Maximum', 'Minimum')
-# Constants of more elements are told apart by their names.
-_MAX_CONSTANT = 1 << 14
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +47,34 @@ class Suspects:
     return (*found, *(('', name) for name, _ in left))
 
 
+def are_same(
+  captures: tuple[capture.Capture, capture.Capture],
+  labels: Sequence[capture.Label],
+  names: Mapping[str, str],
+) -> bool:
+  """Returns whether two graphs surely compute results in the same way.
+
+  Nothing is run for it. Constants that are computed in another way, loops and
+  branches may hide that they do.
+
+  Args:
+    captures: both graphs.
+    labels: the results.
+    names: TF1 name of a variable by that of TF2.
+  """
+  graphs = [
+    graph_lib.read(captured, labels, named)
+    for captured, named in zip(captures, ({}, names), strict=True)
+  ]
+  results = []
+  for captured, graph, named in zip(captures, graphs, ({}, names), strict=True):
+    constants = constants_lib.as_written(captured, graph, named)
+    draws = _draw_keys(graph)
+    keys = _keys(graph, captured.side, constants, draws)
+    results.append(_result_keys(graph, keys, constants, draws))
+  return results[0] == results[1]
+
+
 def find(sides: side.Sides) -> Suspects:
   """Finds where two graphs are written otherwise.
 
@@ -57,16 +82,11 @@ def find(sides: side.Sides) -> Suspects:
     sides: both sides; their graphs can be run.
   """
   keys, results = [], []
-  for each, draws in zip(sides, _draw_keys(sides), strict=True):
-    constants = _constants(each)
-    found = _keys(each, constants, draws)
+  for each in sides:
+    constants, draws = constants_lib.computed(each), _draw_keys(each.graph)
+    found = _keys(each.graph, each.captured.side, constants, draws)
     keys.append(found)
-    results.append(
-      {
-        label: _operand_key(operand, found, constants, draws)
-        for label, operand in each.graph.results.items()
-      }
-    )
+    results.append(_result_keys(each.graph, found, constants, draws))
   firsts, reads = [], []
   for i, each in enumerate(sides):
     known = set(keys[1 - i].values())
@@ -97,43 +117,37 @@ def find(sides: side.Sides) -> Suspects:
   )
 
 
-def _draw_keys(sides: side.Sides) -> list[dict[str, str]]:
-  """Returns for each side what each draw is called: type, number."""
-  found = []
-  for each in sides:
-    counts: Counter = Counter()
-    keys = {}
-    for name in each.graph.draws:
-      kind = each.graph.draw_types[name]
-      keys[name] = f'{kind}:{counts[kind]}'
-      counts[kind] += 1
-    found.append(keys)
-  return found
+def _draw_keys(graph: graph_lib.Graph) -> dict[str, str]:
+  """Returns what each draw is called: type, number."""
+  counts: Counter = Counter()
+  keys = {}
+  for name in graph.draws:
+    kind = graph.draw_types[name]
+    keys[name] = f'{kind}:{counts[kind]}'
+    counts[kind] += 1
+  return keys
 
 
-def _constants(each: side.Side) -> Mapping[str, np.ndarray]:
-  """Returns the values of the constants that a graph reads, by name."""
-  names = sorted(
-    {
-      o.key
-      for node in each.graph.nodes.values()
-      if not node.nested and node.op_type not in ('Exit', 'Merge')
-      for o in node.operands
-      if o.kind == graph_lib.CONSTANT
-      and each.run.has(o.key)
-      and each.run.is_small(o.key, _MAX_CONSTANT)
-    }
-  )
-  return dict(zip(names, each.run.fetch(names), strict=True)) if names else {}
+def _result_keys(
+  graph: graph_lib.Graph,
+  keys: Mapping[str, str],
+  constants: Mapping[str, str],
+  draws: Mapping[str, str],
+) -> dict[capture.Label, str]:
+  return {
+    label: _operand_key(operand, keys, constants, draws)
+    for label, operand in graph.results.items()
+  }
 
 
 def _keys(
-  each: side.Side,
-  constants: Mapping[str, np.ndarray],
+  graph: graph_lib.Graph,
+  side_name: str,
+  constants: Mapping[str, str],
   draws: Mapping[str, str],
 ) -> dict[str, str]:
   keys: dict[str, str] = {}
-  for name, node in each.graph.nodes.items():
+  for name, node in graph.nodes.items():
     operands = [_operand_key(o, keys, constants, draws) for o in node.operands]
     if node.family in _COMMUTATIVE:
       operands.sort()
@@ -143,29 +157,24 @@ def _keys(
       if key not in op_diff.NOT_TELLING
     )
     # What is inside of a loop or a branch is not compared here.
-    body = None if node.body is None else each.captured.side
-    keys[name] = _digest(node.family, node.dtype, attributes, operands, body)
+    body = None if node.body is None else side_name
+    keys[name] = constants_lib.digest(
+      node.family, node.dtype, attributes, operands, body
+    )
   return keys
 
 
 def _operand_key(
   operand: graph_lib.Operand,
   keys: Mapping[str, str],
-  constants: Mapping[str, np.ndarray],
+  constants: Mapping[str, str],
   draws: Mapping[str, str],
 ) -> str:
   if operand.kind == graph_lib.NODE:
     # In loops of control flow v1, an op may read what comes later.
     return f'{keys.get(operand.key, "later")}:{operand.output}'
   if operand.kind == graph_lib.CONSTANT:
-    value = constants.get(operand.key)
-    if value is None:
-      return f'constant {operand.key}'
-    return _digest(value.shape, value.dtype.str, value.tobytes())
+    return constants.get(operand.key) or f'constant {operand.key}'
   if operand.kind == graph_lib.RANDOM:
     return f'draw {draws.get(operand.key, operand.key)}'
   return f'{operand.kind} {operand.key}'
-
-
-def _digest(*parts: Any) -> str:
-  return hashlib.sha1(repr(parts).encode()).hexdigest()

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_equiv.diagnose import graph as graph_lib
 from tf_equiv.diagnose import replay, shared_draws, side
-from tf_equiv.dormant import probes
+from tf_equiv.dormant import points as points_lib
 from tf_equiv.tf1.capture import capture
 
 Results = Mapping[capture.Label, np.ndarray]
@@ -103,12 +103,12 @@ class Twins:
     precise = not any(run.fallbacks for run in self._runs)
     return _TIGHT if precise else _SINGLE
 
-  def compare(self, point: probes.Point) -> Gap:
+  def compare(self, point: points_lib.Point) -> Gap:
     """Returns how far the sides are apart at a point."""
     return self.gap(*self.results(point), point.is_generic)
 
   def results(
-    self, point: probes.Point, feeds: Mapping[str, np.ndarray] | None = None
+    self, point: points_lib.Point, feeds: Mapping[str, np.ndarray] | None = None
   ) -> tuple[Results | str, Results | str]:
     """Runs both sides.
 
@@ -129,7 +129,7 @@ class Twins:
     return found[0], found[1]
 
   def values(
-    self, point: probes.Point, names: Sequence[str]
+    self, point: points_lib.Point, names: Sequence[str]
   ) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns a tensor of each side, None if it cannot be computed.
 
@@ -151,7 +151,7 @@ class Twins:
       found.append(np.asarray(value))
     return found[0], found[1]
 
-  def with_values(self, point: probes.Point) -> Captures:
+  def with_values(self, point: points_lib.Point) -> Captures:
     """Returns the captured sides with the inputs and weights of a point."""
     changed = []
     for i, captured in enumerate(self.captures):
@@ -273,7 +273,7 @@ def _largest_gradient(results: Results) -> float:
 
 
 def _fed(
-  captured: capture.Capture, point: probes.Point
+  captured: capture.Capture, point: points_lib.Point
 ) -> dict[str, np.ndarray]:
   return {
     tensor: point.inputs[path]

@@ -13,7 +13,7 @@ from tf_equiv.compare import repairs, run_info, values
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.draw import Draw
-from tf_equiv.report import tables, text
+from tf_equiv.report import repair_text, tables, text
 
 FORMAT = 'tf_equiv report 1'
 # Quantities of a training step of which scalars are plotted, in this order.
@@ -145,7 +145,7 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     culprit=verdict.culprit,
     evidence=list(verdict.evidence),
     notes=list(verdict.notes),
-    advice=list(verdict.advice),
+    advice=[*verdict.advice, *_repairs(verdict)],
     message=verdict.summary if verdict.passed else text.failure(verdict),
     seconds=verdict.seconds,
     earlier=list(verdict.earlier),
@@ -175,6 +175,13 @@ def build(verdict: verdict_lib.Verdict) -> Document:
     ],
     draws=[] if verdict.draws is None else align_draws(*verdict.draws),
   )
+
+
+def _repairs(verdict: verdict_lib.Verdict) -> list[str]:
+  """Returns what to do about places whose repair is known."""
+  if verdict.passed:  # They were looked for without a failure.
+    return []
+  return repair_text.next_steps(verdict.divergences, verdict.proof)
 
 
 def _layers(verdict: verdict_lib.Verdict) -> list[divergence_lib.LayerError]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
+from tf_equiv.compare import repairs
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.difference import Kind
 from tf_equiv.report import differences, numbers, repair_text, wording
@@ -35,17 +36,24 @@ def divergences(verdict: verdict_lib.Verdict) -> list[str]:
   """Returns all places, the first one in full."""
   first, *others = verdict.divergences
   count = len(verdict.divergences)
-  lines = _divergence(first, f': 1 of {count}' if others else ':')
-  rows = [_further(number, each) for number, each in enumerate(others, start=2)]
+  proof = verdict.proof
+  lines = _divergence(first, proof, f': 1 of {count}' if others else ':')
+  rows = [
+    _further(number, each, proof) for number, each in enumerate(others, start=2)
+  ]
   shown = rows[: _MAX_PLACES - 1]
   lines += [line for row in shown for line in row]
   lines += wording.more(rows, _MAX_PLACES - 1)
-  if verdict.proof is not None:
-    lines.append('  ' + repair_text.proof(verdict.proof))
+  if proof is not None:
+    lines.append('  ' + repair_text.proof(proof))
   return lines
 
 
-def _further(number: int, found: divergence_lib.Divergence) -> list[str]:
+def _further(
+  number: int,
+  found: divergence_lib.Divergence,
+  proof: repairs.Proof | None,
+) -> list[str]:
   """Returns a further place, more briefly than the first."""
   lines = []
   for side, place in zip(wording.SIDES, (found.tf1, found.tf2), strict=True):
@@ -66,7 +74,7 @@ def _further(number: int, found: divergence_lib.Divergence) -> list[str]:
     ]
     lines += lone
   lines += _factor(found)
-  lines += [text for text in [repair_text.repair(found)] if text]
+  lines += [text for text in [repair_text.repair(found, proof)] if text]
   head = f'  {number}. '
   return [
     (head if not i else ' ' * len(head)) + line for i, line in enumerate(lines)
@@ -85,7 +93,9 @@ def _factor(found: divergence_lib.Divergence) -> list[str]:
 
 
 def _divergence(
-  found: divergence_lib.Divergence, number: str = ':'
+  found: divergence_lib.Divergence,
+  proof: repairs.Proof | None = None,
+  number: str = ':',
 ) -> list[str]:
   lines = ['  first divergence' + number]
   for side, place in zip(wording.SIDES, (found.tf1, found.tf2), strict=True):
@@ -126,7 +136,7 @@ def _divergence(
     lines.append(f'    {real}{differing} of {count} corresponding ops differ')
   if found.group == _LOSSES:
     lines += ['    ' + line for line in _factor(found)]
-  text = repair_text.repair(found)
+  text = repair_text.repair(found, proof)
   if text:
     lines.append('    ' + text)
   if found.note:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tf_equiv.compare import divergence as divergence_lib
 from tf_equiv.compare import repairs
+from tf_equiv.compare.quantity import Quantity
 from tf_equiv.compare.repairs import ChangeKind, Problem
 from tf_equiv.core.text import capped, listed
 
@@ -15,6 +16,8 @@ _MAX_ELEMENTS = 16
 _MAX_CHANGES = 3
 _MAX_PROGRAMS = 3
 _MAX_PLACES = 5
+_MAX_WRITTEN = 5
+_BACKWARD = (Quantity.GRADIENTS.value, Quantity.INPUT_GRADIENTS.value)
 _PROBLEMS = {
   Problem.LARGE: 'what the ops read is too large to be written',
   Problem.OPS: 'the ops cannot be called one by one',
@@ -25,12 +28,22 @@ _PROBLEMS = {
 }
 
 
-def repair(found: divergence_lib.Divergence) -> str:
-  """Returns in one line what makes the sides agree at a place, or ''."""
+def repair(
+  found: divergence_lib.Divergence, proof: repairs.Proof | None
+) -> str:
+  """Returns in one line what makes the sides agree at a place, or ''.
+
+  Args:
+    found: the place.
+    proof: what remains with all places repaired, None if that is not known.
+  """
   if not found.tried:
     return ''
   if found.repair is None:
-    return 'repair: none that was tried; only the values of TF1 help here'
+    text = 'repair: none that was tried'
+    if found.given and proof is not None and not proof.rest:
+      text += '; only the values of TF1 help here'
+    return text
   texts = dict.fromkeys(map(change, found.repair.changes))
   return 'repair: ' + ', '.join(capped(list(texts), _MAX_CHANGES))
 
@@ -47,6 +60,8 @@ def change(made: repairs.Change) -> str:
     if mine:
       return f'{mine} put in before {made.op}'
     return f'without {theirs}'
+  if kind is ChangeKind.OP_AFTER:
+    return f'{_types(made.tf1)} put in after {made.op}'
   if kind is ChangeKind.OPERAND_ORDER:
     return f'operands of {made.op} in the order {list(made.tf1)}'
   name = {
@@ -67,6 +82,42 @@ def argument(found: divergence_lib.Divergence) -> str:
   where = f' at {made.line}' if made.line else ''
   value = repr(made.value) if isinstance(made.value, str) else made.value
   return f'Write {made.argument}={_value(value)}{where}.'
+
+
+def next_steps(
+  places: Sequence[divergence_lib.Divergence], proof: repairs.Proof | None
+) -> list[str]:
+  """Returns what to do about places whose repair is known.
+
+  Args:
+    places: all places, in order.
+    proof: what remains with all places repaired, None if that is not known.
+  """
+  written = dict.fromkeys(filter(None, map(argument, places)))
+  rows = capped(list(written), _MAX_WRITTEN)
+  # Gradients follow from what is computed before them.
+  has_forward = any(place.group not in _BACKWARD for place in places)
+  others = {
+    str(number): len(place.repair.changes)
+    for number, place in enumerate(places, start=1)
+    if place.repair
+    and not (has_forward and place.group in _BACKWARD)
+    and (
+      len(place.repair.changes) > 1 or not (place.mistake or argument(place))
+    )
+  }
+  if not others or proof is None or not proof.is_complete:
+    return rows
+  what = (
+    'change in TF2 that is'
+    if sum(others.values()) == 1
+    else ('changes in TF2 that are')
+  )
+  where = ' above'
+  if len(places) > 1:
+    one = 'place' if len(others) == 1 else 'places'
+    where = f' of {one} {listed(others, _MAX_PLACES)}'
+  return [*rows, f'Make the {what} listed as repair{where}.']
 
 
 def proof(found: repairs.Proof) -> str:

@@ -72,9 +72,8 @@ def failure(
   lines += ['  ' + note for note in verdict.notes]
   lines += ['Next: ' + verdict.advice[0]] if verdict.advice else []
   lines += ['      ' + advice for advice in verdict.advice[1:]]
-  written = dict.fromkeys(map(repair_text.argument, verdict.divergences))
   start = '      ' if verdict.advice else 'Next: '
-  more = capped(list(filter(None, written)), 5)
+  more = repair_text.next_steps(verdict.divergences, verdict.proof)
   more += repair_text.reproductions(verdict.reproductions)
   for line in more:
     lines.append(start + line)

@@ -4,103 +4,27 @@ The package is gone since TensorFlow 2.16. A `model_fn` only needs what it is
 given, and gives an `EstimatorSpec`, of which the attributes count.
 """
 
-import collections
 import copy
 import inspect
-import types
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 import tensorflow as tf
 
 from tf_equiv import compat
 from tf_equiv.core import errors, nest
-from tf_equiv.tf1 import optimizer_state, tensors, walks
+from tf_equiv.tf1 import estimator_package, optimizer_state, tensors, walks
 from tf_equiv.tf1 import updates as updates_lib
 
 v1 = tf.compat.v1
 
-TRAIN, EVAL, PREDICT = 'train', 'eval', 'infer'
+TRAIN, EVAL, PREDICT = (
+  estimator_package.TRAIN,
+  estimator_package.EVAL,
+  estimator_package.PREDICT,
+)
 _MODES = (TRAIN, EVAL, PREDICT)
 _OPTIONAL = ('labels', 'mode', 'params', 'config')
 _VARIABLES = ('VarHandleOp', 'VariableV2', 'Variable')
-
-
-class ModeKeys:
-  """Stands for `tf.estimator.ModeKeys`."""
-
-  TRAIN = TRAIN
-  EVAL = EVAL
-  PREDICT = PREDICT
-
-
-_Spec = collections.namedtuple(
-  '_Spec', ('mode', 'predictions', 'loss', 'train_op', 'eval_metric_ops')
-)
-
-
-class EstimatorSpec(_Spec):
-  """Stands for `tf.estimator.EstimatorSpec`; other arguments are ignored."""
-
-  def __new__(
-    cls,
-    mode,
-    predictions=None,
-    loss=None,
-    train_op=None,
-    eval_metric_ops=None,
-    **unused_others,
-  ):
-    """Takes what concerns numbers; hooks and exports do not."""
-    return super().__new__(
-      cls, mode, predictions, loss, train_op, eval_metric_ops
-    )
-
-
-class TPUEstimatorSpec(EstimatorSpec):
-  """Stands for `tf.estimator.tpu.TPUEstimatorSpec`."""
-
-  def __new__(
-    cls,
-    mode,
-    predictions=None,
-    loss=None,
-    train_op=None,
-    eval_metrics=None,
-    **unused_others,
-  ):
-    """Takes `eval_metrics`: a function, and the tensors that it is given."""
-    metrics = None
-    if eval_metrics is not None:
-      function, given = eval_metrics
-      if isinstance(given, dict):
-        metrics = function(**given)
-      else:
-        metrics = function(*given)
-    return super().__new__(cls, mode, predictions, loss, train_op, metrics)
-
-
-class _Ignored:
-  """Stands for what an export holds; takes any arguments."""
-
-  def __init__(self, *unused_arguments, **unused_others):
-    """Forgets them."""
-
-
-def package() -> Any:
-  """Returns what stands for `tf.estimator` while a `model_fn` runs."""
-  hooks = {
-    name: getattr(v1.train, name)
-    for name in dir(v1.train)
-    if name.endswith('Hook')
-  }
-  outputs = ('ClassificationOutput', 'PredictOutput', 'RegressionOutput')
-  return types.SimpleNamespace(
-    EstimatorSpec=EstimatorSpec,
-    ModeKeys=ModeKeys,
-    export=types.SimpleNamespace(**{name: _Ignored for name in outputs}),
-    tpu=types.SimpleNamespace(TPUEstimatorSpec=TPUEstimatorSpec),
-    **hooks,
-  )
 
 
 class ModelFn:
@@ -213,7 +137,7 @@ class ModelFn:
         f'There are labels, but model_fn takes ({", ".join(self._arguments)}) '
         'and no labels.'
       )
-    with compat.stand_in('estimator', package()):
+    with compat.stand_in('estimator', estimator_package.package()):
       spec = self.model_fn(
         features, **{k: v for k, v in given.items() if k in self._arguments}
       )

@@ -65,6 +65,8 @@ class Built:
     optimizer_variables: names of the global variables that belong to
       optimizers, where the code makes its train op together with the model.
     seconds: wall time of the build.
+    has_longer_loops: whether loops and branches have outputs that only
+      gradients read, which were added for another plan.
   """
 
   graph: Any
@@ -85,6 +87,7 @@ class Built:
   activations: int = 0
   optimizer_variables: List[str] = dataclasses.field(default_factory=list)
   seconds: float = 0.0
+  has_longer_loops: bool = False
 
   def feed(self, inputs: Any) -> Dict[Any, np.ndarray]:
     """Returns what to feed for the inputs of a plan, by placeholder."""
@@ -134,7 +137,7 @@ def build(program: program_lib.Program, plan: plan_lib.RunPlan) -> Built:
     every = list(v1.global_variables())
     owned = optimizer_state.owned(recording, every)
     variables = [v for v in every if v.op.name not in owned]
-    losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
+    losses = losses_lib.regularization_losses()
     fetches = fetched(outputs, losses)
     results = [tensor.op for tensor in results_of(fetches)]
     random_ops = random_values.random_ops(results)

@@ -1,6 +1,6 @@
 """The losses that `compute_loss` returns, and their sum."""
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import tensorflow as tf
 
@@ -21,10 +21,20 @@ def total_loss(program, outputs, inputs):
     loss = program.compute_loss(outputs, inputs)
   parts = check_losses(loss, 'TF1')
   loss = add_up(parts)
-  losses = v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)
+  losses = regularization_losses()
   if losses and not program.has_total_loss:
     loss += tf.cast(tf.add_n(losses), loss.dtype)
   return parts, loss
+
+
+def regularization_losses() -> List[Any]:
+  """Returns the regularization losses of the default graph, as tensors.
+
+  Those of `get_variable` are no tensors: each use of one makes a tensor anew.
+  The one that it made first is taken.
+  """
+  losses = v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)
+  return [loss.op.outputs[loss.value_index] for loss in losses]
 
 
 def check_losses(loss: Any, side: str) -> Dict[str, Any]:

@@ -28,6 +28,7 @@ _OF_ADAM = (
 _NO_HYPERPARAMETERS = frozenset(
   (
     'use_locking',
+    'use_own_namescope_for_non_slot_vars',
     'learning_rate',
     'lr',
     'built',
@@ -119,6 +120,13 @@ def is_v1_optimizer(optimizer: Any) -> bool:
   return optimizers.is_v1(optimizer)
 
 
+def _lists_slots(optimizer: Any) -> bool:
+  """Returns whether it tells its slots as those of `tf.compat.v1.train` do."""
+  return is_v1_optimizer(optimizer) or getattr(
+    optimizer, 'stands_for_v1', False
+  )
+
+
 def describe(optimizer: Any, own: bool = False) -> OptimizerSpec:
   """Describes an optimizer; tensors that cannot be read are left out.
 
@@ -175,7 +183,7 @@ def slots_of(optimizer: Any, variable: Any) -> Dict[str, Any]:
   The `momentum` of RMSProp without momentum, which only holds the last update,
   is left out.
   """
-  if not is_v1_optimizer(optimizer):
+  if not _lists_slots(optimizer):
     return {}
   meanings = _known(optimizer)[3]
   without = describe(optimizer).hyperparameters.get('momentum') == 0.0
@@ -195,7 +203,7 @@ def name_of_slot(optimizer: Any, meaning: str) -> str:
 
 def all_variables_of(optimizer: Any, variable: Any) -> List[Any]:
   """Returns all slots of a variable that an optimizer of v1 lists."""
-  if not is_v1_optimizer(optimizer):
+  if not _lists_slots(optimizer):
     return []
   slots = [optimizer.get_slot(variable, n) for n in optimizer.get_slot_names()]
   return [slot for slot in slots if slot is not None]

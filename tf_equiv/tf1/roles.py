@@ -84,6 +84,9 @@ def _role_of(variable) -> Role:
   # Neither unknown nor zero; a matrix may be multiplied inside of a function.
   if center and not (is_matrix and _HIDDEN in uses):
     return Role(roles.CONSTANT, center)
+  if center == 0 and not is_matrix and not uses & {roles.KERNEL, _HIDDEN}:
+    # Such as the logarithm of a factor, which must not become large.
+    return Role(roles.CONSTANT)
   return Role()
 
 

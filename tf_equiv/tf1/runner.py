@@ -199,9 +199,13 @@ def _set_weights(session, program, plan, built) -> List[np.ndarray]:
 def reset(session, program, variables) -> List[np.ndarray]:
   """Gives variables their fixed values; returns them.
 
-  Those that the test case ignores keep what their initializers give them.
+  Those that the test case ignores keep what their initializers give them, if
+  they have one that can run.
   """
-  left = [program.leaves_alone(variable.op.name) for variable in variables]
+  left = [
+    program.leaves_alone(variable.op.name) and _can_initialize(variable)
+    for variable in variables
+  ]
   wanted = [v for v, is_left in zip(variables, left) if not is_left]
   specs = [graph_lib.spec_of(variable) for variable in wanted]
   given = fixed_weights(program.reset_weights, specs)
@@ -214,6 +218,12 @@ def reset(session, program, variables) -> List[np.ndarray]:
     (v.op.name, value) for v, value in zip(others, session.run(others))
   )
   return [values[variable.op.name] for variable in variables]
+
+
+def _can_initialize(variable) -> bool:
+  """Returns whether an initial value is computed; of an export it may not."""
+  ops = walks.ancestors([variable.initializer])
+  return all(op.type != 'Placeholder' for op in ops)
 
 
 def fixed_weights(reset_weights, specs) -> List[np.ndarray]:

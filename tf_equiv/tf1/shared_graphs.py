@@ -14,6 +14,8 @@ from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import reseed
 
+# Ops to which TensorFlow adds outputs when it makes their gradients.
+_LENGTHENED = ('While', 'StatelessWhile', 'If', 'StatelessIf', 'Case')
 # One for inference and one for training.
 _MAX_GRAPHS = 2
 
@@ -88,7 +90,16 @@ class _Forward:
     elif plan.seed_mode is not reseed.BUILD_MODE:
       return graph_lib.build(program, plan)
     seconds, self._seconds = self._seconds, 0.0
-    return dataclasses.replace(built, seconds=seconds)
+    return dataclasses.replace(
+      built,
+      seconds=seconds,
+      has_longer_loops=not plan.gradients and self._has_longer_loops(),
+    )
+
+  def _has_longer_loops(self) -> bool:
+    return len(self._found) > 1 and any(
+      op.type in _LENGTHENED for op in self._bare.graph.get_operations()
+    )
 
   def _add_gradients(self, program, plan, kind) -> None:
     for built, ops in self._found.values():

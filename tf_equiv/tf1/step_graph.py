@@ -25,6 +25,7 @@ from tf_equiv.tf1 import (
   walks,
 )
 from tf_equiv.tf1 import graph as graph_lib
+from tf_equiv.tf1 import losses as losses_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import seeds as seeds_lib
 from tf_equiv.tf1 import updates as updates_lib
@@ -151,7 +152,7 @@ def _build(program, plan, graph) -> Step:
   with updates_lib.recorded() as recording, counters.adopted(graph):
     if program.train is None:
       outputs = graph_lib.build_outputs(program, inputs, plan, graph)
-      losses = list(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
+      losses = losses_lib.regularization_losses()
       depends = graph_lib.is_stochastic_or_updates(outputs)
       fetches = graph_lib.fetched(outputs, losses)
       made = len(recording.updates)

@@ -89,11 +89,11 @@ def named_weights(name: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
     value = generator.uniform(0.5, 1.5, shape)
   elif role.kind == roles.GAIN:
     value = 1.0 + 0.1 * generator.standard_normal(shape)
-  elif role.kind == roles.CONSTANT:
+  elif role.kind == roles.CONSTANT and role.center:
     value = role.center * (1.0 + 0.1 * generator.standard_normal(shape))
   elif role.kind == roles.COUNTER:
     value = np.full(shape, role.center)
-  elif role.kind in (roles.BIAS, roles.STATISTIC):
+  elif role.kind in (roles.BIAS, roles.STATISTIC, roles.CONSTANT):
     value = role.center + 0.1 * generator.standard_normal(shape)
   elif role.kind == roles.EMBEDDING and shape:
     # Then rows, and products of two rows, are neither large nor small.

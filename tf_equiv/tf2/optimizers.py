@@ -16,104 +16,11 @@ from tf_equiv.compat import optimizers
 from tf_equiv.core import errors
 from tf_equiv.tf1 import custom_slots
 from tf_equiv.tf1 import optimizers as tf1_optimizers
+from tf_equiv.tf2 import optimizer_kinds as kinds
 from tf_equiv.tf2 import plain_optimizers
 
 OptimizerSpec = tf1_optimizers.OptimizerSpec
 _OTHER = tf1_optimizers.OTHER
-
-# Keras' own classes; those of users are what they derive from. AdamW is no
-# Adam, though its class derives from it.
-_KINDS = {
-  'SGD': tf1_optimizers.MOMENTUM,
-  'Adam': tf1_optimizers.ADAM,
-  'NonFusedAdam': tf1_optimizers.ADAM,
-  'RMSprop': tf1_optimizers.RMSPROP,
-  'Adagrad': tf1_optimizers.ADAGRAD,
-  'Adadelta': tf1_optimizers.ADADELTA,
-  'Ftrl': tf1_optimizers.FTRL,
-  'AdamW': 'adamw',
-  'Nadam': 'nadam',
-  'Adamax': 'adamax',
-  'Lion': 'lion',
-  'Lamb': 'lamb',
-  'Adafactor': 'adafactor',
-  'Muon': 'muon',
-  'ScheduleFreeAdamW': 'schedule-free adamw',
-}
-# attribute -> hyperparameter
-_HYPERPARAMETERS = {
-  'momentum': 'momentum',
-  'nesterov': 'nesterov',
-  'beta_1': 'beta_1',
-  'beta_2': 'beta_2',
-  'epsilon': 'epsilon',
-  'adaptive_epsilon': 'adaptive_epsilon',
-  'rho': 'rho',
-  'centered': 'centered',
-  'amsgrad': 'amsgrad',
-  'initial_accumulator_value': 'initial_accumulator_value',
-  'learning_rate_power': 'learning_rate_power',
-  'l1_regularization_strength': 'l1',
-  'l2_regularization_strength': 'l2',
-  'l2_shrinkage_regularization_strength': 'l2_shrinkage',
-  'beta': 'beta',
-  'weight_decay': 'weight_decay',
-  'clipnorm': 'clipnorm',
-  'clipvalue': 'clipvalue',
-  'global_clipnorm': 'global_clipnorm',
-  'ema_momentum': 'ema_momentum',
-  'ema_overwrite_frequency': 'ema_overwrite_frequency',
-  'gradient_accumulation_steps': 'gradient_accumulation_steps',
-}
-_OF_AVERAGES = ('ema_momentum', 'ema_overwrite_frequency')
-
-# kind of optimizer -> slot (attribute, or name in legacy optimizers) -> meaning
-_OF_ADAM = {
-  'momentums': 'first moment',
-  'velocities': 'second moment',
-  'velocity_hats': 'largest second moment',
-  'm': 'first moment',
-  'v': 'second moment',
-  'vhat': 'largest second moment',
-}
-_SLOTS = {
-  tf1_optimizers.MOMENTUM: {'momentums': 'momentum', 'momentum': 'momentum'},
-  tf1_optimizers.ADAM: _OF_ADAM,
-  'adamw': _OF_ADAM,
-  'nadam': _OF_ADAM,
-  'lamb': _OF_ADAM,
-  'lion': {'momentums': 'first moment'},
-  'adamax': {
-    'm': 'first moment',
-    'u': 'infinity norm',
-    'v': 'infinity norm',
-  },
-  tf1_optimizers.RMSPROP: {
-    'velocities': 'mean square',
-    'average_gradients': 'mean gradient',
-    'momentums': 'momentum',
-    'rms': 'mean square',
-    'mg': 'mean gradient',
-    'momentum': 'momentum',
-  },
-  tf1_optimizers.ADAGRAD: {
-    'accumulators': 'accumulator',
-    'accumulator': 'accumulator',
-  },
-  tf1_optimizers.ADADELTA: {
-    'accumulated_grads': 'accumulated gradient',
-    'accumulated_delta_vars': 'accumulated update',
-    'accum_grad': 'accumulated gradient',
-    'accum_var': 'accumulated update',
-  },
-  tf1_optimizers.FTRL: {
-    'accumulators': 'accumulator',
-    'accumulator': 'accumulator',
-    'linears': 'linear',
-    'linear': 'linear',
-  },
-}
-_AVERAGES = 'model_variables_moving_average'
 MOVING_AVERAGE = 'moving average'
 
 
@@ -156,14 +63,14 @@ def describe(optimizer: Any) -> OptimizerSpec:
       type(optimizer).__name__, _OTHER, tf1_optimizers.numbers_of(optimizer)
     )
   found = {}
-  for attribute, name in _HYPERPARAMETERS.items():
+  for attribute, name in kinds.HYPERPARAMETERS.items():
     value = tf1_optimizers.plain(
       optimizers.keras_hyperparameter(optimizer, attribute)
     )
     if value is not None:
       found[name] = value
   if not getattr(optimizer, 'use_ema', False):
-    for name in _OF_AVERAGES:
+    for name in kinds.OF_AVERAGES:
       found.pop(name, None)
   kind = _kind(optimizer)
   if kind == tf1_optimizers.MOMENTUM and found.get('momentum') == 0.0:
@@ -173,8 +80,8 @@ def describe(optimizer: Any) -> OptimizerSpec:
 
 def _kind(optimizer) -> str:
   for name in optimizers.keras_classes(optimizer):
-    if name in _KINDS:
-      return _KINDS[name]
+    if name in kinds.KINDS:
+      return kinds.KINDS[name]
   return tf1_optimizers.OTHER
 
 
@@ -230,10 +137,10 @@ def named_slots(
     kind = describe(part).kind
     if kind == tf1_optimizers.GRADIENT_DESCENT:
       by_name.pop('momentums', None)
-    meanings = _SLOTS.get(kind, {})
+    meanings = kinds.SLOTS.get(kind, {})
     if kind == _OTHER:
       meanings = custom_slots.meanings(by_name)
-    meanings = {**meanings, _AVERAGES: MOVING_AVERAGE}
+    meanings = {**meanings, kinds.AVERAGES: MOVING_AVERAGE}
     for name, slot in by_name.items():
       found[name] = meanings.get(name, name), slot
   return found

@@ -11,7 +11,7 @@ from tests.diagnose.rules.rule_cases import (
   diverge,
   numbers,
 )
-from tf_equiv.compare import difference
+from tf_equiv.compare import difference, divergence
 from tf_equiv.diagnose.rules import statistics
 
 _DECAY = Difference(Kind.DECAY, tf1=0.9, tf2=0.99)
@@ -37,6 +37,23 @@ def _assigns(side, group, variables=()):
 
 
 CASES = (
+  Case(
+    statistics.assigned_in_forward_pass,
+    (
+      (
+        _assigns(1, divergence.FORWARD_ASSIGNMENTS, ('w',)),
+        'forward pass of TF2 itself assigns w, which is trained; that of TF1',
+      ),
+      (
+        _assigns(0, divergence.FORWARD_ASSIGNMENTS, ('w',)),
+        'assign it in the call with training=True',
+      ),
+    ),
+    (
+      _assigns(1, 'updated variables', ('w',)),
+      diverge(_DECAY, group=divergence.FORWARD_ASSIGNMENTS),
+    ),
+  ),
   Case(
     statistics.momentum,
     (

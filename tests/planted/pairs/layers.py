@@ -405,7 +405,7 @@ PAIRS = (
     'padding_embedded',
     pair.FORWARD,
     "first outputs['logits']",
-    culprit='dense_to_sparse/Where',
+    culprit='dense_to_sparse/NotEqual',
     **_BAGS,
     build_tf2=lambda: Bags(padding=False),
   ),

@@ -340,7 +340,7 @@ PAIRS = (
     'because random numbers are drawn in another order',
     'was moved',
     'randomness.py:',
-    culprit='random_uniform[4x6] in dropout',
+    culprit='operand: TF1 reads inputs, TF2 reads shim/dropout/SelectV2',
     **_NETWORK,
     build_tf2=_of(network, dropout_first=True),
   ),

@@ -193,6 +193,7 @@ def packed(x, training):
   del training
   # FAULT: query_key_value_in_another_order
   parts = v1.layers.dense(x, 12, use_bias=False, name='qkv')
+  # FAULT: query_key_value_in_another_order
   query, key, value = tf.split(parts, 3, axis=-1)
   return tf.nn.softmax(query * key) * value
 
@@ -409,7 +410,7 @@ PAIRS = (
     'query_key_value_in_another_order',
     pair.FORWARD,
     'Outputs differ',
-    culprit='TF1 qkv/MatMul',
+    culprit='only TF1 split (Split)',
     **_PACKED,
     convert_variable=_unpack(['value', 'query', 'key']),
   ),

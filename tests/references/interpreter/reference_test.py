@@ -16,7 +16,7 @@ import tensorflow as tf
 from absl.testing import absltest, flagsaver
 
 from tests.references import tf115
-from tf_equiv import session
+from tf_equiv import class_state
 from tf_equiv.references.interpreter import client as client_lib
 from tf_equiv.references.interpreter import python as python_lib
 from tf_equiv.tf2 import program as tf2_program
@@ -269,7 +269,7 @@ class Legacy(Pair):
 
   def tearDown(self):
     super().tearDown()
-    session.end(type(self))
+    class_state.end(type(self))
 
 
 @tf115.needed

@@ -1,10 +1,12 @@
 """Which argument in the code of TF2 a repair is."""
 
 import dataclasses
+import math
 import re
 from typing import Any
 
 from tf_equiv.compare import divergence, repairs
+from tf_equiv.compare.difference import Kind
 from tf_equiv.compare.repairs import Change, ChangeKind
 
 _MADE = re.compile(r'\(layer made at (\S+?:\d+)')
@@ -57,11 +59,19 @@ def _argument(
   op, text = change.op.lower(), f'{found.tf1} {found.tf2}'.lower()
   if not isinstance(change.tf1, float):
     return None
-  if _LAYER.search(op) and op.rpartition('/')[2].startswith('add'):
+  if _LAYER.search(op) and _is_epsilon(found, change.tf1):
     return 'epsilon', change.tf1
   if 'dropout' in text and found.tf2.op_type in _DROPS:
     return 'rate', change.tf1
   return None
+
+
+def _is_epsilon(found: divergence.Divergence, number: float) -> bool:
+  """Returns whether a number was shown to be the epsilon of TF1."""
+  return any(
+    each.kind is Kind.EPSILON and math.isclose(each.tf1, number, rel_tol=1e-4)
+    for each in found.differences
+  )
 
 
 def line_of(text: str) -> str:

@@ -361,6 +361,13 @@ def of_types(region: Region) -> Iterator[Trial]:
   names = [n.name for n in region.tf2.nodes]
   if not any(types):  # One op on both sides, that does something else.
     types = [[first.op_type], [second.op_type]]
+  # The op itself is kept, with the attributes and constants of TF1.
+  own = [
+    change
+    for trial in (_of_op(region) if first.op_type == second.op_type else ())
+    for change in trial.changes
+    if change.op == second.name
+  ]
   yield Trial(
     (
       Change(
@@ -370,11 +377,32 @@ def of_types(region: Region) -> Iterator[Trial]:
         tuple(types[0]),
         tuple(types[1]),
       ),
+      *own,
     ),
     None,
     feeds,
     is_of_tf1=True,
   )
+
+
+def of_lone_ops(region: Region) -> Iterator[Trial]:
+  """Yields the ops that TF1 has before the place, before the op of TF2."""
+  first, second = region.ends()
+  if first.op_type != second.op_type:
+    return
+  theirs = next(n for n in region.tf2.graph_def.node if n.name == second.name)
+  for trial in of_types(region):
+    changed = v1.GraphDef()
+    changed.CopyFrom(region.tf1.graph_def)
+    mine = next(n for n in changed.node if n.name == first.name)
+    for key in op_diff.telling_attributes(first, second):
+      mine.attr[key].CopyFrom(theirs.attr[key])
+    feeds = dict(trial.feeds)
+    for i, operand in enumerate(first.operands[: len(second.operands)]):
+      other = region.tf2.feed_of(second.name, i)
+      if operand.kind == graph_lib.CONSTANT and other is not None:
+        feeds[region.tf1.operands[first.name, i]] = other
+    yield Trial(trial.changes[:1], changed, feeds, is_of_tf1=True)
 
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:

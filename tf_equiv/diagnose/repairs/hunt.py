@@ -12,14 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.compare import divergence, repairs
+from tf_equiv.compare import divergence
 from tf_equiv.diagnose import alignment as alignment_lib
 from tf_equiv.diagnose import frontier as frontier_lib
 from tf_equiv.diagnose import graph as graph_lib
-from tf_equiv.diagnose import labels as labels_lib
 from tf_equiv.diagnose import sketches as sketches_lib
-from tf_equiv.diagnose.control_flow import inlining
-from tf_equiv.diagnose.repairs import causes, examination, shapes
+from tf_equiv.diagnose.repairs import (
+  causes,
+  examination,
+  known_places,
+  proofs,
+  shapes,
+)
 from tf_equiv.diagnose.result import Result
 from tf_equiv.diagnose.side import Sides
 from tf_equiv.tf1.capture import capture
@@ -56,25 +60,6 @@ class Means:
   converted: Collection[str] = ()
 
 
-@dataclasses.dataclass
-class _Known:
-  """A place that was found.
-
-  Attributes:
-    phase: number of the phase in which it was found.
-    position: of its op in TF1.
-    place: what is told of it.
-    ends: for each side, name of the op where they part.
-    covered: for each side, names of the ops that belong to it.
-  """
-
-  phase: int
-  position: int
-  place: divergence.Divergence
-  ends: tuple[str, str]
-  covered: tuple[set[str], set[str]]
-
-
 class Hunt:
   """A search for all places."""
 
@@ -98,7 +83,7 @@ class Hunt:
     self._definitions = tuple(
       side.captured.graph.as_graph_def() for side in sides
     )
-    self._known: list[_Known] = []
+    self._known = known_places.KnownPlaces(sides)
     self._seen: set[tuple[str, str]] = set()
     self._labels: list[capture.Label] = []
     self._rounds = 0
@@ -118,12 +103,19 @@ class Hunt:
     try:
       self._look(first, labels, further)
     finally:
-      places = [each.place for each in self._ordered()]
+      places = [each.place for each in self._known.ordered()]
       if first.divergence is not None and first.divergence in places:
         places.remove(first.divergence)
         places.insert(0, first.divergence)
       first.places = places
-    first.proof = self._proof()
+    failing, _ = self._means.judge(self._labels)
+    first.proof = proofs.prove(
+      [known.place for known in self._known.found],
+      tuple(side.results for side in self._sides),
+      self._labels,
+      failing,
+      self._followed,
+    )
 
   def _look(self, first: Result, labels: Labels, further: Labels) -> None:
     """Looks at results, then at others."""
@@ -139,9 +131,6 @@ class Hunt:
       if failing:
         self._sketch()
         self._clear(self._labels, failing, None, None)
-
-  def _ordered(self) -> list[_Known]:
-    return sorted(self._known, key=lambda each: (each.phase, each.position))
 
   def _clear(
     self,
@@ -186,15 +175,7 @@ class Hunt:
     While they differ, gradients behind them may agree by chance, by a factor
     that both sides have in other places.
     """
-    return [
-      found
-      for found in frontiers
-      if any(
-        self._follows(i, _covered(found)[i], known.covered[i])
-        for known in self._known
-        for i in (0, 1)
-      )
-    ]
+    return [found for found in frontiers if self._known.precede(found)]
 
   def _aligned(self, failing: Labels) -> alignment_lib.Alignment:
     _, tolerance = self._means.judge(failing)
@@ -225,11 +206,13 @@ class Hunt:
         _log.info('a place could not be examined', exc_info=True)
         findings = [examination.Finding(found)]
       for finding in findings:
-        patches.update(self._fitting(finding.patches))
-        patches.update(self._of_results(finding.frontier, failing))
+        given = self._fitting(finding.patches)
+        given.update(self._of_results(finding.frontier, failing))
+        patches.update(given)
         if not self._list(finding, alignment, failing, first):
           continue
         first = None
+        self._known.found[-1].place.given = bool(given)
     return patches
 
   def _of_results(
@@ -282,84 +265,23 @@ class Hunt:
   ) -> bool:
     """Lists a place, unless it is a consequence of one that is known."""
     found = finding.frontier
-    covered = _covered(found)
-    if first is None and self._is_consequence(finding, covered):
+    covered = known_places.covered_by(found)
+    if first is None and self._known.explain(finding, covered):
       self._followed += finding.repair is None
       return False
-    if len(self._known) >= _MAX_PLACES:
+    if len(self._known.found) >= _MAX_PLACES:
       return False
     place = first or self._means.describe(found, alignment, failing)
-    if first is None and self._is_same(place):
+    if first is None and self._known.has(place):
       self._followed += finding.repair is None
       return False
     place.repair, place.tried = finding.repair, True
     place.excerpts, place.is_large = finding.excerpts, finding.is_large
     ends = found.tf1.name, found.tf2.name
-    self._known.append(
-      _Known(self._phase, found.tf1.position, place, ends, covered)
+    self._known.found.append(
+      known_places.Place(self._phase, found.tf1.position, place, ends, covered)
     )
     return True
-
-  def _is_consequence(
-    self,
-    finding: examination.Finding,
-    covered: tuple[set[str], set[str]],
-  ) -> bool:
-    """Returns whether a place follows from one that is known."""
-    found = finding.frontier
-    lone = (
-      {node.name for node in found.only_tf1},
-      {node.name for node in found.only_tf2},
-    )
-    if finding.repair is None and self._is_behind_unexplained(finding):
-      return True
-    for known in self._known:
-      for i in (0, 1):
-        mine = {inlining.original_name(n) for n in covered[i]}
-        theirs = {inlining.original_name(n) for n in known.covered[i]}
-        if mine & theirs & ({inlining.original_name(n) for n in lone[i]}):
-          return True
-        if any(inlining.iteration_of(n) for n in covered[i]) and mine & theirs:
-          return True
-        if self._follows(i, covered[i], theirs):
-          return True
-    return False
-
-  def _is_behind_unexplained(self, finding: examination.Finding) -> bool:
-    """Returns whether a place without repair is behind another such place.
-
-    Of what is wired in another way, one place is enough.
-    """
-    ends = finding.frontier.tf1.name, finding.frontier.tf2.name
-    for i, side in enumerate(self._sides):
-      before = side.graph.ancestors([ends[i]])
-      for known in self._known:
-        if known.place.repair is None and known.covered[i] & before:
-          return True
-    return False
-
-  def _follows(self, side: int, names: set[str], known: set[str]) -> bool:
-    """Returns whether ops are the gradients of ops of a known place."""
-    captured, graph = self._sides[side].captured, self._sides[side].graph
-    scopes = {causes.scope_of(each) for each in known} - {''}
-    gradients = {name for name in names if causes.is_gradient(name)}
-    for name in list(gradients):
-      if name in graph.nodes:
-        gradients.update(filter(causes.is_gradient, graph.nodes[name].parents))
-    for name in gradients:
-      if causes.scope_of(causes.without_tape(name)) in scopes:
-        return True
-      try:
-        forward = captured.forward_op(name)
-      except Exception:  # It was inlined.
-        continue
-      if forward and (forward in known or causes.scope_of(forward) in scopes):
-        return True
-    return False
-
-  def _is_same(self, place: divergence.Divergence) -> bool:
-    """Returns whether a place tells of the same as one that is known."""
-    return any(causes.are_one(place, known.place) for known in self._known)
 
   def _give(self, patches: dict[str, np.ndarray]) -> None:
     """Gives values to TF2, and computes what lies behind them."""
@@ -409,7 +331,7 @@ class Hunt:
     """Gives the gradients of TF2 the shapes that places were given."""
     side = self._sides[1]
     values = shapes.constants(side) if self._loosened else {}
-    places = [known.ends for known in self._known]
+    places = [known.ends for known in self._known.found]
     attributes = shapes.attributes(self._sides, places) if values else {}
     if values or attributes:
       first, second = self._definitions
@@ -437,38 +359,6 @@ class Hunt:
       )
       side.sketches.update(sketches)
 
-  def _proof(self) -> repairs.Proof:
-    """Returns what remains with all repairs."""
-    failing, _ = self._means.judge(self._labels)
-    agreeing, rest = [0.0], []
-    for label in self._labels:
-      if label[0] in labels_lib.IN_DATA:
-        continue
-      mine, theirs = (side.results[label] for side in self._sides)
-      gap = _largest(mine, theirs)
-      if label in failing:
-        rest.append(repairs.Rest(label[1], gap))
-      else:
-        agreeing.append(gap)
-    places = [known.place for known in self._known]
-    return repairs.Proof(
-      sum(place.repair is not None for place in places),
-      sum(place.repair is None for place in places),
-      len(agreeing) - 1 + len(rest),
-      max(agreeing),
-      tuple(rest),
-      tuple(dict.fromkeys(group for group, _ in self._labels)),
-      self._followed,
-    )
-
-
-def _covered(found: frontier_lib.Frontier) -> tuple[set[str], set[str]]:
-  """Returns for each side the names of the ops of a place."""
-  return (
-    {node.name for node in (found.tf1, *found.only_tf1)},
-    {node.name for node in (found.tf2, *found.only_tf2)},
-  )
-
 
 def _phases(labels: Labels) -> list[Labels]:
   """Returns results in the order in which to look at them."""
@@ -488,14 +378,3 @@ def _behind(
       reached.add(name)
       found.append(node)
   return found
-
-
-def _largest(first: np.ndarray, second: np.ndarray) -> float:
-  if np.shape(first) != np.shape(second):
-    return float('inf')
-  first, second = np.asarray(first), np.asarray(second)
-  if first.dtype.kind not in 'fiub':
-    return 0.0 if np.array_equal(first, second) else float('inf')
-  gap = np.abs(first.astype(np.float64) - second.astype(np.float64))
-  gap = np.where(first == second, 0.0, gap)
-  return float(np.max(gap, initial=0.0))

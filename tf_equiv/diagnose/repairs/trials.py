@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tf_equiv.compare import repairs
 from tf_equiv.diagnose import graph as graph_lib
-from tf_equiv.diagnose.repairs import candidates, excerpts
+from tf_equiv.diagnose.repairs import candidates, ends, excerpts
 
 # So many trials are made at a place.
 _MAX_TRIALS = 32
@@ -47,9 +47,12 @@ def find(region: candidates.Region, ops: bool = True) -> Found | None:
     What was found, None if nothing that was tried makes it agree.
   """
   tried = itertools.islice(candidates.of_region(region), _MAX_TRIALS)
-  for trial in itertools.chain(
-    tried, candidates.of_types(region) if ops else ()
-  ):
+  others = itertools.chain(
+    ends.of_region(region),
+    candidates.of_types(region),
+    candidates.of_lone_ops(region),
+  )
+  for trial in itertools.chain(tried, others if ops else ()):
     value = _computed(region, trial)
     gap = float('inf') if value is None else distance(region.wanted, value)
     if gap <= region.tolerance:

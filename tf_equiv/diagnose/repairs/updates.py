@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.compare import divergence, optimizers, repairs
+from tf_equiv.compare import divergence, optimizers, repairs, step_pairs
 from tf_equiv.compare import steps as steps_lib
 from tf_equiv.compare.difference import Difference, Kind
 from tf_equiv.compare.optimizers import OptimizerDifference
@@ -30,6 +30,8 @@ _MOVES = 1e-9
 # Groups of the places.
 RATES = Quantity.LEARNING_RATE.value
 HYPERPARAMETERS = 'hyperparameters'
+# They are told by the data, and come last.
+OF_OPTIMIZERS = (RATES, HYPERPARAMETERS)
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -193,7 +195,7 @@ def _rates(
       pair = next(
         (
           pair
-          for pair in steps_lib.paired_updates(table, *sides)
+          for pair in step_pairs.paired_updates(table, *sides)
           if steps_lib.name_of(Quantity.LEARNING_RATE, pair[0]) == compared.name
         ),
         None,
@@ -247,7 +249,7 @@ def _hyperparameters(
     pair = next(
       (
         pair
-        for pair in steps_lib.paired_updates(
+        for pair in step_pairs.paired_updates(
           table, run.tf1.steps[last], run.tf2.steps[last]
         )
         if (pair[0].optimizer.name, pair[1].optimizer.name)
@@ -336,7 +338,7 @@ def _side(
   """Returns an update with what it started from, in the names of TF2."""
   pairing, update = run.pairing, pair[which]
   first, second = run.tf1.steps[index], run.tf2.steps[index]
-  gradients = steps_lib.single_gradients(pairing, first, second)[which]
+  gradients = step_pairs.single_gradients(pairing, first, second)[which]
   before: Arrays = pairing.carry(run.tf1.weight_of())
   slots: dict[str, Arrays] = {}
   if index:

@@ -1,6 +1,7 @@
 """Mistakes with layers and activations."""
 
 import math
+from collections import Counter
 from typing import Any
 
 from tf_equiv.compare import divergence
@@ -297,10 +298,7 @@ def activation(found: divergence.Divergence) -> str:
   """An activation is missing, too many, or another one."""
   if len(found.only_tf1) + len(found.only_tf2) > _MAX_AROUND_ACTIVATION:
     return ''
-  mine, theirs = (
-    [op.op_type for op in ops if op.op_type in _ACTIVATIONS]
-    for ops in (found.only_tf1, found.only_tf2)
-  )
+  mine, theirs = _lone_activations(found)
   if mine and not theirs:
     return f'The activation {mine[0]} of TF1 is missing in TF2.'
   if theirs and not mine:
@@ -308,6 +306,21 @@ def activation(found: divergence.Divergence) -> str:
   if mine and theirs and mine[0] != theirs[0]:
     return f'The activation is {mine[0]} in TF1 and {theirs[0]} in TF2.'
   return ''
+
+
+def _lone_activations(
+  found: divergence.Divergence,
+) -> tuple[list[str], list[str]]:
+  """Returns the types of the activations that one side alone applies."""
+  sides = []
+  for end, lone in (
+    (found.tf1, found.only_tf1),
+    (found.tf2, found.only_tf2),
+  ):
+    ops = [*lone, *([] if end is None else [end])]
+    sides.append([op.op_type for op in ops if op.op_type in _ACTIVATIONS])
+  first, second = (Counter(side) for side in sides)
+  return list((first - second).elements()), list((second - first).elements())
 
 
 def stopped_gradient(found: divergence.Divergence) -> str:

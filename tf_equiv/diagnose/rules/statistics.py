@@ -44,6 +44,24 @@ def average_not_applied(found: divergence.Divergence) -> str:
   return ''
 
 
+def assigned_in_forward_pass(found: divergence.Divergence) -> str:
+  """The forward pass of one side alone assigns a trained variable."""
+  if found.group != divergence.FORWARD_ASSIGNMENTS:
+    return ''
+  for side, other, i, _ in evidence.BOTH_WAYS:
+    if _assigns_alone(found, side):
+      what = (
+        'assign it in the call with training=True',
+        'compute with the new value and do not assign it',
+      )[i]
+      return (
+        f'The forward pass of {side} itself assigns {found.variables[0]}, '
+        f'which is trained; that of {other} does not. Decide which is meant: '
+        f'where it is TF1, {what}.'
+      )
+  return ''
+
+
 def not_updated_in_tf2(found: divergence.Divergence) -> str:
   """TF2 leaves a variable alone that TF1 updates in training."""
   if found.group == _AVERAGES or not _assigns_alone(found, 'TF1'):

@@ -62,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     statistics.momentum,
     statistics.decay,
     statistics.average_not_applied,
+    statistics.assigned_in_forward_pass,
     statistics.not_updated_in_tf2,
     statistics.not_updated_in_tf1,
     statistics.axes,

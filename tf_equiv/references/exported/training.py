@@ -82,6 +82,8 @@ class _ImportedOptimizer:
   it is named after.
   """
 
+  stands_for_v1 = True
+
   def __init__(self):
     self._slots: dict[str, dict[str, Any]] = {}
     self._non_slot_dict: dict[str, Any] = {}

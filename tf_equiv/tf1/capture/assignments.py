@@ -95,6 +95,25 @@ def operations(
   return found
 
 
+def counts(ops: Iterable[Any], names: Dict[str, str]) -> Dict[str, int]:
+  """Returns how many ops assign a variable, by its name.
+
+  Args:
+    ops: ops that run.
+    names: name of the variable by that of the op that is its handle.
+  """
+  found = {}  # type: Dict[str, int]
+  ops = list(ops)
+  for op in ops:
+    name = _assigned(op, names)
+    if name:
+      found[name] = found.get(name, 0) + 1
+  if ops:
+    for name in function_assignments.find(ops[0].graph, ops, names):
+      found[name] = found.get(name, 0) + 1
+  return found
+
+
 def _assigned(op, names) -> str:
   """Returns the name of the variable that an op assigns, '' if none."""
   if op.type in _READS or not op.inputs:

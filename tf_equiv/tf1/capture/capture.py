@@ -177,7 +177,8 @@ def capture(
   Returns:
     The capture.
   """
-  built = built or graph_lib.build(program, plan)
+  if built is None or built.has_longer_loops and not plan.gradients:
+    built = graph_lib.build(program, plan)
   graph, fetches = built.graph, dict(built.fetches)
   local = graph.get_collection(v1.GraphKeys.LOCAL_VARIABLES)
   values = _values(graph, built.variables + local, weights)

@@ -167,7 +167,7 @@ def _write(
   if sum(value.nbytes for value in stored.values()) > _MAX_BYTES:
     return repairs.Problem.LARGE
   buffer = io.BytesIO()
-  np.savez_compressed(buffer, **stored)
+  np.savez_compressed(buffer, **stored)  # type: ignore[arg-type]
   contents = {'.py': text.encode('ascii'), '.npz': buffer.getvalue()}
   stem = files.write_together(directory, name, contents)
   return _Written(number, stem, case.repaired is not None)
