@@ -7,6 +7,7 @@ of tf_equiv has failed.
 """
 
 import os
+import re
 import sys
 import warnings
 
@@ -191,6 +192,35 @@ def pytest_terminal_summary(terminalreporter, config):
     terminalreporter.section('tf_equiv')
     for line in lines:
       terminalreporter.write_line(line)
+  if os.environ.get('GITHUB_ACTIONS') == 'true':
+    for line in annotations([failure for _, failure in failures]):
+      terminalreporter.write_line(line)
+
+
+def annotations(failures):
+  """Returns what makes GitHub show failures beside the migrated lines.
+
+  Args:
+    failures: what is told of each.
+  """
+  from tf_equiv.report import causes
+
+  found = {}
+  for failure in failures:
+    headline = dict(failure['properties'])['headline']
+    for cause in causes.of_report(failure['data']):
+      place = cause.tf2 or cause.tf1
+      match = re.match(r'(.*?):(\d+)', place.line) if place else None
+      if match is not None:
+        path, number = os.path.relpath(match[1]), match[2]
+        text = '; '.join([headline, *cause.texts])
+        found[f'::error file={_escaped(path)},line={number}::'] = text
+  return [head + _escaped(text) for head, text in found.items()]
+
+
+def _escaped(text):
+  """Writes what GitHub's commands end at in another way."""
+  return text.replace('%', '%25').replace('\r', '%0D').replace('\n', '%0A')
 
 
 def _digest(failures, stats):

@@ -9,6 +9,8 @@ import xml.etree.ElementTree as ElementTree
 import tf_equiv  # isort: skip (before tensorflow)
 from absl.testing import absltest
 
+import tf_equiv_pytest
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tf_equiv.__file__)))
 
 _LIGHT = """
@@ -29,6 +31,7 @@ import tensorflow as tf
 
 class ScaleTest(tf_equiv.MigrationTestCase):
   FACTOR = 3.0
+  allow_dormant = True
 
   def make_inputs(self):
     return np.arange(1, 5, dtype=np.float32)
@@ -135,11 +138,12 @@ class PluginTest(absltest.TestCase):
 
   def test_digest_and_reports(self):
     self.write('scale_test.py', _SCALE)
-    arguments = (
-      *('-q', '--tf-equiv-report-dir', 'reports', '--junitxml', 'out.xml'),
-      *('--deselect', 'scale_test.py::FaultyTest::test_session'),
-    )
-    for more in ((), ('-p', 'xdist', '-n', '2')):
+    arguments = ('-q', '--junitxml', 'out.xml', '-k', 'Faulty and not session')
+    # A report of one process, and none of several: they take a while.
+    for more, reports in (
+      (('--tf-equiv-report-dir', 'reports'), True),
+      (('-p', 'xdist', '-n', '2'), False),
+    ):
       with self.subTest(more):
         code, out = self.pytest(*arguments, *more)
         self.assertEqual(code, 1, out)
@@ -148,22 +152,44 @@ class PluginTest(absltest.TestCase):
           'FaultyTest: 2 of 3 tests fail, for 1 cause:\n  1. TF1 mul', summary
         )
         self.assertIn('2 tests: test_a, test_b', summary)
-        self.assertRegex(summary, r'All reports: \S+/reports/index\.html')
         # It is told once.
         self.assertNotIn('2 of 3 tests fail', head)
-        self.assertNotIn('ScaleTest: ', out)
         root = ElementTree.parse(os.path.join(self.folder, 'out.xml'))
         found = {
           (case.get('name'), each.get('name')): each.get('value')
           for case in root.iter('testcase')
           for each in case.iter('property')
-          if case.get('classname').endswith('FaultyTest')
         }
         headline = found['test_a', 'tf_equiv_headline']
         self.assertStartsWith(headline, 'Outputs differ: 1 of 1')
         self.assertIn('scale_test.py:', found['test_a', 'tf_equiv_cause'])
-        self.assertTrue(os.path.exists(found['test_a', 'tf_equiv_report']))
+        if reports:
+          self.assertRegex(summary, r'All reports: \S+/reports/index\.html')
+          self.assertTrue(os.path.exists(found['test_a', 'tf_equiv_report']))
+        else:
+          self.assertNotIn('All reports', out)
+          self.assertNotIn(('test_a', 'tf_equiv_report'), found)
         self.assertNotIn(('test_c', 'tf_equiv_headline'), found)
+
+
+class AnnotationsTest(absltest.TestCase):
+  def test_lines_of_github(self):
+    place = {'name': 'mul', 'op_type': 'Mul', 'line': 'src/net.py:16  x * 2'}
+    data = {
+      'result': 'fail',
+      'headline': 'Outputs differ: 50 % of 2',
+      'places': [{'tf1': {**place, 'line': 'old.py:3  x'}, 'tf2': place}],
+    }
+    failure = {'data': data, 'properties': [('headline', data['headline'])]}
+    # The same place of two tests is one annotation.
+    (line,) = tf_equiv_pytest.annotations([failure, failure])
+    self.assertStartsWith(
+      line, '::error file=src/net.py,line=16::Outputs differ: 50 %25 of 2'
+    )
+    self.assertNotIn('old.py', line)
+    # A failure without a place has no line to be shown at.
+    nowhere = {**failure, 'data': {**data, 'places': []}}
+    self.assertEmpty(tf_equiv_pytest.annotations([nowhere]))
 
 
 if __name__ == '__main__':

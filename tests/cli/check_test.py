@@ -248,6 +248,20 @@ class CheckTest(CommandTestCase):
     self.assertEqual(document['result'], 'trouble')
     self.assertIn('tf.contrib is gone', document['problem'])
 
+  def test_model_that_cannot_be_made(self):
+    self.write('legacy.py', 'def net(x):\n  return x')
+    self.write(
+      'migrated.py', 'class Net:\n  x = 1\n\ndef make():\n  return {}[3]'
+    )
+    code, _, err = self.run_main(
+      *('check', 'legacy.py:net', 'migrated.py:make', '--inputs', 'float32[4]')
+    )
+    self.assertEqual(code, 2)
+    self.assertIn(
+      'The code of the model failed: KeyError: 3\n  at migrated.py:5', err
+    )
+    self.assertNotIn('Traceback', err)
+
   @parameterized.named_parameters(
     ('no_file', ['lgacy.py:net'], "There is no file 'lgacy.py'. Did you mean"),
     ('no_symbol', ['legacy.py:nett'], "has no 'nett'; did you mean net"),

@@ -61,7 +61,17 @@ def infer(request: Request) -> Inferred:
       asked for.
     EnvironmentSetupError, ModelCodeError: for code that cannot run here.
   """
-  return _Inference(request).run()
+  try:
+    return _Inference(request).run()
+  except errors.EquivalenceError:
+    raise
+  except Exception as error:
+    line = source_lines.user_line_of_traceback(error.__traceback__)
+    if not line.filename:  # No code of the user's.
+      raise
+    raise errors.UsageError(
+      f'The code of the model failed: {text_lib.of_error(error)}\n  at {line}'
+    ) from error
 
 
 class _Inference:
