@@ -36,6 +36,8 @@ _LAYERS = (
   ('assertions', 'conversion', 'suggestions'),
   ('testcase',),
   ('cli', 'guide_steps'),
+  ('public',),
+  ('import_hook',),
   ('__init__',),
   ('__main__',),
 )

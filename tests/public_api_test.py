@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
+from tf_equiv import public
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tf_equiv.__file__)))
 
 _ERRORS = (
@@ -50,6 +52,7 @@ _NAMES = (
   'from_model_fn',
   'named_weights',
   'suggest_renames',
+  'tf1_imports',
   'track_tf1_style_variables',
   'write_report',
 )
@@ -152,6 +155,12 @@ class NamesTest(parameterized.TestCase):
   def test_all(self):
     self.assertEqual(list(tf_equiv.__all__), sorted(tf_equiv.__all__))
     self.assertCountEqual(tf_equiv.__all__, (*_NAMES, *_MODULES))
+
+  def test_names_that_are_imported_late(self):
+    self.assertEqual(public.__all__, tf_equiv.__all__)
+    self.assertContainsSubset(tf_equiv.__all__, dir(tf_equiv))
+    with self.assertRaisesRegex(AttributeError, "has no attribute 'nothing'"):
+      tf_equiv.nothing  # noqa: B018
 
   def test_nothing_else_is_public(self):
     found = {

@@ -16,6 +16,8 @@ from tf_equiv.report import causes, digest
 
 _log = logging.getLogger('tf_equiv')
 
+# What our plugin is called, by its entry point and by `-p`.
+_PLUGINS = ('tf_equiv', 'tf_equiv_pytest')
 # What pytest raises in a test that has no result, or is expected to fail. They
 # are no exceptions of the standard library, so runners call them errors.
 _NO_FAILURES = ('Skipped', 'XFailed')
@@ -66,7 +68,7 @@ class ClassRun:
       lines = [
         reporting.write_index(each) for each in sorted(self._directories)
       ]
-      if text:
+      if text and not _is_told_by_pytest(self._result):
         _print('\n'.join([text, *filter(None, lines)]), self._result)
     except Exception:
       _log.info('the digest of a test class failed', exc_info=True)
@@ -145,6 +147,13 @@ def _print(text: str, result: Any) -> None:
     text = text.encode(encoding, 'backslashreplace').decode(encoding)
     stream.write(f'\n{text}\n')
     stream.flush()
+
+
+def _is_told_by_pytest(result: Any) -> bool:
+  """Returns whether our plugin tells the digest in the summary of pytest."""
+  plugins = getattr(getattr(result, 'config', None), 'pluginmanager', None)
+  find = getattr(plugins, 'hasplugin', None)
+  return find is not None and any(find(name) for name in _PLUGINS)
 
 
 def _uncaptured(result: Any) -> contextlib.AbstractContextManager[Any]:

@@ -91,9 +91,8 @@ class ProposeTest(absltest.TestCase):
     )
     self.assertEmpty(found.hints)
 
-  def test_long_proposals_are_cut(self):
+  def test_long_proposals_are_whole(self):
     found = renames.RenameSuggestion({f'a{i}': f'b{i}' for i in range(5)})
-    self.assertIn('# ... and 3 more', '\n'.join(found.lines(2)))
     self.assertNotIn('more', '\n'.join(found.lines()))
 
 

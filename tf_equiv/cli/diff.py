@@ -36,33 +36,6 @@ class _Side:
   trust_ops: Sequence[str]
 
 
-def add_to(commands) -> None:
-  """Adds the command to the parser."""
-  parser = commands.add_parser(
-    'diff',
-    help='compare two goldens',
-    description='Compares two goldens, plan by plan, as an assertion compares '
-    'its two sides: of TensorFlow 1.15 and of 2.21, say. The exit code is 0 if '
-    'they are equal within the tolerance, 1 if not, 2 if they cannot be read.',
-  )
-  parser.add_argument('a', help='a golden')
-  parser.add_argument('b', help='another one')
-  for name in ('rtol', 'atol'):
-    parser.add_argument(
-      f'--{name}',
-      type=float,
-      help='tolerance, as that of the assertions',
-    )
-  parser.add_argument(
-    '--trust_ops',
-    metavar='TYPES',
-    default='',
-    help='types of ops that the graphs in the goldens may run although they '
-    'reach files, a network, Python or other processes, separated by commas',
-  )
-  parser.set_defaults(run=run)
-
-
 def run(arguments) -> int:
   """Prints the comparison; returns the exit code."""
   trusted = [name for name in arguments.trust_ops.split(',') if name]

@@ -1,28 +1,35 @@
-"""`python -m tf_equiv record | show | diff`."""
+"""The command `tf_equiv`, also as `python -m tf_equiv`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from tf_equiv.cli import diff, record, show
+from tf_equiv.cli import parsers
 from tf_equiv.core import errors
 
 # Exit codes, as those of the program `diff`.
 EQUAL, DIFFERENT, TROUBLE = 0, 1, 2
 
-_COMMANDS = (record, show, diff)
+_COMMANDS = (
+  parsers.add_check,
+  parsers.add_init,
+  parsers.add_record,
+  parsers.add_show,
+  parsers.add_diff,
+)
 
 
 def parser() -> argparse.ArgumentParser:
   """Returns the parser of the command line."""
   made = argparse.ArgumentParser(
-    prog='python -m tf_equiv',
-    description='Records the TF1 side of migration tests into files (goldens), '
-    'shows and compares them.',
+    prog='tf_equiv',
+    description='Tells whether a model migrated from TensorFlow 1 to 2 '
+    'computes the same.',
+    epilog='`tf_equiv COMMAND --help` describes a command, with examples.',
   )
   commands = made.add_subparsers(metavar='command', required=True)
-  for module in _COMMANDS:
-    module.add_to(commands)
+  for add_to in _COMMANDS:
+    add_to(commands)
   return made
 
 

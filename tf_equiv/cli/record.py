@@ -16,62 +16,6 @@ from tf_equiv.references import golden
 from tf_equiv.references.interpreter import python, reference
 
 
-def add_to(commands) -> None:
-  """Adds the command to the parser."""
-  parser = commands.add_parser(
-    'record',
-    help='record the TF1 side of test classes',
-    description='Runs all tests of a class, with its TF1 side, and records '
-    'what that computes. What the class had recorded before is replaced, what '
-    'other classes have in the file stays.',
-  )
-  parser.add_argument(
-    'target',
-    nargs='+',
-    help='test class, as module:Class or path/to/test.py:Class; without class, '
-    'all of the module',
-  )
-  parser.add_argument(
-    '-o',
-    '--output',
-    metavar='FILE',
-    help='the golden; by default that of the class',
-  )
-  parser.add_argument(
-    '--keep',
-    metavar='PARTS',
-    help=(
-      f'what to store besides results: some of {",".join(recording.KEEP)}, '
-      'separated by commas'
-    ),
-  )
-  parser.add_argument(
-    '--anew',
-    action='store_true',
-    help='first drop all that the file holds, of other classes too',
-  )
-  parser.add_argument(
-    '--tf1_python',
-    metavar='PYTHON',
-    help='interpreter with TensorFlow 1.x, for classes that have a '
-    'Tf1Interpreter, or with --model',
-  )
-  parser.add_argument(
-    '--model',
-    metavar='MODULE:CLASS',
-    help='run the TF1 side in the interpreter --tf1_python: the class or '
-    'module that defines it there, see tf_equiv.Tf1Interpreter',
-  )
-  parser.add_argument(
-    '--sys_path',
-    action='append',
-    default=[],
-    metavar='FOLDER',
-    help='folder to import --model from',
-  )
-  parser.set_defaults(run=run)
-
-
 def run(arguments) -> int:
   """Runs the tests and prints what was recorded; returns the exit code."""
   if arguments.tf1_python:

@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from tf_equiv.core import text
 from tf_equiv.core.text import capped
-from tf_equiv.golden import archive, plans, schema
-from tf_equiv.references import golden
+from tf_equiv.golden import archive, plans
+from tf_equiv.golden import index as index_lib
 
 _MAX_INPUTS = 6
 # Parts of a manifest by line.
@@ -16,23 +17,6 @@ _LINES = (
   (('cpu flags:', 'cpu flags'),),
   (('by tf_equiv', 'tf_equiv'), ('through', 'reference')),
 )
-
-
-def add_to(commands) -> None:
-  """Adds the command to the parser."""
-  parser = commands.add_parser(
-    'show',
-    help='print what a golden holds',
-    description='Prints what a golden holds: where it was recorded, which '
-    'plans of which test classes, and how much room they take.',
-  )
-  parser.add_argument('file', help='the golden')
-  parser.add_argument(
-    '--check',
-    action='store_true',
-    help='read everything in it, and compare the digests',
-  )
-  parser.set_defaults(run=run)
 
 
 def run(arguments) -> int:
@@ -50,11 +34,10 @@ def lines_of(path: str) -> list[str]:
   Raises:
     UsageError: if it is missing, damaged, or no golden.
   """
-  index = schema.read_index(path)
+  index = index_lib.read_index(path)
   entries = index['entries']
   lines = [
-    f'{path}: {len(entries)} recording(s), '
-    f'{golden.show_size(os.path.getsize(path))}'
+    f'{path}: {len(entries)} recording(s), {text.size(os.path.getsize(path))}'
   ]
   for name, made_by in sorted(index['manifests'].items()):
     dates = {e['recorded'] for e in entries if e['manifest'] == name}
@@ -103,7 +86,7 @@ def _contents(entry, sizes) -> str:
   if 'graph' not in entry['objects'] and entry['no graph']:
     parts.append('no graph: ' + entry['no graph'])
   size = next(size for each, size in sizes if each is entry)
-  return f'{", ".join(parts)}; {golden.show_size(size)}'
+  return f'{", ".join(parts)}; {text.size(size)}'
 
 
 def _inputs(entries) -> list[str]:

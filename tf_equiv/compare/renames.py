@@ -55,18 +55,12 @@ class RenameSuggestion:
   hints: tuple[str, ...] = ()
   unmatched: tuple[str, ...] = ()
 
-  def lines(self, most: int | None = None) -> list[str]:
-    """Returns the method as lines, with at most `most` names."""
-    shown = list(self.names.items())[:most]
+  def lines(self) -> list[str]:
+    """Returns the method as lines."""
     lines = ['def rename_variable(self, tf1_name):', '  return {']
-    for tf1_name, tf2_name in shown:
+    for tf1_name, tf2_name in self.names.items():
       mark = '  # by order only' if tf1_name in self.unsure else ''
       lines.append(f'    {tf1_name!r}: {tf2_name!r},{mark}')
-    hidden = len(self.names) - len(shown)
-    if hidden:
-      lines.append(
-        '    # ... and %d more: print(tf_equiv.suggest_renames(self))' % hidden
-      )
     return lines + ['  }.get(tf1_name, tf1_name)']
 
   def __str__(self) -> str:

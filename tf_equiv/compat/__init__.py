@@ -9,13 +9,14 @@ manager that restores it, except the choice of Keras and the repairs of tf_slim,
 which happen when it is imported; the repairs only fill in what is missing.
 """
 
-from tf_equiv.compat.legacy_keras import (
+from tf_equiv.core.legacy_keras import (
   LEGACY_KERAS_ADVICE,
   LEGACY_KERAS_VARIABLE,
   choose_legacy_keras,
 )
 
-choose_legacy_keras()
+# `tf_equiv` has done so with a warning; the worker has another `tf_equiv`.
+choose_legacy_keras(warn=False)
 
 # Each of these imports tensorflow, which must follow the choice above.
 # ruff: noqa: E402
@@ -79,6 +80,7 @@ from tf_equiv.compat.tensors import (
   static_shape_value,
   tensor_id,
 )
+from tf_equiv.compat.tf1_imports import tf1_imports
 
 repair_tf_slim()
 
@@ -130,6 +132,7 @@ __all__ = [
   'static_shape_of',
   'static_shape_value',
   'tensor_id',
+  'tf1_imports',
   'traced_call',
   'traced_graph',
   'v2_behavior',

@@ -1,6 +1,7 @@
 """Wording that messages share: long lists are cut, and say so."""
 
 import decimal
+import math
 from typing import Iterable, List
 
 # What to do about variables that were created outside of the shim.
@@ -43,6 +44,15 @@ def rounded_up(value: float) -> str:
   """Returns a number that is not less than a value, in two digits."""
   context = decimal.Context(prec=2, rounding=decimal.ROUND_CEILING)
   return f'{float(context.create_decimal_from_float(float(value))):.2g}'
+
+
+def size(count: float) -> str:
+  """Writes a number of bytes, e.g. '1.5 MB'."""
+  if count < 1024:
+    return f'{count} bytes'
+  units = ('KB', 'MB', 'GB')
+  power = min(int(math.log(count, 1024)), len(units))
+  return f'{count / 1024**power:.1f} {units[power - 1]}'
 
 
 def of_error(error: BaseException) -> str:

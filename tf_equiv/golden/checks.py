@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from tf_equiv.core import errors, source_line
-from tf_equiv.tf1 import serialization
 
 Check = Callable[[Any, str], None]
 
@@ -281,6 +280,9 @@ def _encoded_array(value, count, where, unused_depth) -> None:
 
 
 def _encoded_dataclass(value, count, where, depth) -> None:
+  # Not above: it imports TensorFlow, which an index does not need.
+  from tf_equiv.tf1 import serialization
+
   cls = serialization.DATACLASSES.get(
     value['dataclass'] if isinstance(value['dataclass'], str) else ''
   )

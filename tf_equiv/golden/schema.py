@@ -15,78 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equiv.core import curves, nest, observation
-from tf_equiv.core import plan as plan_lib
-from tf_equiv.golden import archive, checks, manifest, members, plans
+from tf_equiv.golden import archive, checks, index, manifest, members
 from tf_equiv.tf1 import optimizers
 from tf_equiv.tf1.capture import stored_capture
 
-_DIGEST = checks.matching('[0-9a-f]{32}', 'a digest of 32 digits')
-_ARRAY = checks.fields(
-  {'dtype': checks.text, 'shape': checks.each(checks.size)},
-  {'digest': checks.text},
-)
-_INPUTS = checks.mapping(_ARRAY)
-_FLAG = checks.of_type(bool)
-_PLAN = checks.fields(
-  {'kind': checks.one_of(plans.RUN, plans.VARIABLES), 'inputs': _INPUTS},
-  {
-    'batches': checks.each(_INPUTS),
-    'training': _FLAG,
-    'weights': checks.one_of(plan_lib.FIXED, plan_lib.SEEDED),
-    'seed_mode': checks.one_of('constant', 'num_random_ops'),
-    'seed': checks.of_type(int),
-    'gradients': _FLAG,
-    'input_gradients': _FLAG,
-    'updates': _FLAG,
-  },
-)
-_ENTRY = checks.fields(
-  {
-    'owner': checks.text,
-    'key': checks.text,
-    'plan': _PLAN,
-    'weights': checks.text,
-    'own weights': _FLAG,
-    'recorded': checks.text,
-    'source': checks.mapping(checks.text),
-    'own step': _FLAG,
-    'counts': checks.mapping(checks.size),
-    'no graph': checks.text,
-    'objects': checks.mapping(_DIGEST),
-    'manifest': checks.text,
-  },
-  {},
-)
-_INDEX = checks.fields(
-  {
-    'format': checks.text,
-    'manifests': checks.mapping(checks.mapping(checks.text)),
-    'entries': checks.each(_ENTRY),
-  },
-  {},
-)
-
-
-def read_index(path: str) -> dict[str, Any]:
-  """Returns the index of a golden, all of which is as expected.
-
-  Args:
-    path: the file.
-
-  Raises:
-    DamagedError: if it is missing or damaged, or a field is not as expected.
-  """
-  index = archive.read_index(path)
-  try:
-    _INDEX(index, '')
-    for i, entry in enumerate(index['entries']):
-      if entry['manifest'] not in index['manifests']:
-        raise checks.WrongError(f'entries[{i}].manifest', 'is not there')
-      if 'observation' not in entry['objects']:
-        raise checks.WrongError(f'entries[{i}].objects', 'lack an observation')
-  except checks.WrongError as wrong:
-    raise _damaged(path, archive.INDEX, *wrong.args) from None
-  return index
+read_index = index.read_index
 
 
 def load(path: str, entry: Mapping[str, Any], what: str) -> Any:
@@ -104,7 +37,7 @@ def load(path: str, entry: Mapping[str, Any], what: str) -> Any:
     DamagedError: if it is missing or damaged, or not as expected.
   """
   if what not in entry['objects']:
-    raise _damaged(path, archive.INDEX, 'objects', f'lack {what!r}')
+    raise index.damaged(path, archive.INDEX, 'objects', f'lack {what!r}')
   digest = entry['objects'][what]
   member = archive.object_name(digest)
 
@@ -112,26 +45,18 @@ def load(path: str, entry: Mapping[str, Any], what: str) -> Any:
     try:
       checks.encoded(value, count)
     except checks.WrongError as wrong:
-      raise _damaged(path, member, *wrong.args) from None
+      raise index.damaged(path, member, *wrong.args) from None
 
   value = archive.load(path, digest, check_encoded)
   try:
     _OBJECTS[what](value, '')
   except checks.WrongError as wrong:
-    raise _damaged(path, member, *wrong.args) from None
+    raise index.damaged(path, member, *wrong.args) from None
   return manifest.with_lines(value, _printable)
 
 
 def _printable(line):
   return dataclasses.replace(line, text=checks.printable(line.text))
-
-
-def _damaged(path, member, field, why) -> archive.DamagedError:
-  what = f'{field.lstrip(".")} {why}' if field else f'it {why}'
-  return archive.DamagedError(
-    f'{path!r} is damaged in its member {member!r}, or holds what this version '
-    f'of tf_equiv does not know: {what}.'
-  )
 
 
 def _of_class(cls, overrides, more=None):
@@ -211,11 +136,11 @@ def _check_observation(observed, where) -> None:
 
 
 def _check_graph(stored, where) -> None:
-  for name, index in stored.line_of.items():
-    if not 0 <= int(index) < len(stored.lines):
+  for name, number in stored.line_of.items():
+    if not 0 <= int(number) < len(stored.lines):
       raise checks.WrongError(
         f'{where}.line_of[{checks.quoted(name)}]',
-        f'is {int(index)}, of {len(stored.lines)} lines',
+        f'is {int(number)}, of {len(stored.lines)} lines',
       )
   for field in ('targets', 'inputs'):
     given = getattr(stored, field)

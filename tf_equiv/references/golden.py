@@ -1,13 +1,18 @@
 """A TF1 side that was recorded, and is replayed without any TF1 code."""
 
-import math
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from tf_equiv.core import arguments, capture_errors, errors, observation
+from tf_equiv.core import (
+  arguments,
+  capture_errors,
+  errors,
+  observation,
+  text,
+)
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.golden import flags, plans, recorders, recording, replaying
 from tf_equiv.references import base, in_process
@@ -241,7 +246,7 @@ def summary(path: str, recorded: Sequence[recording.Recorded]) -> str:
   titles = dict.fromkeys((each.entry['owner'], each.title) for each in recorded)
   lines = [
     f'tf_equiv: recorded {len(titles)} plan(s) into {path}, which has '
-    f'{show_size(os.path.getsize(path))} now.'
+    f'{text.size(os.path.getsize(path))} now.'
   ]
   return '\n'.join(
     [*lines, *(f'  {r.title}: {r.note}' for r in recorded if r.note)]
@@ -257,15 +262,6 @@ def too_large(path: str, keep: Sequence[str]) -> str:
       'when they are needed'
     )
   return (
-    f'The golden {path} has {show_size(os.path.getsize(path))}, more than '
-    f'{show_size(LARGE)}. {advice}.'
+    f'The golden {path} has {text.size(os.path.getsize(path))}, more than '
+    f'{text.size(LARGE)}. {advice}.'
   )
-
-
-def show_size(count: float) -> str:
-  """Writes a number of bytes, e.g. '1.5 MB'."""
-  if count < 1024:
-    return f'{count} bytes'
-  units = ('KB', 'MB', 'GB')
-  power = min(int(math.log(count, 1024)), len(units))
-  return f'{count / 1024**power:.1f} {units[power - 1]}'

@@ -61,21 +61,34 @@ def of_error(error: BaseException | None) -> list[Cause]:
 
 def of_verdict(verdict: verdict_lib.Verdict) -> list[Cause]:
   """Returns the causes of the failure of an assertion."""
+  return of_report(as_data(verdict))
+
+
+def as_data(verdict: verdict_lib.Verdict) -> Any:
+  """Returns what `of_report` needs to know of a failure, as JSON knows it."""
   places = [
     # The rest is large, and says nothing of the cause.
     dataclasses.replace(each, layers=[], others=[], excerpts=None)
     for each in verdict.divergences
   ]
-  return of_report(
-    json_file.as_json(
-      {
-        'result': 'fail',
-        'headline': verdict.headline,
-        'cause': verdict.words.cause,
-        'places': places,
-      }
-    )
+  return json_file.as_json(
+    {
+      'result': 'fail',
+      'headline': verdict.headline,
+      'cause': verdict.words.cause,
+      'places': places,
+    }
   )
+
+
+def in_short(verdict: verdict_lib.Verdict) -> list[str]:
+  """Returns each cause of a failure in one line."""
+  found = []
+  for cause in of_verdict(verdict):
+    place = cause.tf2 or cause.tf1
+    parts = [of_place(place)] if place is not None else [cause.headline]
+    found.append('; '.join(filter(None, [*parts, *cause.texts])))
+  return found
 
 
 def of_report(report: Mapping[str, Any], owner: str = '') -> list[Cause]:

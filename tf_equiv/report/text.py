@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tf_equiv.compare import draws, renames, values, variables
+from tf_equiv.compare import draws, rename_rules, values, variables
 from tf_equiv.compare import verdict as verdict_lib
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core import errors
@@ -209,18 +209,27 @@ def _table(table: variables.VariableTable, sides: wording.Sides) -> list[str]:
     sorted(f'{s.name}  {s}{_at(s)}' for s in table.untracked),
   )
   lines = [f'  {table.agreeing()} variable(s) agree.']
-  renames = _renames(table.suggestion)
+  renames = _renames(table)
   left = max(_TABLE_LINES - len(renames), _TABLE_LINES // 2)
   most = min(_MAX_ITEMS, left // max(len(sections), 1))
   return lines + _sections(sections, most) + renames
 
 
-def _renames(suggestion: renames.RenameSuggestion) -> list[str]:
-  if not suggestion.names:
-    lines = []
-  else:
+def _renames(table: variables.VariableTable) -> list[str]:
+  suggestion = table.suggestion
+  rule = None
+  if all(first.name == second.name for first, second in table.pairs):
+    names = [first.name for first, _ in table.pairs]
+    rule = rename_rules.lines(suggestion, names)
+  count, lines = len(suggestion.names), []
+  if rule is not None or 0 < count <= _MAX_RENAMES:
     lines = ['  likely renames, by shape, name and order, ready to paste:']
-    lines += ['    ' + line for line in suggestion.lines(_MAX_RENAMES)]
+    lines += ['    ' + line for line in rule or suggestion.lines()]
+  elif count:
+    lines = [
+      f'  likely renames for {count} variables, ready to paste: '
+      'print(tf_equiv.suggest_renames(self))'
+    ]
   return lines + ['  hint: ' + h for h in suggestion.hints[:_MAX_HINTS]]
 
 

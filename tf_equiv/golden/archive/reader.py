@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tf_equiv.golden import members as members_lib
-from tf_equiv.tf1 import serialization
 
 FORMAT = 'tf_equiv golden 1'
 INDEX = 'index.json'
@@ -50,6 +49,9 @@ def load(
   Raises:
     DamagedError: if the file or one of its members is damaged.
   """
+  # Not above: it imports TensorFlow, which an index does not need.
+  from tf_equiv.tf1 import serialization
+
   with _opening(path) as members:
     name = object_name(digest)
     data = _object_of(path, members, name)

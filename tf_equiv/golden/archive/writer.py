@@ -19,7 +19,6 @@ from tf_equiv.core import errors
 from tf_equiv.golden import locking
 from tf_equiv.golden import members as members_lib
 from tf_equiv.golden.archive import reader
-from tf_equiv.tf1 import serialization
 
 # Of larger members this much is compressed to see whether that is worth it:
 # random weights shrink by 7 %, at a few MB per second.
@@ -52,6 +51,9 @@ class Writer:
       The digest, to be kept in the index; what the index does not mention is
       removed.
     """
+    # Not above: it imports TensorFlow, which reading an index does not need.
+    from tf_equiv.tf1 import serialization
+
     arrays = []
     return self.add_encoded(serialization.encode(value, arrays), arrays)
 

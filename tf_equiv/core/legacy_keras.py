@@ -14,17 +14,20 @@ LEGACY_KERAS_ADVICE = (
 )
 
 
-def choose_legacy_keras() -> None:
+def choose_legacy_keras(warn: bool = True) -> None:
   """Asks for tf_keras as `tf.keras`, if that can still be asked.
 
   Since TF 2.16 `tf.keras` is Keras 3, which has neither the modeling shim nor
   `tf.compat.v1.layers`, unless TF_USE_LEGACY_KERAS is set before tensorflow
   is imported. A value that the user chose is left alone, and so is a process
   in which tensorflow is imported already: switching late gives a mix.
+
+  Args:
+    warn: whether to warn that it is too late.
   """
   if 'tensorflow' not in sys.modules:
     os.environ.setdefault(LEGACY_KERAS_VARIABLE, '1')
-  elif LEGACY_KERAS_VARIABLE not in os.environ and _has_keras_3():
+  elif warn and LEGACY_KERAS_VARIABLE not in os.environ and _has_keras_3():
     warnings.warn(
       'tensorflow was imported before tf_equiv, so tf.keras is Keras 3 and '
       'tf.compat.v1.layers is missing. Import tf_equiv first, or set '
