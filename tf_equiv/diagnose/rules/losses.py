@@ -97,7 +97,7 @@ def reduction(found: divergence.Divergence) -> str:
   ):
     return ''
   return (
-    f'The loss is reduced differently (TF2 is {simple} times TF1): compare sums '
-    'and means, and what they divide by (the batch, all elements, the number '
-    'of weights that are not zero).'
+    f'The loss is reduced differently (TF2 is {simple} times TF1): compare '
+    'sums and means, and what they divide by (the batch, all elements, the '
+    'number of weights that are not zero).'
   )
