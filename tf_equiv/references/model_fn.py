@@ -74,7 +74,7 @@ class ModelFnReference(in_process.InProcess):
   ) -> in_process.InProcessRun:
     """Runs a plan; see `Reference`."""
     forward = self._adapted(program, plan)
-    if not plan.batches or program.train is not None:
+    if not plan.batches or plan.metrics or program.train is not None:
       return super().submit(forward, plan)
     step = _Step(self.model)
     run = super().submit(
