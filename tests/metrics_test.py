@@ -272,6 +272,35 @@ class PassTest(MetricsTestCase):
       finally:
         test.tf1_reference.close()
 
+  def test_model_fn(self):
+    def model_fn(features, labels, mode):
+      predictions = Case().build_tf1({'x': features}, False)
+      return tf.estimator.EstimatorSpec(
+        mode,
+        predictions=predictions,
+        loss=tf.reduce_mean(predictions),
+        eval_metric_ops={'auc': v1.metrics.auc(labels, predictions)},
+      )
+
+    def make_batch(step):
+      batch = Case().make_batch(step)
+      return batch['x'], batch['labels']
+
+    class Estimated(Case):
+      build_metrics_tf1 = tf_equiv.MigrationTestCase.build_metrics_tf1
+      tf1_reference = tf_equiv.from_model_fn(model_fn)
+
+    test = Estimated()
+    test.make_batch = make_batch
+    test.call_tf2 = lambda model, inputs, training: model(inputs[0])
+    test.build_metrics_tf2 = lambda: {'auc': tf.keras.metrics.AUC()}
+    verdict = test.assertMetricsMatch(batches=3)
+    (auc,) = verdict.outcome.metrics.streams
+    own = case().assertMetricsMatch(batches=3).outcome.metrics.streams[0]
+    np.testing.assert_array_equal(auc.tf1, own.tf1)
+    message = self.wrong_use(test, training=True)
+    self.assertIn('or define build_metrics_tf1', message)
+
   def test_golden(self):
     class Recorded(Case):
       pass
@@ -305,10 +334,16 @@ class FailureTest(MetricsTestCase):
   @parameterized.parameters(tf.keras, keras)
   def test_auc(self, library):
     test = case(
+      build_metrics_tf1=lambda outputs, inputs: {
+        **Case().build_metrics_tf1(outputs, inputs),
+        'auc': v1.metrics.auc(inputs['labels'], outputs, num_thresholds=11),
+      },
       build_metrics_tf2=lambda: {
-        'auc': library.metrics.AUC(summation_method='minoring'),
+        'auc': library.metrics.AUC(
+          num_thresholds=11, summation_method='minoring'
+        ),
         'rmse': library.metrics.RootMeanSquaredError(),
-      }
+      },
     )
     message = str(self.failure(test, batches=3))
     self.check_order(message)
@@ -320,7 +355,7 @@ class FailureTest(MetricsTestCase):
     )
     self.assertRegex(message, r'rmse +0\.\d+ +0\.\d+ .* nowhere')
     self.assertIn('give AUC in build_metrics_tf2 the argument(s) summ', message)
-    for word in ('num_thresholds', 'outputs', 'so do', 'weights', 'PR'):
+    for word in ('num_thresholds', 'the outputs', 'so do', 'without', 'PR'):
       self.assertNotIn(word, message)
 
   def test_two_arguments(self):
@@ -467,7 +502,7 @@ class FailureTest(MetricsTestCase):
   def test_tolerance(self):
     test = case(
       build_metrics_tf2=lambda: {
-        'auc': tf.keras.metrics.AUC(num_thresholds=100),
+        'auc': tf.keras.metrics.AUC(num_thresholds=7),
         'rmse': tf.keras.metrics.RootMeanSquaredError(),
       }
     )

@@ -114,7 +114,9 @@ class Candidate(candidate.Candidate):
         inputs = program_lib.input_tensors(batch)
         returned = metric_objects.as_tensors(given, self._nest)
         self._add(metrics, returned, inputs, found)
-    return metric_values.MetricValues(dict(found), list(outputs))
+    return metric_values.MetricValues(
+      dict(found), [dict(each) for each in outputs]
+    )
 
   def replay(
     self, name: str, make: Callable[[], Any], weighted: bool = True
