@@ -5,6 +5,7 @@ is measured is the largest difference of the values after each batch.
 """
 
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -26,7 +27,7 @@ _DOCS = os.path.join(
 )
 _BATCHES, _SIZE, _CLASSES = 3, 200, 5
 # Differences that are rounding.
-_ROUNDING = 3e-7
+_ROUNDING = 1e-6
 
 
 def make_batch(step):
@@ -42,7 +43,7 @@ def make_batch(step):
     'y': labels,
     'p': (1 / (1 + np.exp(-3 * score))).astype(np.float32),
     'score': (3 * score).astype(np.float32),
-    'w': rng.uniform(0.2, 2.0, size=(_SIZE, 1)).astype(np.float32),
+    'w': ((step + 1) * rng.uniform(0.2, 2, (_SIZE, 1))).astype(np.float32),
     'classes': classes.astype(np.int64),
     'class_p': (exp / exp.sum(1, keepdims=True)).astype(np.float32),
     'predicted': np.argmax(logits, 1).astype(np.int64),
@@ -104,7 +105,7 @@ ROWS = {
   'mean, of batch means': Row(
     lambda b: m.mean(b['p'], b['w']),
     lambda k: k.metrics.Mean(),
-    lambda b: (np.average(b['p'], weights=b['w']),)
+    lambda b: (np.average(b['p'], weights=b['w']),),
   ),
   'accuracy': Row(
     lambda b: m.accuracy(b['classes'], b['predicted']),
@@ -134,12 +135,12 @@ ROWS = {
   'accuracy, of probabilities': Row(
     lambda b: m.accuracy(b['y'], positive(b)),
     lambda k: k.metrics.Accuracy(),
-    binary
+    binary,
   ),
   'accuracy, of one-hot elements': Row(
     lambda b: m.accuracy(b['classes'], tf.argmax(b['class_p'], 1)),
     lambda k: k.metrics.BinaryAccuracy(),
-    lambda b: (one_hot(b), b['class_p'])
+    lambda b: (one_hot(b), b['class_p']),
   ),
   'precision': Row(
     lambda b: m.precision(b['y'], positive(b)),
@@ -149,7 +150,7 @@ ROWS = {
   'precision, of probabilities': Row(
     lambda b: m.precision(b['y'], b['p']),
     lambda k: k.metrics.Precision(),
-    binary
+    binary,
   ),
   'recall': Row(
     lambda b: m.recall(b['y'], positive(b), b['w']),
@@ -157,9 +158,7 @@ ROWS = {
     weighted,
   ),
   'recall, of probabilities': Row(
-    lambda b: m.recall(b['y'], b['p']),
-    lambda k: k.metrics.Recall(),
-    binary
+    lambda b: m.recall(b['y'], b['p']), lambda k: k.metrics.Recall(), binary
   ),
   'precision_at_thresholds': Row(
     lambda b: m.precision_at_thresholds(b['y'], b['p'], [0.2, 0.5, 0.8]),
@@ -195,9 +194,7 @@ ROWS = {
     keras_auc(curve='PR'),
     binary,
   ),
-  'auc, PR, trapezoidal': Row(
-    auc(curve='PR'), keras_auc(curve='PR'), binary
-  ),
+  'auc, PR, trapezoidal': Row(auc(curve='PR'), keras_auc(curve='PR'), binary),
   'auc, PR, minoring': Row(
     auc(curve='PR', summation_method='minoring'),
     keras_auc(curve='PR', summation_method='minoring'),
@@ -208,9 +205,7 @@ ROWS = {
     keras_auc(curve='PR', summation_method='majoring'),
     binary,
   ),
-  'auc, other thresholds': Row(
-    auc(), keras_auc(num_thresholds=20), binary
-  ),
+  'auc, other thresholds': Row(auc(), keras_auc(num_thresholds=20), binary),
   'auc, minoring for trapezoidal': Row(
     auc(), keras_auc(summation_method='minoring'), binary
   ),
@@ -249,7 +244,7 @@ ROWS = {
   'recall_at_k, with a threshold': Row(
     lambda b: m.recall_at_k(b['classes'][:, None], b['class_p'], 2),
     lambda k: k.metrics.Recall(top_k=2, thresholds=0.5),
-    lambda b: (one_hot(b), b['class_p'])
+    lambda b: (one_hot(b), b['class_p']),
   ),
   'sensitivity_at_specificity': Row(
     lambda b: m.sensitivity_at_specificity(b['y'], b['p'], 0.8),
@@ -269,7 +264,7 @@ ROWS = {
   'root_mean_squared_error, as MeanSquaredError': Row(
     lambda b: m.root_mean_squared_error(b['y'], b['p']),
     lambda k: k.metrics.MeanSquaredError(),
-    binary
+    binary,
   ),
   'mean_squared_error': Row(
     lambda b: m.mean_squared_error(b['y'], b['p']),
@@ -295,12 +290,28 @@ ROWS = {
 
 # The largest difference of each row that is not equal, in two digits.
 OFF = {
-  'PLACE': 0.0,
+  'mean, of batch means': 0.00046,
+  'accuracy, of probabilities': 0.88,
+  'accuracy, of one-hot elements': 0.33,
+  'precision, of probabilities': 0.44,
+  'recall, of probabilities': 0.13,
+  'auc, PR, trapezoidal': 9.8e-05,
+  'auc, PR, minoring': 0.014,
+  'auc, other thresholds': 0.0019,
+  'auc, minoring for trapezoidal': 0.00099,
+  'auc, majoring for trapezoidal': 0.00099,
+  'auc, PR for ROC': 0.071,
+  'auc, of logits': 0.04,
+  'recall_at_k, with a threshold': 0.53,
+  'sensitivity_at_specificity': 0.0067,
+  'root_mean_squared_error, as MeanSquaredError': 0.22,
 }
 
 
-def of_tf1(row):
+@functools.cache
+def of_tf1(name):
   """Returns the values of TF1 after each batch."""
+  row = ROWS[name]
   batches = [make_batch(step) for step in range(_BATCHES)]
   found = []
   with tf.Graph().as_default(), v1.Session() as session:
@@ -326,10 +337,10 @@ def of_tf2(row, library):
   return found
 
 
-def difference(row, library):
+def difference(name, library):
   return max(
     float(np.max(np.abs(a.astype(np.float64) - b)))
-    for a, b in zip(of_tf1(row), of_tf2(row, library), strict=True)
+    for a, b in zip(of_tf1(name), of_tf2(ROWS[name], library), strict=True)
   )
 
 
@@ -349,12 +360,12 @@ def documented():
 class TableTest(parameterized.TestCase):
   @parameterized.product(row=list(ROWS), library=('tf_keras', 'keras'))
   def test_row(self, row, library):
-    found = difference(ROWS[row], tf.keras if library == 'tf_keras' else keras)
+    found = difference(row, tf.keras if library == 'tf_keras' else keras)
     off = OFF.get(row)
     if off is None:
       self.assertLess(found, _ROUNDING)
     else:  # To the digits that are documented.
-      self.assertGreater(found, 100 * _ROUNDING)
+      self.assertGreater(found, 50 * _ROUNDING)
       self.assertAlmostEqual(found, off, delta=0.06 * off)
 
   def test_all_rows_are_documented(self):
