@@ -61,20 +61,17 @@ def check(returned: Any) -> dict[str, Any]:
 
 def _check_metric(name: str, metric: Any) -> None:
   if isinstance(metric, str):
-    by_shape = ''
+    meaning = ''
     if metric.lower() in ('accuracy', 'acc'):
-      by_shape = (
-        ': Keras takes BinaryAccuracy, CategoricalAccuracy or '
-        'SparseCategoricalAccuracy for it, by the shapes of labels and '
-        'predictions, while tf.compat.v1.metrics.accuracy is the share of '
-        'predictions that equal their labels, which is Accuracy in Keras'
+      meaning = (
+        ', which has another meaning on each side: Keras takes BinaryAccuracy, '
+        'CategoricalAccuracy or SparseCategoricalAccuracy for it, by the '
+        'shapes of labels and predictions, while tf.compat.v1.metrics.accuracy '
+        'is the share of predictions that equal their labels, which is '
+        'Accuracy in Keras'
       )
     raise errors.UsageError(
-      f'build_metrics_tf2 returned the name {metric!r} for {name!r}, which '
-      f'means another metric in each call of compile{by_shape}. Return the '
-      'metric itself.'
-      if by_shape
-      else f'build_metrics_tf2 returned the name {metric!r} for {name!r}. '
+      f'build_metrics_tf2 returned the name {metric!r} for {name!r}{meaning}. '
       'Return the metric itself.'
     )
   if isinstance(metric, type):
