@@ -1,5 +1,6 @@
 """The metrics of the TF2 side: checked, fed with batches, and read."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -209,12 +210,20 @@ class Recorder:
   def __init__(self, metrics: Mapping[str, Any]):
     """Begins to record the calls; a metric that allows none is left out."""
     self.calls: dict[str, list[list[Call]]] = {}
+    self._restoring: list[Callable[[], None]] = []
     for name, metric in metrics.items():
+      own = getattr(metric, '__dict__', {}).get('update_state')
       try:
         metric.update_state = self._recording(name, metric.update_state)
       except AttributeError:  # It has slots.
         continue
       self.calls[name] = []
+      self._restoring.append(functools.partial(_restore, metric, own))
+
+  def stop(self) -> None:
+    """Gives the metrics back what they had."""
+    for restore in reversed(self._restoring):
+      restore()
 
   def begin_batch(self) -> None:
     """Begins a list of the calls of another batch."""
@@ -229,6 +238,13 @@ class Recorder:
       return function(*args, **kwargs)
 
     return update_state
+
+
+def _restore(metric: Any, own: Any) -> None:
+  if own is None:
+    del metric.update_state
+  else:
+    metric.update_state = own
 
 
 def as_tensors(outputs: Mapping[str, np.ndarray], like: Any) -> Any:

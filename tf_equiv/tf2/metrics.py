@@ -81,15 +81,20 @@ class Candidate(candidate.Candidate):
       self.calls = recorder.calls
       found: _Values = collections.defaultdict(list)
       outputs = []
-      for i, batch in enumerate(self._plan.batches):
-        _log.info('TF2: metrics of batch %d', i + 1)
-        inputs = program_lib.input_tensors(batch)
-        run.set(weights)
-        result = call(inputs)['outputs']
-        recorder.begin_batch()
-        returned = nest.map_leaves(lambda path, _, r=result: r[path], run.nest)
-        self._add(self.metrics, returned, inputs, found)
-        outputs.append({p: forward.to_numpy(x) for p, x in result.items()})
+      try:
+        for i, batch in enumerate(self._plan.batches):
+          _log.info('TF2: metrics of batch %d', i + 1)
+          inputs = program_lib.input_tensors(batch)
+          run.set(weights)
+          result = call(inputs)['outputs']
+          recorder.begin_batch()
+          returned = nest.map_leaves(
+            lambda path, _, r=result: r[path], run.nest
+          )
+          self._add(self.metrics, returned, inputs, found)
+          outputs.append({p: forward.to_numpy(x) for p, x in result.items()})
+      finally:
+        recorder.stop()
       self._nest = returned
     observed.outputs = list(outputs[0].items())
     observed.metrics = metric_values.MetricValues(dict(found), outputs)
