@@ -107,6 +107,16 @@ ASSERTIONS = {
     'allow_vacuous': 'flag',
     'msg': None,
   },
+  'assertMetricsMatch': {
+    'batches': 'size',
+    'training': 'flag',
+    'weights': 'weights',
+    'rtol': 'tolerance',
+    'atol': 'tolerance',
+    'equal_nan': 'flag',
+    'allow_vacuous': 'flag',
+    'msg': None,
+  },
   'assertGradientsClose': {
     'seed_mode': 'seed mode',
     'training': 'flag',

@@ -32,7 +32,7 @@ _LAYERS = (
   ('looks', 'runner'),
   ('dormancy',),
   ('session',),
-  ('training_curves',),
+  ('streaming_metrics', 'training_curves'),
   ('assertions', 'conversion', 'suggestions'),
   ('testcase',),
   ('cli', 'guide_steps'),

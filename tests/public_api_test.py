@@ -117,6 +117,16 @@ _ASSERTIONS = {
     'msg': None,
     **_TOLERANCES,
   },
+  'assertMetricsMatch': {
+    'batches': 5,
+    'training': False,
+    'weights': 'fixed',
+    'rtol': None,
+    'atol': None,
+    'equal_nan': False,
+    'allow_vacuous': False,
+    'msg': None,
+  },
   'assertNoDormantDifferences': {
     'training': False,
     'make_probes': None,
@@ -144,6 +154,9 @@ _TEMPLATE = {
   'clip_gradients_tf2': ['gradients'],
   'train_tf1': ['inputs'],
   'train_tf2': ['model', 'inputs'],
+  'build_metrics_tf1': ['outputs', 'inputs'],
+  'build_metrics_tf2': [],
+  'update_metrics_tf2': ['metrics', 'outputs', 'inputs'],
 }
 
 
@@ -311,6 +324,15 @@ class StateTest(parameterized.TestCase):
 
     def build_tf2_optimizer(self):
       return tf.keras.optimizers.SGD(0.1)
+
+    def build_metrics_tf1(self, outputs, inputs):
+      return {'mean': tf.compat.v1.metrics.mean(outputs)}
+
+    def build_metrics_tf2(self):
+      return {'mean': tf.keras.metrics.Mean()}
+
+    def update_metrics_tf2(self, metrics, outputs, inputs):
+      metrics['mean'].update_state(outputs)
 
   def test_public_values_are_immutable(self):
     for name in _NAMES:

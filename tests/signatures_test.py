@@ -14,6 +14,7 @@ _PUBLIC = (
   'assertCheckpointEquivalent',
   'assertForwardEquivalent',
   'assertGradientsClose',
+  'assertMetricsMatch',
   'assertTrainingCurvesMatch',
   'assertTrainingEquivalent',
   'convert_checkpoint',

@@ -10,6 +10,7 @@ from tf_equiv.references import base as references
 from tf_equiv.references import in_process
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import tensors, weights
+from tf_equiv.tf2 import metric_objects
 from tf_equiv.tf2 import model as model_lib
 
 
@@ -268,6 +269,50 @@ class TemplateMethods:
       A dict of the tensors to compare, with the names of `train_tf1`.
     """
     raise errors.UsageError(_missing(self, 'train_tf2(self, model, inputs)'))
+
+  def build_metrics_tf1(self, outputs: Any, inputs: Any) -> Any:
+    """Builds the streaming metrics of the TF1 side, in its graph.
+
+    Args:
+      outputs: output tensors of `build_tf1`; sparse and ragged tensors are
+        dicts of their components.
+      inputs: placeholders in the nest of `make_batch`.
+
+    Returns:
+      A dict of `(value, update_op)` by name, as `tf.compat.v1.metrics` makes
+      them.
+    """
+    signature = 'build_metrics_tf1(self, outputs, inputs)'
+    raise errors.UsageError(_missing(self, signature))
+
+  def build_metrics_tf2(self) -> Any:
+    """Returns the metrics of the TF2 side, newly made.
+
+    Returns:
+      A dict of metrics by the names of `build_metrics_tf1`: those of tf_keras
+      or Keras 3, or any objects with `update_state` and `result`. Where they
+      have `reset_state`, it is called before the first batch.
+    """
+    raise errors.UsageError(_missing(self, 'build_metrics_tf2(self)'))
+
+  def update_metrics_tf2(self, metrics: Any, outputs: Any, inputs: Any) -> None:
+    """Adds a batch to the metrics of the TF2 side.
+
+    The default calls `update_state(y_true, y_pred)` of each, or
+    `update_state(y_true, y_pred, sample_weight=...)` where the batch has
+    weights. Labels and weights are the second and third part of a batch that is
+    a tuple or list, as in `fit`; of a dict the entries 'labels' (or 'label',
+    'y_true', 'targets', 'target', 'y') and 'sample_weight' (or 'weights',
+    'weight'). Predictions are the only output, or that of several which is
+    called 'predictions' (or 'y_pred', 'probabilities').
+
+    Args:
+      metrics: what `build_metrics_tf2` returned.
+      outputs: output tensors of the TF2 model, in the nest that `call_tf2`
+        returned.
+      inputs: tensors in the nest of `make_batch`.
+    """
+    metric_objects.update(metrics, outputs, inputs)
 
 
 def _missing(test: Any, signature: str) -> str:

@@ -35,6 +35,7 @@ from tf_equiv.assertions import (
   dormant,
   forward,
   gradients,
+  metrics,
   training,
   variables,
 )
@@ -47,6 +48,7 @@ class MigrationTestCase(
   forward.ForwardAssertions,
   training.TrainingAssertions,
   curves.CurveAssertions,
+  metrics.MetricAssertions,
   gradients.GradientAssertions,
   checkpoints.CheckpointAssertions,
   divergence.DivergenceMethods,

@@ -114,7 +114,33 @@ class UserMethods:
       free_runs=free_runs,
     )
 
-  def _make_batches(self, steps: int, start_step: int = 0) -> list[Any]:
+  def make_metrics_plan(
+    self, training: bool, weights: str, count: int
+  ) -> plan_lib.RunPlan:
+    """Makes a plan of forward passes whose metrics are read.
+
+    Args:
+      training: the training flag.
+      weights: 'fixed' or 'seeded'.
+      count: number of batches.
+
+    Raises:
+      UsageError: for an unusable argument or input.
+    """
+    training = plan_lib.check_training(training)
+    weights = _check_weights(weights)
+    batches = self._make_batches(count, what='batches')
+    return plan_lib.RunPlan(
+      inputs=batches[0],
+      training=training,
+      weights=weights,
+      batches=tuple(batches),
+      metrics=True,
+    )
+
+  def _make_batches(
+    self, steps: int, start_step: int = 0, what: str = 'steps'
+  ) -> list[Any]:
     batches: list[Any] = []
     for step in range(start_step, start_step + steps):
       origin = f'make_batch({step})'
@@ -125,8 +151,8 @@ class UserMethods:
           raise
         raise errors.UsageError(
           f'{origin} raised {type(error).__name__}: the batches are exhausted '
-          f'after {len(batches)} of {steps} steps. Ask for at most '
-          f'{len(batches)} steps, or make more batches.'
+          f'after {len(batches)} of {steps} {what}. Ask for at most '
+          f'{len(batches)} {what}, or make more batches.'
         ) from error
       batch = plan_lib.check_inputs(made, origin)
       if batches:
@@ -174,6 +200,7 @@ class UserMethods:
       clip_gradients=case.clip_gradients_tf1,
       update_ops=arguments.check_bool(case.tf1_update_ops, 'tf1_update_ops'),
       train=case.train_tf1 if self.overrides('train_tf1') else None,
+      metrics=case.build_metrics_tf1,
       defined=frozenset(n for n in _METHODS if self.overrides(n)),
       ignored=self._ignored(),
     )
@@ -194,6 +221,8 @@ class UserMethods:
       build_optimizer=case.build_tf2_optimizer,
       clip_gradients=case.clip_gradients_tf2,
       train=case.train_tf2 if self.overrides('train_tf2') else None,
+      build_metrics=case.build_metrics_tf2,
+      update_metrics=case.update_metrics_tf2,
     )
 
   def _loss(self, name: str) -> Callable[..., Any]:

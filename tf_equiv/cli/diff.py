@@ -10,8 +10,10 @@ from tf_equiv.cli import show
 from tf_equiv.compare import criteria as criteria_lib
 from tf_equiv.compare import (
   judge_forward,
+  judge_metrics,
   judge_steps,
   judge_variables,
+  metrics,
   tolerances,
 )
 from tf_equiv.compare import pairing as pairing_lib
@@ -122,9 +124,32 @@ def _compare(sides, entries, criteria) -> Outcome:
     each.weights, note = _weights(side, entry, each, fixed)
     notes += [note] if note else []
   judged = _judge_steps if plan.batches else judge_forward.judge_forward
+  if plan.metrics:
+    judged = _judge_metrics
   outcome = judged(title, plan, *observed, pairing_lib.Pairing(table), criteria)  # type: ignore[call-arg]
   return dataclasses.replace(
     outcome, notes=(*outcome.notes, *sorted(set(notes)))
+  )
+
+
+def _judge_metrics(title, plan, first, second, pairing, criteria):
+  """Judges streaming metrics, which must have the same names in both files."""
+  if first.metrics is not None and second.metrics is not None:
+    only = metrics.names_of_one_side(
+      first.metrics.values, second.metrics.values
+    )
+    if any(only):
+      raise errors.UsageError(
+        f'{title}: the files hold metrics of other names: '
+        + '; '.join(
+          f'only {side} has {", ".join(map(repr, names))}'
+          for side, names in zip(_SIDES, only, strict=True)
+          if names
+        )
+        + '. Record both with the same metrics.'
+      )
+  return judge_metrics.judge_metrics(
+    title, plan, (first, second), pairing, criteria
   )
 
 

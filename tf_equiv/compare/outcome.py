@@ -16,6 +16,7 @@ from tf_equiv.compare import (
 )
 from tf_equiv.compare import dormant as dormant_lib
 from tf_equiv.compare import draws as ledgers
+from tf_equiv.compare import metrics as metrics_lib
 from tf_equiv.compare import quantity as quantity_lib
 from tf_equiv.compare import vacuity as vacuity_lib
 from tf_equiv.core import observation
@@ -39,6 +40,7 @@ class Kind(enum.Enum):
   HYPERPARAMETERS = 'hyperparameters'
   CURVES = 'training curves'
   SEEDS = 'final losses over seeds'
+  METRICS = 'metrics'
   OTHER_WEIGHTS = 'fixed weights'
   # Agreement that proves nothing.
   NO_VARIABLES = 'no variables'
@@ -161,6 +163,7 @@ class Outcome:
     variants: in which variants the sides agree, where there are several.
     examination: what the search for dormant differences has done.
     curves: what free training shows.
+    metrics: what streaming metrics show.
   """
 
   assertion: str
@@ -184,6 +187,7 @@ class Outcome:
   variants: Variants | None = None
   examination: dormant_lib.Examination | None = None
   curves: envelopes.Found | None = None
+  metrics: metrics_lib.Found | None = None
 
   @property
   def passed(self) -> bool:

@@ -12,6 +12,7 @@ class Quantity(enum.Enum):
   REGULARIZATION_LOSSES = 'regularization losses'
   UPDATED_VARIABLES = 'updated variables'
   LOSS = 'loss'
+  METRICS = 'metrics'
   GRADIENTS = 'gradients'
   INPUT_GRADIENTS = 'gradients of inputs'
   # Of training steps.

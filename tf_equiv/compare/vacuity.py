@@ -31,6 +31,7 @@ class Reason(enum.Enum):
   NOISY_LOSS = 'the loss is rounding noise'
   ZERO_GRADIENTS = 'all gradients are zero'
   EQUAL_LOSSES = 'the loss is the same in all steps'
+  ZERO_METRICS = 'all metrics are zero after all batches'
 
 
 @dataclasses.dataclass(frozen=True)

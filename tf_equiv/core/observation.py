@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from tf_equiv.core import curves as curves_lib
-from tf_equiv.core import nest
+from tf_equiv.core import metric_values, nest
 from tf_equiv.core.draw import Draw
 from tf_equiv.core.random_value import RandomValue
 from tf_equiv.core.source_line import SourceLine
@@ -176,6 +176,7 @@ class Observation:
       order of the trainable ones of `variables`.
     steps: the training steps, where the plan has any.
     curves: what free training leaves behind, in place of `steps`.
+    metrics: what streaming metrics leave behind, where the plan asks for them.
     optimizer_variables: names of the TF1 variables that belong to optimizers
       and not to the model: slots, counters, moving averages.
     preexisting: names of the variables that existed before the model was
@@ -243,6 +244,7 @@ class Observation:
   environment: Dict[str, Any] = dataclasses.field(default_factory=dict)
   seconds: Dict[str, float] = dataclasses.field(default_factory=dict)
   curves: Optional[curves_lib.Curves] = None
+  metrics: Optional[metric_values.MetricValues] = None
 
   def weight_of(self) -> Dict[str, np.ndarray]:
     """Values of the variables by name (TF1 names are unique)."""

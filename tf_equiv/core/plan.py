@@ -40,6 +40,8 @@ class RunPlan:
       trains that often again from weights one unit in the last place away;
       otherwise each step starts from the state in which TF1 left the one
       before.
+    metrics: whether the batches are no training steps, but forward passes from
+      the same weights, after each of which the metrics are read.
   """
 
   inputs: Any
@@ -53,6 +55,7 @@ class RunPlan:
   batches: Tuple[Any, ...] = ()
   start_step: int = 0
   free_runs: int = 0
+  metrics: bool = False
 
   def describe(self) -> str:
     """Returns in a few words what is run."""
@@ -63,7 +66,8 @@ class RunPlan:
     if self.weights == SEEDED or self.training:
       parts.append(f'seed_mode={self.seed_mode.value}')
     if self.batches:
-      parts.append(f'steps={len(self.batches)}')
+      what = 'batches' if self.metrics else 'steps'
+      parts.append(f'{what}={len(self.batches)}')
     if self.start_step:
       parts.append(f'start_step={self.start_step}')
     if self.free_runs:

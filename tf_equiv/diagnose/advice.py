@@ -9,6 +9,7 @@ from tf_equiv.compare import (
   difference,
   draws,
   judge_forward,
+  metrics,
   structures,
   values,
   variables,
@@ -59,9 +60,35 @@ def for_outcome(outcome: Outcome) -> list[str]:
     return _for_misfit(outcome.evidence_of(Misfit)[0].table)
   if kind is Kind.STRUCTURE:
     return _for_structure(outcome)
+  if outcome.metrics is not None and kind in (Kind.METRICS, Kind.VACUOUS):
+    return _for_metrics(outcome.metrics)
   if kind is Kind.VACUOUS and (outcome.steps or outcome.curves is not None):
     return [texts.VACUOUS_STEPS]
   return [texts.OF_KIND[kind]] if kind in texts.OF_KIND else []
+
+
+def _for_metrics(found: metrics.Found) -> list[str]:
+  """Returns what to do about the causes that were found."""
+  differing = found.differing()
+  if not differing:
+    return [texts.VACUOUS_METRICS]
+  lines = []
+  for stream in differing:
+    # Of several that fit, any one is enough.
+    for cause in stream.causes[:1]:
+      changes = ', '.join(f'{c.argument}={c.new!r}' for c in cause.changes)
+      lines.append(
+        texts.OF_METRICS[cause.kind].format(
+          name=stream.name,
+          metric=cause.metric,
+          changes=changes,
+          other=cause.other,
+        )
+      )
+  if not differing[0].causes:
+    first = texts.METRIC if found.outputs is None else texts.METRIC_OUTPUTS
+    lines.insert(0, first)
+  return list(dict.fromkeys(lines))
 
 
 def _for_structure(outcome: Outcome) -> list[str]:

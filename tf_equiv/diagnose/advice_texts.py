@@ -1,5 +1,6 @@
 """Sentences that say what to do next."""
 
+from tf_equiv.compare.metrics import CauseKind
 from tf_equiv.compare.outcome import Kind
 from tf_equiv.compare.quantity import Quantity
 
@@ -294,6 +295,35 @@ OTHER_SHAPE = (
   'the output in call_tf2.'
 )
 
+VACUOUS_METRICS = (
+  'Use batches (make_batch) or weights (reset_weights) for which the metrics '
+  'are not zero. If they are meant to be so, pass allow_vacuous=True.'
+)
+METRIC = (
+  'docs/metrics.md says which metric of Keras equals which of '
+  'tf.compat.v1.metrics, and by how much others are off.'
+)
+METRIC_OUTPUTS = (
+  'The outputs come first: assertForwardEquivalent names the op in which they '
+  'differ, for the inputs of make_inputs.'
+)
+OF_METRICS = {
+  CauseKind.OUTPUTS: METRIC_OUTPUTS,
+  CauseKind.ARGUMENTS: (
+    '{name}: give {metric} in build_metrics_tf2 the argument(s) {changes}.'
+  ),
+  CauseKind.CLASS: (
+    '{name}: return {other} in place of {metric} in build_metrics_tf2, or '
+    'change what TF1 measures if that was not meant.'
+  ),
+  CauseKind.WEIGHTS: (
+    '{name}: give the weights to the metrics of both sides, or of neither.'
+  ),
+  CauseKind.STATE: (
+    '{name}: do not reset the metric between batches; each assertion starts '
+    'anew by itself.'
+  ),
+}
 OF_KIND = {
   Kind.NO_VARIABLES: NOTHING_COMPARED,
   Kind.NO_WATCHED_VARIABLES: NOTHING_COMPARED,

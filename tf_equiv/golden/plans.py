@@ -122,9 +122,12 @@ def title(description: Mapping[str, Any]) -> str:
   if fields['updates']:
     parts.append('updates')
   if description.get('batches'):
-    parts.append(f'steps={len(description["batches"])}')
+    what = 'batches' if fields['metrics'] else 'steps'
+    parts.append(f'{what}={len(description["batches"])}')
   if fields['start_step']:
     parts.append(f'start_step={fields["start_step"]}')
+  if fields['metrics']:
+    parts.append('metrics')
   if fields['free_runs']:
     parts.append(f'trained freely, {fields["free_runs"]} more run(s)')
   parts += [

@@ -125,7 +125,9 @@ def record(
     'own weights': _is_own(program),
     'recorded': manifest.today(),
     'source': manifest.legacy_source(owner, filenames, folder),
-    'own step': bool(plan.batches) and _has_own_step(reference, program),
+    'own step': bool(plan.batches)
+    and not plan.metrics
+    and _has_own_step(reference, program),
     'counts': _counts(observed, graph),
     'no graph': reason,
   }
@@ -210,11 +212,13 @@ def _graph(plan, observed, capture):
   """Returns (the graph for locating, '' or why there is none)."""
   weights, reason = observed.weight_of(), ''
   # What a training step computes before it updates is looked into, too.
-  for gradients in dict.fromkeys((plan.gradients or bool(plan.batches), False)):
+  in_steps = bool(plan.batches) and not plan.metrics
+  for gradients in dict.fromkeys((plan.gradients or in_steps, False)):
     wanted = dataclasses.replace(
       plan,
       weights=plan_lib.FIXED,
       batches=(),
+      metrics=False,
       updates=False,
       gradients=gradients,
     )

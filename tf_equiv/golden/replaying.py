@@ -161,7 +161,11 @@ def has_own_step(path: str, owner: recorders.Owner) -> bool | None:
     entries = schema.read_index(found)['entries'] if found else []
   except errors.UsageError:
     return None  # Whoever needs the file will say so.
-  with_steps = [e for e in entries if e['plan'].get('batches')]
+  with_steps = [
+    e
+    for e in entries
+    if e['plan'].get('batches') and not e['plan'].get('metrics')
+  ]
   own = [e for e in with_steps if e['owner'] == owner.name] or with_steps
   return any(e['own step'] for e in own) if own else None
 

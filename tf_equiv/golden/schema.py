@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.core import curves, nest, observation
+from tf_equiv.core import curves, metric_values, nest, observation
 from tf_equiv.golden import archive, checks, index, manifest, members
 from tf_equiv.tf1 import optimizers
 from tf_equiv.tf1.capture import stored_capture
@@ -196,6 +196,14 @@ _CURVES = _of_class(
   curves.Curves,
   {'base': _CURVE, 'nudged': checks.each(_CURVE), 'again': _curve},
 )
+_METRICS = _of_class(metric_values.MetricValues, {})
+
+
+def _metrics(value, where) -> None:
+  if value is not None:
+    _METRICS(value, where)
+
+
 _OBJECTS = {
   'observation': _of_class(
     observation.Observation,
@@ -207,6 +215,7 @@ _OBJECTS = {
       'structure': _structure,
       'steps': checks.each(_STEP),
       'curves': _curves,
+      'metrics': _metrics,
       'notes': _LINES,
       'races': checks.each(_of_class(observation.Race, {})),
     },

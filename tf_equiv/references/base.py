@@ -137,6 +137,10 @@ class Reference(abc.ABC):
       EnvironmentSetupError, ModelCodeError: if the code cannot run.
     """
 
+  def measures_metrics(self) -> bool:
+    """Returns whether plans can be run whose batches are for metrics."""
+    return False
+
   def defines(self, name: str) -> bool | None:
     """Returns whether a template method is defined on the side of TF1.
 

@@ -192,6 +192,10 @@ class Golden(base.Reference):
       recording.record(path, kind, program, plan, ran, self.keep)
     )
 
+  def measures_metrics(self) -> bool:
+    """Returns whether the source does, or what it left can be replayed."""
+    return not self._updates() or self.source.measures_metrics()
+
   def defines(self, name: str) -> bool | None:
     """Returns whether a training step of its own was recorded."""
     if self._updates():

@@ -11,6 +11,7 @@ from tf_equiv.references import base
 from tf_equiv.tf1 import (
   free_training,
   graph,
+  metrics,
   runner,
   shared_graphs,
   step_graph,
@@ -68,6 +69,8 @@ class InProcess(base.Reference):
     self, program: program_lib.Program, plan: plan_lib.RunPlan
   ) -> 'InProcessRun':
     """Runs a plan; see `Reference`."""
+    if plan.metrics:
+      return InProcessRun(program, plan, metrics.run(program, plan))
     if plan.batches:
       train = free_training.run if plan.free_runs else training.run
       return InProcessRun(program, plan, train(program, plan))
@@ -75,6 +78,10 @@ class InProcess(base.Reference):
     observed = runner.run(program, plan, built)
     observed.seconds['TF1 build'] = built.seconds
     return InProcessRun(program, plan, observed, built)
+
+  def measures_metrics(self) -> bool:
+    """Returns that it does; see `Reference`."""
+    return True
 
   def list_step_variables(
     self, program: program_lib.Program, plan: plan_lib.RunPlan

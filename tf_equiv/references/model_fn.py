@@ -73,8 +73,14 @@ class ModelFnReference(in_process.InProcess):
     self, program: program_lib.Program, plan: plan_lib.RunPlan
   ) -> in_process.InProcessRun:
     """Runs a plan; see `Reference`."""
+    if plan.metrics and 'build_metrics_tf1' not in program.defined:
+      own = _Metrics(self.model)
+      program = dataclasses.replace(
+        program, build=own.build, metrics=own.metrics
+      )
+      return super().submit(program, plan)
     forward = self._adapted(program, plan)
-    if not plan.batches or program.train is not None:
+    if not plan.batches or plan.metrics or program.train is not None:
       return super().submit(forward, plan)
     step = _Step(self.model)
     run = super().submit(
@@ -116,6 +122,36 @@ class _Forward:
   def compute_loss(self, unused_outputs, unused_inputs):
     """Returns the loss of what was built last."""
     return self._loss
+
+
+class _Metrics:
+  """A forward pass with the metrics that the `model_fn` returns."""
+
+  def __init__(self, model):
+    self._model, self._spec = model, None
+
+  def build(self, inputs, training):
+    """A `build_tf1` that keeps the EstimatorSpec of the mode 'eval'."""
+    if training or self._model.mode not in (None, estimators.EVAL):
+      raise errors.UsageError(
+        f'The eval_metric_ops of a model_fn are those of mode '
+        f'{estimators.EVAL!r}: leave out mode of from_model_fn and '
+        'training=True, or define build_metrics_tf1.'
+      )
+    with updates.recorded() as recording:
+      self._spec = self._model.call(inputs, estimators.EVAL)
+    self._model.hide(recording, self._spec)
+    return self._model.outputs(self._spec, estimators.PREDICT)
+
+  def metrics(self, unused_outputs, unused_inputs):
+    """Returns the `eval_metric_ops` of what was built last."""
+    if not self._spec.eval_metric_ops:
+      raise errors.UsageError(
+        'model_fn returned no eval_metric_ops, so that there is no metric to '
+        'compare. Define build_metrics_tf1(self, outputs, inputs) in place of '
+        'them.'
+      )
+    return self._spec.eval_metric_ops
 
 
 class _Step:

@@ -10,7 +10,13 @@ from tf_equiv.compare.outcome import Creation, Kind, Outcome
 from tf_equiv.compare.quantity import Key, Quantity
 from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import listed
-from tf_equiv.report import curve_text, dormant, misfit, wording
+from tf_equiv.report import (
+  curve_text,
+  dormant,
+  metric_text,
+  misfit,
+  wording,
+)
 
 _MAX_NAMES = 3
 _QUANTITIES = {
@@ -276,6 +282,7 @@ _MAKERS: dict[Kind, Callable[[Outcome, wording.Sides], str]] = {
   Kind.HYPERPARAMETERS: _of_hyperparameters,
   Kind.CURVES: lambda outcome, sides: curve_text.headline(outcome, sides),
   Kind.SEEDS: lambda outcome, sides: curve_text.headline(outcome, sides),
+  Kind.METRICS: lambda outcome, sides: metric_text.headline(outcome, sides),
   Kind.NO_UPDATES: _of_no_updates,
   Kind.VACUOUS: _of_vacuity,
   Kind.DORMANT: _of_dormant,

@@ -7,7 +7,14 @@ from tf_equiv.compare import run_info
 from tf_equiv.compare.diagnosis import Diagnosis
 from tf_equiv.compare.verdict import Verdict, Words
 from tf_equiv.core.text import listed
-from tf_equiv.report import curve_text, dormant, headlines, text, wording
+from tf_equiv.report import (
+  curve_text,
+  dormant,
+  headlines,
+  metric_text,
+  text,
+  wording,
+)
 
 _MAX_NAMES = 3
 
@@ -66,6 +73,8 @@ def _notes(outcome: outcome_lib.Outcome, diagnosis: Diagnosis) -> list[str]:
   found = [*outcome.notes, headlines.later_steps(outcome)]
   if outcome.curves is not None:
     found += curve_text.notes(outcome.curves)
+  if outcome.metrics is not None:
+    found += metric_text.notes(outcome.metrics)
   # Where the sides agree all the same, the draws do not matter.
   if not outcome.passed and diagnosis.draws_matter is not False:
     if outcome.unaligned:

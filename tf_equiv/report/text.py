@@ -17,6 +17,7 @@ from tf_equiv.core.observation import VariableSpec
 from tf_equiv.core.text import capped
 from tf_equiv.report import (
   curve_text,
+  metric_text,
   numbers,
   place_text,
   repair_text,
@@ -56,6 +57,8 @@ def failure(
     lines += place_text.divergences(verdict)
   if verdict.outcome.curves is not None:
     lines += curve_text.lines(verdict.outcome.curves, sides)
+  if verdict.outcome.metrics is not None:
+    lines += metric_text.lines(verdict.outcome.metrics, sides)
   table = verdict.table
   if table is not None and not table.passed and not verdict.comparisons:
     lines += _table(table, sides)

@@ -127,6 +127,9 @@ def vacuous(found: vacuity.Vacuity | None) -> str:
       f'the loss is the same in all {found.count} steps ({found.value:.6g}), '
       'so that it responds neither to the batches nor to the updates'
     ),
+    Reason.ZERO_METRICS: (
+      f'all metrics are zero after each of the {found.count} batches'
+    ),
   }[found.reason]
   return 'in the first step, ' + text if found.in_steps else text
 

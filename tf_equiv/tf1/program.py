@@ -77,6 +77,8 @@ class Program:
     update_ops: whether the default training step runs UPDATE_OPS.
     train: `train_tf1(inputs)`, a whole training step in place of the default.
     defined: names of the template methods that the test case overrides.
+    metrics: `build_metrics_tf1(outputs, inputs)`, returns a dict of (value,
+      update_op).
     has_total_loss: whether `compute_loss` returns the total, to which no
       regularization losses are added.
     ignored: regular expressions of the names of variables whose fixed values
@@ -98,6 +100,7 @@ class Program:
   step: Optional[Callable[[Any], Any]] = None
   ignored: Sequence[str] = ()
   has_total_loss: bool = False
+  metrics: Optional[Callable[..., Any]] = None
 
   def leaves_alone(self, name: str) -> bool:
     """Returns whether a variable is ignored, and gets no fixed value."""

@@ -62,7 +62,7 @@ def run(
     with v1.Session(
       graph=built.graph, config=session_config(built.graph)
     ) as session:
-      observed.weights = _set_weights(session, program, plan, built)
+      observed.weights = set_weights(session, program, plan, built)
       ops = built.random_ops
       try:
         results, drawn = session.run(
@@ -183,7 +183,7 @@ def session_config(graph: Optional[tf.Graph] = None):
   return config
 
 
-def _set_weights(session, program, plan, built) -> List[np.ndarray]:
+def set_weights(session, program, plan, built) -> List[np.ndarray]:
   """Initializes all variables; returns the values of the global ones."""
   initialize, others = built.initializers
   if plan.weights == plan_lib.SEEDED:

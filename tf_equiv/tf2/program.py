@@ -33,6 +33,8 @@ class Program:
     clip_gradients: list of gradients to list of gradients.
     train: `train_tf2(model, inputs)`, a whole training step in place of the
       default.
+    build_metrics: `build_metrics_tf2()`, returns a dict of metrics.
+    update_metrics: `update_metrics_tf2(metrics, outputs, inputs)`.
   """
 
   build: Callable[[], Any]
@@ -42,6 +44,8 @@ class Program:
   build_optimizer: Callable[[], Any] | None = None
   clip_gradients: Callable[[Sequence[Any]], Sequence[Any]] = list
   train: Callable[[Any, Any], Any] | None = None
+  build_metrics: Callable[[], Any] | None = None
+  update_metrics: Callable[..., Any] | None = None
 
 
 @interrupts.restoring

@@ -283,7 +283,7 @@ class Call:
     """
     there, here = self._client.defined(), self._program.defined
     plan = self._plan
-    if plan.batches and 'train_tf1' in there:
+    if plan.metrics or (plan.batches and 'train_tf1' in there):
       return
     for name, in_steps in _GO_TOGETHER:
       if not (plan.batches or (plan.gradients and not in_steps)):

@@ -143,6 +143,10 @@ class Tf1Interpreter(base.Reference):
       )
     )
 
+  def measures_metrics(self) -> bool:
+    """Returns that it does; see `Reference`."""
+    return True
+
   def defines(self, name):
     """Returns whether the model defines a template method; see `Reference`.
 

@@ -20,6 +20,7 @@ from tf_equiv.core import plan as plan_lib
 from tf_equiv.tf1 import (
   free_training,
   garbage,
+  metrics,
   runner,
   shared_graphs,
   source_lines,
@@ -119,7 +120,7 @@ class Service:
     plan = self._take(plan)
     program = self._program(program)
     built = self._built(program, plan)
-    if not plan.batches:
+    if not plan.batches or plan.metrics:
       return self._give(runner.list_variables(program, plan, built))
     return self._give(training.describe(built))
 
@@ -128,6 +129,9 @@ class Service:
     plan = self._take(plan)
     values = self._take(weights) if weights else {}
     program = self._program(program, values)
+    if plan.metrics:
+      observed = metrics.run(program, plan)
+      return self._give(_without(observed, values if weights else {}))
     built = self._built(program, plan)
     if plan.free_runs:
       observed = free_training.run(program, plan, built)
@@ -136,14 +140,7 @@ class Service:
     else:
       observed = runner.run(program, plan, built)
       observed.seconds['TF1 build'] = built.seconds
-    if weights:
-      # The other side has those that it gave.
-      observed.weights = [
-        value
-        for spec, value in zip(observed.variables, observed.weights)
-        if spec.name not in values
-      ]
-    return self._give(observed)
+    return self._give(_without(observed, values if weights else {}))
 
   def capture(self, plan, program, weights):
     """Captures the graph of a forward pass; returns the stored capture."""
@@ -187,7 +184,7 @@ class Service:
     )
 
   def _built(self, program, plan):
-    if not plan.batches:
+    if not plan.batches or plan.metrics:
       # The code that was imported does not change.
       key = shared_graphs.key_of(plan), repr(program.behavior)
       return self._graphs.get(program, plan, key)
@@ -209,6 +206,16 @@ class Service:
     logging.getLogger('tf_equiv').info('TF1: handing over the results')
     shared_file.write(os.path.join(self._folder, name), value)
     return name
+
+
+def _without(observed, given):
+  """Leaves weights out of an observation that the other side has given."""
+  observed.weights = [
+    value
+    for spec, value in zip(observed.variables, observed.weights)
+    if spec.name not in given
+  ]
+  return observed
 
 
 def _keep_standard_descriptors() -> None:

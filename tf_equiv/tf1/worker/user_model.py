@@ -23,6 +23,7 @@ METHODS = (
   'clip_gradients_tf1',
   'clip_gradients',
   'train_tf1',
+  'build_metrics_tf1',
 )
 _UPDATE_OPS = 'tf1_update_ops'
 
@@ -77,6 +78,8 @@ class UserModel:
         getattr(self._target, _UPDATE_OPS, arguments['update_ops'])
       ),
       train=first('train_tf1'),
+      metrics=first('build_metrics_tf1')
+      or self._missing('build_metrics_tf1(outputs, inputs)'),
       ignored=tuple(arguments.get('ignored', ())),
     )
     return program
