@@ -5,6 +5,7 @@ counts if both real sides, run again with it, differ as well.
 """
 
 import dataclasses
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,8 @@ __unittest = True
 # Of larger networks (bytes of what a forward pass computes), only the thorough
 # search looks at other inputs.
 _MAX_QUICK = 48 << 20
+# Of smaller ones it tries so many as compute about as many bytes, but a few.
+_QUICK_BYTES, _LEAST_QUICK = 64 << 20, 4
 # What a rerun may say besides that the values differ.
 _DIFFERENT = (
   outcome_lib.Kind.VALUES,
@@ -149,7 +152,15 @@ class Examiner:
       found = self._first(each.look(steps.later()))
     if found is not None or (self._is_large and not self.is_thorough):
       return found
-    return self._first(each.look(self._in_time(probes.mild(self._base()))))
+    points: Iterable[points_lib.Point] = probes.mild(self._base())
+    if not self.is_thorough:
+      points = itertools.islice(points, self._affordable())
+    return self._first(each.look(self._in_time(points)))
+
+  def _affordable(self) -> int:
+    """Returns how many probes cost little beside the assertion."""
+    size = max(self.subject.tf1.activations, 1)
+    return max(_QUICK_BYTES // size, _LEAST_QUICK)
 
   def _search_thoroughly(
     self, each: search.Search, given: list[Any]

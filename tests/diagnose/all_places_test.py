@@ -428,5 +428,45 @@ class AveragesTest(absltest.TestCase):
     self.assertNotIn('reads net/bn/gamma', message)
 
 
+def normalized(x, training, decay=0.9):
+  """A fused batch normalization that updates its averages by itself."""
+  net = v1.layers.conv2d(x, 4, 3, name='conv')
+  return v1.layers.batch_normalization(
+    net, momentum=decay, training=training, fused=True, name='norm'
+  )
+
+
+class FusedAveragesTest(absltest.TestCase):
+  """Keras moves both averages by an attribute of one op."""
+
+  def failure_of(self, momentum):
+    layers = tf.keras.layers
+    case = case_of(
+      None,
+      lambda x, training: normalized(x, training),
+      make_inputs=pair.numbers(2, 6, 6, 3),
+      build_tf2=lambda: tf.keras.Sequential(
+        [
+          layers.Conv2D(4, 3, name='conv'),
+          layers.BatchNormalization(momentum=momentum, name='norm'),
+        ]
+      ),
+      rename_variable=lambda name: name,
+    )
+    return failure(lambda: case.assertTrainingEquivalent(weights='fixed'))
+
+  def test_the_decay_is_one_place_with_its_argument(self):
+    text, verdict = self.failure_of(0.99)
+    self.assertLen(verdict.divergences, 1)
+    self.assertIn('repair: exponential_avg_factor 0.1 for 0.01\n', text)
+    self.assertIn('with this repaired all 3 results agree', text)
+    self.assertRegex(text, r'Write momentum=0\.9 at \S+all_places_test\.py:\d+')
+    self.assertNotIn('none that was tried', text)
+
+  def test_the_same_decay(self):
+    with self.assertRaisesRegex(ValueError, 'it passes'):
+      self.failure_of(0.9)
+
+
 if __name__ == '__main__':
   absltest.main()

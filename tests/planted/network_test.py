@@ -70,7 +70,7 @@ _FAULTS = (
     VARIABLES,
     [
       '2 missing in TF2, 2 extra in TF2',
-      "'net/output/kernel': 'net/logits/kernel',",
+      "return tf1_name.replace('net/output/', 'net/logits/', 1)",
       'rename_variable',
     ],
     output_name='logits',
@@ -168,7 +168,7 @@ _FAULTS = (
   _fault(
     'dropout_rate',
     TRAINING,
-    ['Outputs differ', "outputs['logits']", 'dropout (rate against keep_prob'],
+    ['Outputs differ', "outputs['logits']", 'rates add up to 1 (0.4 and 0.6)'],
     rate=0.6,
   ),
   _fault(

@@ -19,7 +19,7 @@ import unittest
 import tf_equiv  # isort: skip (before tensorflow)
 import numpy as np
 import tensorflow as tf
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
 from tf_equiv import class_state
 
@@ -541,6 +541,34 @@ class LifeTest(FaultTest):
     else:
       self.assertFalse(os.path.exists('/proc/%d' % worker))
     self.assertEmpty(os.listdir(self.folder))
+
+
+class ClosedStreamsTest(parameterized.TestCase):
+  """A daemon has no standard streams; its files get their numbers."""
+
+  @parameterized.parameters('2', '0,1,2')
+  def test_an_assertion_passes(self, closed):
+    script = (
+      'import os, sys\n'
+      'for number in sys.argv[1].split(","):\n'
+      '  os.close(int(number))\n'
+      'from tests.references import interpreter_faults_test as faults\n'
+      'case = faults.case_of(faults.interpreter("Good"))\n'
+      'passed = case.assertForwardEquivalent().passed\n'
+      'type(case).tearDownClass()\n'
+      'os._exit(77 if passed else 1)\n'
+    )
+    root = os.path.dirname(os.path.dirname(tf_equiv.__file__))
+    path = os.pathsep.join([root, _PYTHON_PATH])
+    done = subprocess.run(
+      [sys.executable, '-W', 'ignore', '-c', script, closed],
+      stdout=subprocess.DEVNULL,
+      stderr=subprocess.DEVNULL,
+      env={**os.environ, 'PYTHONPATH': path},
+      timeout=120,
+      check=False,
+    )
+    self.assertEqual(done.returncode, 77)
 
 
 class AgreementTest(FaultTest):

@@ -253,7 +253,8 @@ def _go_on(
   except Exception as error:  # Graphs of users may hold anything.
     _log.info('looking for further places failed', exc_info=True)
     result.problem = text.of_error(error)
-    if isinstance(error, tf.errors.OpError):
+    # The latter where a graph is read again in which shapes do not fit.
+    if isinstance(error, (tf.errors.OpError, ValueError)):
       result.problem = (
         'what lies behind those told cannot be computed with the values of TF1'
       )

@@ -341,7 +341,7 @@ PAIRS = (
     'batch_norm_without_training_flag',
     pair.TRAINING,
     'Outputs differ',
-    'training flag of batch normalization',
+    'hand the training flag on to the layer',
     culprit='is_training: TF1 True',
     **_BATCH_NORM,
     build_tf2=normalized_rewrite(

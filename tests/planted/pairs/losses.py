@@ -294,7 +294,7 @@ PAIRS = (
     'probabilities_for_logits',
     pair.GRADIENTS,
     _LOSS,
-    'compute_loss',
+    'pass from_logits=True to the loss',
     culprit='categorical_crossentropy',
     **_of(_sparse_cross_entropy, _keras_loss(_CATEGORICAL(), weighted=False)),
   ),
@@ -346,7 +346,7 @@ PAIRS = (
     'mean_square_for_half_of_sum',
     pair.GRADIENTS,
     _LOSS,
-    'reduction of the loss',
+    'The loss is reduced differently (TF2 is 1/6 times TF1)',
     culprit='TF1 L2Loss',
     **_of(
       _half_square,

@@ -409,7 +409,7 @@ PAIRS = (
     'keep_prob_as_rate',
     pair.TRAINING,
     'Outputs differ',
-    'rate against keep_prob',
+    'rates add up to 1',
     culprit='cell_0/dropout/Mul',
     **_STACK,
     build_tf2=pair.shim(functools.partial(stack, keep=0.25)),

@@ -327,7 +327,7 @@ PAIRS = (
     'another_scope',
     pair.VARIABLES,
     '2 missing in TF2, 2 extra in TF2',
-    "'tower/fc/kernel': 'model/tower/fc/kernel'",
+    "return 'model/' + tf1_name",
     'rename_variable',
     culprit='model/tower/fc/kernel',
     **_SIAMESE,

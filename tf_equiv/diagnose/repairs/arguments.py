@@ -14,6 +14,8 @@ _NUMBER = re.compile(r'^(\S.*?:\d+)(?:\s|$)')
 # Arguments that are called as the attribute of the op.
 _SAME = ('epsilon', 'alpha', 'padding')
 _WINDOWS = {'strides': 'strides', 'dilations': 'dilation_rate'}
+# What a fused batch normalization moves its averages by, in float32.
+_AVERAGING, _DIGITS = 'exponential_avg_factor', 6
 # Ops that compare random numbers with the share that is dropped.
 _DROPS = ('GreaterEqual',)
 _LAYER = re.compile(r'batch_?norm|layer_?norm')
@@ -51,6 +53,8 @@ def _argument(
     if change.subject in _WINDOWS and len(change.tf1) == 4:
       inner = tuple(x for x in change.tf1[1:3])
       return _WINDOWS[change.subject], inner
+    if change.subject == _AVERAGING:
+      return 'momentum', round(1 - change.tf1, _DIGITS)
     return None
   if change.kind is ChangeKind.DECAY:
     return 'momentum', change.tf1

@@ -17,8 +17,6 @@ v1 = tf.compat.v1
 
 # So many numbers are tried.
 _MAX_NUMBERS = 5
-# So many ops are put in or left out.
-_MAX_OPS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Trial:
 
 def of_region(region: Region) -> Iterator[Trial]:
   """Yields what to try, the smallest and most usual changes first."""
-  single = list(_of_op(region))
+  single = list(of_op(region))
   yield from single
   if len(single) > 1:
     yield from filter(None, [_together(region, single)])
@@ -78,12 +76,12 @@ def of_region(region: Region) -> Iterator[Trial]:
 
 def of_parts(region: Region) -> Iterator[Trial]:
   """Yields the changes that may mend one of several faults."""
-  yield from _of_op(region)
+  yield from of_op(region)
   yield from _of_numbers(region)
   yield from _several_numbers(region)
 
 
-def _of_op(region: Region) -> Iterator[Trial]:
+def of_op(region: Region) -> Iterator[Trial]:
   """Yields each attribute and constant in which the two ops differ."""
   for first, second in _same_ops(region):
     for key in op_diff.telling_attributes(first, second):
@@ -244,7 +242,9 @@ def _numbers_of(side: excerpts.Excerpt) -> list[_Number]:
   found = []
   for node in side.nodes:
     for key, value in node.attributes.items():
-      if isinstance(value, float) and op_diff.is_telling(key):
+      # How statistics are averaged tells where these are the result.
+      is_telling = op_diff.is_telling(key) or bool(side.output)
+      if isinstance(value, float) and is_telling:
         found.append(_Number(value, node.name, key))
     for i, operand in enumerate(node.operands):
       value = side.feed_of(node.name, i)
@@ -333,76 +333,6 @@ def _with_number(
       )
     )
   return Trial(tuple(made), changed, feeds)
-
-
-def of_types(region: Region) -> Iterator[Trial]:
-  """Yields the ops of TF1 in place of those of TF2, if these are few."""
-  if max(len(region.tf1.nodes), len(region.tf2.nodes)) > _MAX_OPS:
-    return
-  feeds = {}
-  for name, operand in region.tf1.sources.items():
-    if operand.kind == graph_lib.CONSTANT:
-      continue
-    others = [theirs for theirs, mine in region.pairs.items() if mine == name]
-    if not others:
-      return  # TF2 does not read it here.
-    feeds[name] = region.tf2.feeds[others[0]]
-  first, second = region.ends()
-  types = [
-    [
-      n.op_type
-      for n in side.nodes
-      if n is not end
-      or first.family != end.family
-      or second.family != end.family
-    ]
-    for side, end in ((region.tf1, first), (region.tf2, second))
-  ]
-  names = [n.name for n in region.tf2.nodes]
-  if not any(types):  # One op on both sides, that does something else.
-    types = [[first.op_type], [second.op_type]]
-  # The op itself is kept, with the attributes and constants of TF1.
-  own = [
-    change
-    for trial in (_of_op(region) if first.op_type == second.op_type else ())
-    for change in trial.changes
-    if change.op == second.name
-  ]
-  yield Trial(
-    (
-      Change(
-        ChangeKind.OP,
-        names[0] if types[1] else second.name,
-        '',
-        tuple(types[0]),
-        tuple(types[1]),
-      ),
-      *own,
-    ),
-    None,
-    feeds,
-    is_of_tf1=True,
-  )
-
-
-def of_lone_ops(region: Region) -> Iterator[Trial]:
-  """Yields the ops that TF1 has before the place, before the op of TF2."""
-  first, second = region.ends()
-  if first.op_type != second.op_type:
-    return
-  theirs = next(n for n in region.tf2.graph_def.node if n.name == second.name)
-  for trial in of_types(region):
-    changed = v1.GraphDef()
-    changed.CopyFrom(region.tf1.graph_def)
-    mine = next(n for n in changed.node if n.name == first.name)
-    for key in op_diff.telling_attributes(first, second):
-      mine.attr[key].CopyFrom(theirs.attr[key])
-    feeds = dict(trial.feeds)
-    for i, operand in enumerate(first.operands[: len(second.operands)]):
-      other = region.tf2.feed_of(second.name, i)
-      if operand.kind == graph_lib.CONSTANT and other is not None:
-        feeds[region.tf1.operands[first.name, i]] = other
-    yield Trial(trial.changes[:1], changed, feeds, is_of_tf1=True)
 
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:

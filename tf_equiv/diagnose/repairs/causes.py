@@ -19,9 +19,13 @@ def are_one(
 ) -> bool:
   """Returns whether two places tell of the same.
 
-  Ops of one layer that differ in the same way belong to one cause, and so do
-  ops that read the same instead of what they should.
+  The same change of one op is one cause. Ops of one layer that differ in the
+  same way belong to one cause, and so do ops that read the same instead of what
+  they should.
   """
+  repairs = first.repair, second.repair
+  if None not in repairs and repairs[0].changes == repairs[1].changes:
+    return True  # Of the same op: its other output.
   read = _operands(first)
   if read and read == _operands(second) and first.group == second.group:
     return True

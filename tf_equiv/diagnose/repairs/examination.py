@@ -1,7 +1,8 @@
 """Examines a place: what is at fault there, and what repairs it."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +20,7 @@ v1 = tf.compat.v1
 _EXACT = 1e-12
 
 Definitions = tuple[v1.GraphDef, v1.GraphDef]
+Outputs = Mapping[tuple[str, str], tuple[int, int]]
 
 
 @dataclasses.dataclass
@@ -74,10 +76,19 @@ class Examiner:
     sides: Sides,
     definitions: Definitions,
     alignment: alignment_lib.Alignment,
+    outputs: Outputs = MappingProxyType({}),
   ):
-    """Takes both sides, with the graphs that they were read from."""
+    """Takes both sides, with the graphs that they were read from.
+
+    Args:
+      sides: both sides.
+      definitions: their graphs.
+      alignment: which ops correspond.
+      outputs: for ops of which another output than the first is a result, by
+        their names, which one it is.
+    """
     self._sides, self._definitions = sides, definitions
-    self._alignment = alignment
+    self._alignment, self._outputs = alignment, outputs
     self._tolerance = max(alignment.tolerance, 1e-9)
 
   def examine(self, found: frontier_lib.Frontier) -> list[Finding]:
@@ -90,7 +101,7 @@ class Examiner:
       return [finding]
     operands = self._lone_operands(found)
     alone = self._alone(found)
-    value = self._value(0, found.tf1)
+    value = self._wanted(found)
     is_own = alone is not None and self._differs(alone, value)
     if operands:
       return [self._of_operands(found, operands)]
@@ -310,12 +321,13 @@ class Examiner:
     if not found.tf1.outputs or not found.tf2.outputs:
       return None
     made = [
-      excerpts.cut(side, definition, nodes, target)
-      for side, definition, nodes, target in zip(
+      excerpts.cut(side, definition, nodes, target, output)
+      for side, definition, nodes, target, output in zip(
         self._sides,
         self._definitions,
         (tf1, tf2),
         (found.tf1, found.tf2),
+        self._outputs_of(found),
         strict=True,
       )
     ]
@@ -329,8 +341,18 @@ class Examiner:
           pairs[theirs] = mine
           break
     return candidates.Region(
-      first, second, pairs, self._value(0, found.tf1), self._tolerance
+      first, second, pairs, self._wanted(found), self._tolerance
     )
+
+  def _outputs_of(self, found: frontier_lib.Frontier) -> tuple[int, int]:
+    return self._outputs.get((found.tf1.name, found.tf2.name), (0, 0))
+
+  def _wanted(self, found: frontier_lib.Frontier) -> np.ndarray:
+    """Returns what the place computes in TF1."""
+    output = self._outputs_of(found)[0]
+    if not output:
+      return self._value(0, found.tf1)
+    return self._sides[0].run.fetch([f'{found.tf1.name}:{output}'])[0]
 
 
 def _before(

@@ -196,7 +196,9 @@ class Hunt:
     first: divergence.Divergence | None,
   ) -> dict[str, np.ndarray]:
     """Lists the places of a round, and returns what is given to TF2."""
-    examiner = examination.Examiner(self._sides, self._definitions, alignment)
+    examiner = examination.Examiner(
+      self._sides, self._definitions, alignment, self._outputs(failing)
+    )
     patches: dict[str, np.ndarray] = {}
     for found in frontiers:
       self._seen.add((found.tf1.name, found.tf2.name))
@@ -214,6 +216,16 @@ class Hunt:
         first = None
         self._known.found[-1].place.given = bool(given)
     return patches
+
+  def _outputs(self, failing: Labels) -> examination.Outputs:
+    """Returns which outputs of ops are results, where not the first."""
+    first, second = (side.graph.results for side in self._sides)
+    pairs = [(first[label], second[label]) for label in failing]
+    return {
+      (a.key, b.key): (a.output, b.output)
+      for a, b in pairs
+      if a.output or b.output
+    }
 
   def _of_results(
     self, found: frontier_lib.Frontier, failing: Labels
@@ -272,10 +284,10 @@ class Hunt:
     if len(self._known.found) >= _MAX_PLACES:
       return False
     place = first or self._means.describe(found, alignment, failing)
+    place.repair, place.tried = finding.repair, True
     if first is None and self._known.has(place):
       self._followed += finding.repair is None
       return False
-    place.repair, place.tried = finding.repair, True
     place.excerpts, place.is_large = finding.excerpts, finding.is_large
     ends = found.tf1.name, found.tf2.name
     self._known.found.append(

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tf_equiv.compare import repairs
 from tf_equiv.diagnose import graph as graph_lib
-from tf_equiv.diagnose.repairs import candidates, ends, excerpts
+from tf_equiv.diagnose.repairs import candidates, excerpts, other_ops
 
 # So many trials are made at a place.
 _MAX_TRIALS = 32
@@ -48,9 +48,9 @@ def find(region: candidates.Region, ops: bool = True) -> Found | None:
   """
   tried = itertools.islice(candidates.of_region(region), _MAX_TRIALS)
   others = itertools.chain(
-    ends.of_region(region),
-    candidates.of_types(region),
-    candidates.of_lone_ops(region),
+    other_ops.of_ends(region),
+    other_ops.of_types(region),
+    other_ops.of_lone_ops(region),
   )
   for trial in itertools.chain(tried, others if ops else ()):
     value = _computed(region, trial)

@@ -97,7 +97,7 @@ def reduction(found: divergence.Divergence) -> str:
   ):
     return ''
   return (
-    f'The loss is reduced differently (TF2 is {simple} times TF1): '
-    'tf.compat.v1.losses divides by the number of nonzero weights, Keras by '
-    'the batch size or not at all.'
+    f'The loss is reduced differently (TF2 is {simple} times TF1): compare '
+    'sums and means, and what they divide by (the batch, all elements, the '
+    'number of weights that are not zero).'
   )

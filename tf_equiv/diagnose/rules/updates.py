@@ -8,6 +8,8 @@ from tf_equiv.compare.optimizers import OptimizerDifference
 from tf_equiv.diagnose import facts
 
 _RTOL = 1e-4
+# What its epsilon is by default in TF1 and in Keras.
+_OF_ADAM = (1e-8, 1e-7)
 
 
 def decoupled_decay(found: OptimizerDifference) -> str:
@@ -27,9 +29,11 @@ def optimizer_epsilon(found: OptimizerDifference) -> str:
   mine, theirs = found.difference.tf1_value, found.difference.tf2_value
   if found.difference.name != 'epsilon':
     return ''
+  why = ''
+  if found.tf1 == 'AdamOptimizer' and (mine, theirs) == _OF_ADAM:
+    why = 'tf.compat.v1.train.AdamOptimizer defaults to 1e-8, Keras to 1e-7; '
   return (
-    f'The epsilon of the optimizer is {mine} in TF1 and {theirs} in TF2: '
-    'tf.compat.v1.train.AdamOptimizer defaults to 1e-8, Keras to 1e-7; '
+    f'The epsilon of the optimizer is {mine} in TF1 and {theirs} in TF2: {why}'
     f'pass epsilon={mine} to {found.tf2}.'
   )
 

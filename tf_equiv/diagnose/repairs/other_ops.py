@@ -1,4 +1,4 @@
-"""Ops at the end of a place that are to be left out, or to be put in."""
+"""Ops that are to be left out, put in, or replaced by those of TF1."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_equiv.compare.repairs import Change, ChangeKind
 from tf_equiv.diagnose import graph as graph_lib
+from tf_equiv.diagnose import op_diff
 from tf_equiv.diagnose.repairs import candidates, excerpts
 
 v1 = tf.compat.v1
@@ -17,7 +18,7 @@ _NEAR = 1e-5
 _MAX_OPS = 16
 
 
-def of_region(region: candidates.Region) -> Iterator[candidates.Trial]:
+def of_ends(region: candidates.Region) -> Iterator[candidates.Trial]:
   """Yields the ops of TF2 without the last ones, or with those of TF1 as well.
 
   Args:
@@ -30,6 +31,78 @@ def of_region(region: candidates.Region) -> Iterator[candidates.Trial]:
   own = values.get(region.tf2.tensor)
   if own is not None:
     yield from _put_in(region, own)
+
+
+def of_types(region: candidates.Region) -> Iterator[candidates.Trial]:
+  """Yields the ops of TF1 in place of those of TF2, if these are few."""
+  if max(len(region.tf1.nodes), len(region.tf2.nodes)) > _MAX_OPS:
+    return
+  feeds = {}
+  for name, operand in region.tf1.sources.items():
+    if operand.kind == graph_lib.CONSTANT:
+      continue
+    others = [theirs for theirs, mine in region.pairs.items() if mine == name]
+    if not others:
+      return  # TF2 does not read it here.
+    feeds[name] = region.tf2.feeds[others[0]]
+  first, second = region.ends()
+  types = [
+    [
+      n.op_type
+      for n in side.nodes
+      if n is not end
+      or first.family != end.family
+      or second.family != end.family
+    ]
+    for side, end in ((region.tf1, first), (region.tf2, second))
+  ]
+  names = [n.name for n in region.tf2.nodes]
+  if not any(types):  # One op on both sides, that does something else.
+    types = [[first.op_type], [second.op_type]]
+  # The op itself is kept, with the attributes and constants of TF1.
+  own = [
+    change
+    for trial in (
+      candidates.of_op(region) if first.op_type == second.op_type else ()
+    )
+    for change in trial.changes
+    if change.op == second.name
+  ]
+  yield candidates.Trial(
+    (
+      Change(
+        ChangeKind.OP,
+        names[0] if types[1] else second.name,
+        '',
+        tuple(types[0]),
+        tuple(types[1]),
+      ),
+      *own,
+    ),
+    None,
+    feeds,
+    is_of_tf1=True,
+  )
+
+
+def of_lone_ops(region: candidates.Region) -> Iterator[candidates.Trial]:
+  """Yields the ops that TF1 has before the place, before the op of TF2."""
+  first, second = region.ends()
+  if first.op_type != second.op_type:
+    return
+  theirs = next(n for n in region.tf2.graph_def.node if n.name == second.name)
+  for trial in of_types(region):
+    changed = v1.GraphDef()
+    changed.CopyFrom(region.tf1.graph_def)
+    mine = next(n for n in changed.node if n.name == first.name)
+    for key in op_diff.telling_attributes(first, second):
+      mine.attr[key].CopyFrom(theirs.attr[key])
+    feeds = dict(trial.feeds)
+    for i, operand in enumerate(first.operands[: len(second.operands)]):
+      other = region.tf2.feed_of(second.name, i)
+      if operand.kind == graph_lib.CONSTANT and other is not None:
+        feeds[region.tf1.operands[first.name, i]] = other
+    yield candidates.Trial(trial.changes[:1], changed, feeds, is_of_tf1=True)
 
 
 def _values(side: excerpts.Excerpt) -> dict[str, np.ndarray]:
