@@ -210,6 +210,7 @@ FUNCTIONS = {
     'iterations': 'optional count',
     'overwrite': 'flag',
   },
+  'tf1_imports': {},
   'deterministic_seeds': {'mode': 'seed mode', 'seed': 'seed'},
   'from_model_fn': {
     'model_fn': 'function',

@@ -156,7 +156,7 @@ def _write(
     text = script.write(
       case,
       [_place(each) for each in (place.tf1, place.tf2)],
-      repair_text.repair(place).partition(': ')[2],
+      repair_text.repair(place, None).partition(': ')[2],
     )
     stored = script.stored(case)
   except Exception:  # Ops of users may be anything.

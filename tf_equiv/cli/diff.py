@@ -122,7 +122,7 @@ def _compare(sides, entries, criteria) -> Outcome:
     each.weights, note = _weights(side, entry, each, fixed)
     notes += [note] if note else []
   judged = _judge_steps if plan.batches else judge_forward.judge_forward
-  outcome = judged(title, plan, *observed, pairing_lib.Pairing(table), criteria)
+  outcome = judged(title, plan, *observed, pairing_lib.Pairing(table), criteria)  # type: ignore[call-arg]
   return dataclasses.replace(
     outcome, notes=(*outcome.notes, *sorted(set(notes)))
   )

@@ -40,7 +40,7 @@ def locate(
     difference.Difference(difference.Kind.SHAPE, '', _shape(a), _shape(b)),
     *_constants(a, b),
   ]
-  return divergence.Divergence(
+  return divergence.Divergence(  # type: ignore[call-arg]
     *(
       description.place_of(captured, op.name, op.type)
       for captured, op in zip(captures, (a, b), strict=True)

@@ -190,7 +190,7 @@ def _at_step(captured: capture.Capture, step: int) -> capture.Capture:
 
 def _found(captures, change, gap, names) -> Found:
   labels = [gap.label]
-  found = search.find(*captures, labels, names, floor=False).divergence
+  found = search.find(*captures, labels, names, floor=False).divergence  # type: ignore[call-arg]
   places, values = ('', ''), None
   if found is not None:
     found.layers = []

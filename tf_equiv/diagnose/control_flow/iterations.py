@@ -251,7 +251,7 @@ def _titles(
     for each in traces
   ]
   names = {}
-  for a, b, length in _pairs(*tracks, tolerance):
+  for a, b, length in _pairs(*tracks, tolerance):  # type: ignore[call-arg]
     if length == iteration:
       names[(a, b)[side][1]] = f' of the iteration ({a[1]})'
   lists = 0

@@ -86,7 +86,7 @@ def _into_both(
       for each, count in zip(arguments, counts, strict=True)
     ]
     counts = [trace.count for trace in traces]
-    for i in iterations.suspects(*traces, tolerance):
+    for i in iterations.suspects(*traces, tolerance):  # type: ignore[call-arg]
       if i in tried or len(tried) == _MAX_TRIED:
         continue
       tried.add(i)

@@ -125,7 +125,7 @@ class Examiner:
             lone[i] = [*lone[i], ends[i]]
             ends[i] = node
             break
-    return frontier_lib.Frontier(*ends, *lone, found.variables)
+    return frontier_lib.Frontier(*ends, *lone, found.variables)  # type: ignore[call-arg]
 
   def _differs(self, first: np.ndarray, second: np.ndarray) -> bool:
     return trials.distance(first, second) > self._tolerance
