@@ -16,6 +16,7 @@ import pytest
 _LEGACY_KERAS = 'tf_equiv_legacy_keras'
 _KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
 _REPORT_DIR = 'TF_EQUIV_REPORT_DIR'
+_CERTIFICATE = 'TF_EQUIV_CERTIFICATE'
 _SEED_MODES = ('constant', 'num_random_ops')
 # Distributions whose versions are in the header.
 _DISTRIBUTIONS = ('tf_equiv', 'tensorflow', 'tf_keras', 'keras')
@@ -36,6 +37,11 @@ def pytest_addoption(parser):
     '--tf-equiv-update-goldens',
     action='store_true',
     help='record the TF1 side of tests that have a tf_equiv.Golden',
+  )
+  group.addoption(
+    '--tf-equiv-certificate',
+    metavar='FILE',
+    help='collect in a file what the tests of tf_equiv have proven',
   )
   group.addoption(
     '--tf-equiv-seed-mode',
@@ -81,6 +87,14 @@ def pytest_configure(config):
         f'--tf-equiv-report-dir must be a folder, got the file {directory!r}.'
       )
     changes[_REPORT_DIR] = os.path.abspath(directory)
+  certificate = config.getoption('--tf-equiv-certificate')
+  if certificate:
+    if os.path.isdir(certificate):
+      raise pytest.UsageError(
+        '--tf-equiv-certificate must be a file, got the folder '
+        f'{certificate!r}.'
+      )
+    changes[_CERTIFICATE] = os.path.abspath(certificate)
   before = {name: os.environ.get(name) for name in changes}
   os.environ.update(changes)
   config.add_cleanup(lambda: _restore(before))
@@ -177,17 +191,20 @@ def _failure_of(verdict):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-  """Tells each cause once, and where the reports are."""
-  del config
+  """Tells each cause once, and where reports and certificate are."""
+  certificate = config.getoption('--tf-equiv-certificate')
   failures = []
   for report in terminalreporter.stats.get('failed', ()):
     failure = getattr(report, _FAILURE, None)
     if failure is not None:
       failures.append((report, failure))
-  if not failures:
-    return
-  lines = _digest(failures, terminalreporter.stats)
-  lines += _indexes(failures)
+  lines = []
+  if failures:
+    lines = _digest(failures, terminalreporter.stats) + _indexes(failures)
+  if certificate and os.path.isfile(certificate):
+    lines.append(f'Certificate: {certificate}')
+  elif certificate:
+    lines.append('Certificate: none, as no test of tf_equiv has passed')
   if lines:
     terminalreporter.section('tf_equiv')
     for line in lines:

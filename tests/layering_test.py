@@ -23,7 +23,7 @@ _LAYERS = (
   ('tf1',),
   ('compare', 'converters', 'fingerprint', 'golden'),
   ('report', 'tf2'),
-  ('checkpoints', 'reporting'),
+  ('certificate', 'checkpoints', 'reporting'),
   ('class_digest', 'references'),
   ('diagnose',),
   ('dormant',),
@@ -44,8 +44,8 @@ _LAYERS = (
 _RUN = ('core', 'compat', 'tf1', 'fingerprint', 'golden', 'tf2', 'references')
 _DECIDE = ('compare',)
 _EXPLAIN = ('diagnose', 'dormant')
-_TELL = ('report', 'reporting', 'class_digest')
-_PLAIN = ('core', *_DECIDE, 'report')
+_TELL = ('report', 'reporting', 'certificate', 'class_digest')
+_PLAIN = ('core', *_DECIDE, 'report', 'certificate')
 _TENSORFLOW = ('tensorflow', 'tf_keras', 'keras', 'tf_slim')
 
 # Imports modules without running `tf_equiv/__init__.py`, which needs all.

@@ -10,6 +10,7 @@ import tf_equiv  # isort: skip (before tensorflow)
 from absl.testing import absltest
 
 import tf_equiv_pytest
+from tf_equiv.certificate import files
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tf_equiv.__file__)))
 
@@ -170,6 +171,37 @@ class PluginTest(absltest.TestCase):
           self.assertNotIn('All reports', out)
           self.assertNotIn(('test_a', 'tf_equiv_report'), found)
         self.assertNotIn(('test_c', 'tf_equiv_headline'), found)
+
+  def test_certificate_of_several_processes(self):
+    self.write('scale_test.py', _SCALE)
+    arguments = ('-q', '-p', 'xdist', '-n', '2')
+    code, out = self.pytest(
+      *arguments,
+      *('-k', 'not session and not test_b'),
+      *('--tf-equiv-certificate', 'out/equivalence.json'),
+    )
+    self.assertEqual(code, 1, out)  # One test is faulty.
+    self.assertIn('Certificate: out/equivalence.json', out)
+    entries = files.read(os.path.join(self.folder, 'out', 'equivalence.json'))
+    self.assertEqual(
+      [(e['class'], e['test']) for e in entries],
+      [
+        ('scale_test.FaultyTest', 'test_c'),
+        ('scale_test.ScaleTest', 'test_a'),
+        ('scale_test.ScaleTest', 'test_c'),
+      ],
+    )
+
+  def test_certificate_without_a_test_of_ours(self):
+    self.write('light_test.py', _LIGHT)
+    code, out = self.pytest('-s', '--tf-equiv-certificate', 'out.json')
+    self.assertEqual(code, 0, out)
+    self.assertIn('Certificate: none, as no test of tf_equiv has passed', out)
+    self.assertRegex(out, r"'TF_EQUIV_CERTIFICATE': '/.*out\.json'")
+    self.assertIn('MODULES []', out)
+    code, out = self.pytest('--tf-equiv-certificate', self.folder)
+    self.assertEqual(code, 4, out)
+    self.assertIn('must be a file, got the folder', out)
 
 
 class AnnotationsTest(absltest.TestCase):

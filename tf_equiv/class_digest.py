@@ -1,5 +1,7 @@
 """What the tests of a class came to, and how that is told at its end.
 
+What a test has proven is written to the certificate when it has passed.
+
 What a runner calls a failed test counts: an assertion that a test expects to
 fail does not.
 """
@@ -12,7 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tf_equiv import reporting
-from tf_equiv.report import causes, digest
+from tf_equiv.certificate import collecting
+from tf_equiv.compare import verdict as verdict_lib
+from tf_equiv.report import causes, digest, rerun
 
 _log = logging.getLogger('tf_equiv')
 
@@ -31,6 +35,19 @@ class ClassRun:
     self._causes: dict[str, list[causes.Cause]] = {}
     self._directories: set[str] = set()
     self._result: Any = None
+    self._running: _NotingResult | None = None
+
+  def add_pass(
+    self, case: unittest.TestCase, verdict: verdict_lib.Verdict
+  ) -> None:
+    """Notes that an assertion passed.
+
+    Args:
+      case: the test case; it may be none that a runner runs.
+      verdict: the verdict.
+    """
+    if self._running is not None and self._running.is_of(case):
+      self._running.proven.add(verdict)
 
   def add_report(self, path: str) -> None:
     """Notes that a report was written."""
@@ -48,7 +65,13 @@ class ClassRun:
       What the test is to use in place of `result`.
     """
     noting = _NotingResult(case, result)
-    yield noting
+    before, self._running = self._running, noting
+    try:
+      yield noting
+    finally:
+      self._running = before
+      if not noting.is_certified:
+        noting.withdraw()
     self._result = result
     name = case._testMethodName
     if noting.failures or not noting.skipped:
@@ -80,17 +103,29 @@ class _NotingResult:
   Attributes:
     failures: causes of the failures of the test.
     skipped: whether it was skipped.
+    proven: what its assertions have proven.
+    is_certified: whether it passed, and what it has proven was written.
   """
 
   def __init__(self, case: unittest.TestCase, result: Any):
     """Takes the test and the result."""
     self._case, self._result = case, result
     self.failures: list[causes.Cause] = []
-    self.skipped = False
+    self.skipped = self.is_certified = False
+    owner = type(case)
+    self.proven = collecting.Test(
+      owner, case._testMethodName, rerun.source_file(owner.__module__)
+    )
+
+  def is_of(self, case: unittest.TestCase) -> bool:
+    """Returns whether a test case is the one that runs."""
+    return case is self._case
 
   def __getattr__(self, name: str) -> Any:
     # A runner may lack some of them, which unittest looks at.
     found = getattr(self._result, name)
+    if name == 'addSuccess':
+      return self._succeed
     note = _NOTES.get(name)
     if note is None:
       return found
@@ -100,6 +135,25 @@ class _NotingResult:
       return found(*arguments, **keywords)
 
     return add
+
+  def _succeed(self, test: Any) -> Any:
+    """Passes a success on, if what was proven can be written."""
+    try:
+      if not self._is_expected():
+        self.proven.certify()
+        self.is_certified = True
+    except Exception:
+      error = sys.exc_info()
+      self.note_error(test, error)
+      return self._result.addError(test, error)
+    return self._result.addSuccess(test)
+
+  def withdraw(self) -> None:
+    """Removes what an earlier run of the test has proven."""
+    try:
+      self.proven.withdraw()
+    except Exception:  # The test has not passed, which says enough.
+      _log.info('the certificate could not be changed', exc_info=True)
 
   def note_skip(self, test: Any, *unused_reason: Any) -> None:
     """Notes that a test, or a part of one, was skipped."""

@@ -175,8 +175,15 @@ class Session(runner.Runner):
       **chosen.info.settings,
       'variants': ', '.join(criteria.variants),
     }
+    terms = chosen.info.terms
+    if terms is not None:
+      terms = dataclasses.replace(
+        terms,
+        variants=tuple(criteria.variants),
+        searched=not criteria.allow_dormant,
+      )
     info = dataclasses.replace(
-      chosen.info, settings=settings, seconds=time.time() - start
+      chosen.info, settings=settings, terms=terms, seconds=time.time() - start
     )
     return telling.tell(outcome, diagnosis, info)
 

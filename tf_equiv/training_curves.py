@@ -117,8 +117,12 @@ def compare(
     table=ran.pairing.table,
     tolerance=settings.criteria.tolerance,
   )
+  terms = info.terms
+  if terms is not None:
+    terms = dataclasses.replace(terms, seeds=settings.seeds)
   info = dataclasses.replace(
     info,
+    terms=terms,
     settings={
       **info.settings,
       'runs of TF1 from weights one unit away': str(plan.free_runs),

@@ -13,7 +13,8 @@ import ml_dtypes
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tf_equiv.golden import archive, locking
+from tf_equiv.core import locking
+from tf_equiv.golden import archive
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tf_equiv.__file__)))
 _WRITE = """

@@ -42,6 +42,7 @@ class AssertionBase(template.TemplateMethods, unittest.TestCase):
   ) -> verdict_lib.Verdict:
     verdict, report = self._report(verdict)
     if verdict.passed:
+      self._session.shared.tests.add_pass(self, verdict)
       return verdict
     message = self._formatMessage(msg, text.failure(verdict))
     error: Any = self.failureException(

@@ -134,7 +134,7 @@ def imported(where: str, tf1_names: bool = False) -> ModuleType:
   except SystemExit as end:
     raise errors.UsageError(
       f'{where} called sys.exit({end.code!r}) while it was imported, so that '
-      'nothing was compared. What runs the program belongs below `if __name__ '
+      'nothing was run. What runs the program belongs below `if __name__ '
       "== '__main__':`."
     ) from end
   except errors.UsageError:

@@ -17,6 +17,7 @@ from tf_equiv.cli import (
   guide,
   importing,
   input_search,
+  method_code,
   names,
   parameters,
   probe,
@@ -26,7 +27,7 @@ from tf_equiv.cli import (
 )
 from tf_equiv.cli import outputs as outputs_lib
 from tf_equiv.cli import specs as specs_lib
-from tf_equiv.cli.draft import Draft, Module, input_codes
+from tf_equiv.cli.draft import Draft, Module
 from tf_equiv.cli.input_search import Request
 from tf_equiv.cli.specs import Input
 from tf_equiv.core import errors
@@ -109,10 +110,13 @@ class _Inference:
     draft = dataclasses.replace(draft, inputs=tuple(inputs))
     if first.is_code:
       draft = dataclasses.replace(
-        draft, build_tf1=self._build_tf1(first, inputs, attribute, bound)
+        draft,
+        build_tf1=method_code.build_tf1(
+          request, first, inputs, attribute, bound
+        ),
       )
     draft = dataclasses.replace(
-      draft, call_tf2=tuple(self._call_tf2(draft, second))
+      draft, call_tf2=tuple(method_code.call_tf2(draft, second))
     )
     draft, seen1 = self._with_tf1(draft)
     draft, seen2 = self._with_tf2(draft)
@@ -161,54 +165,6 @@ class _Inference:
     if any(each.name == name for each in self.modules):
       return
     self.modules.append(Module(name, folder, old))
-
-  # Code of the methods.
-
-  def _build_tf1(
-    self,
-    first: tf1_side.Tf1Side,
-    inputs: Sequence[Input],
-    attribute: str,
-    bound: Mapping[str, str],
-  ) -> tuple[str, ...]:
-    codes = dict(input_codes(inputs))
-    if first.makes_placeholders:
-      setup, result = first.render({}, attribute)
-      lines = [
-        'with tf_equiv.bound_placeholders({',
-        *(f'  {name!r}: {code},' for name, code in bound.items()),
-        '}):',
-      ]
-      if setup:
-        return (*lines, *(f'  {each}' for each in setup), f'return {result}')
-      return (*lines, f'  return {result}')
-    if '' in codes and first.inputs:
-      codes[first.inputs[0]] = codes['']
-    setup, result = first.render(codes, self.request.tf1_output.lstrip('.'))
-    if first.attributes and not self.request.tf1_output:
-      raise errors.UsageError(
-        f'{self.request.tf1} builds its network in its constructor; give the '
-        'attribute that holds the outputs, as in --tf1_output logits.'
-      )
-    if self.request.tf1_output and not first.attributes:
-      result += self.request.tf1_output
-    return (*setup, f'return {result}')
-
-  def _call_tf2(self, draft: Draft, second: tf2_side.Tf2Side) -> list[str]:
-    """Returns the lines of `call_tf2`, [] for the default."""
-    if (
-      draft.is_bare
-      and not second.method
-      and not second.values
-      and second.training in ('', 'training')
-    ):
-      return []
-    arguments = _tf2_inputs(draft, second)
-    arguments += [f'{name}={code}' for name, code in second.values.items()]
-    if second.training:
-      arguments.append(f'{second.training}=training')
-    target = f'model.{second.method}' if second.method else 'model'
-    return [f'return {target}({", ".join(arguments)})']
 
   # What building the sides tells.
 
@@ -361,24 +317,6 @@ class _Inference:
       draft, tests=chosen.tests, optimizer=bool(self.request.wanted.steps)
     )
     return Inferred(draft, (first.kind, second.kind), tuple(self.said))
-
-
-def _tf2_inputs(draft: Draft, second: tf2_side.Tf2Side) -> list[str]:
-  """Returns the code of the inputs in the call of the TF2 side."""
-  codes = {name: code for name, code in input_codes(draft.inputs).items()}
-  if '' in codes:
-    return ['inputs']
-  if second.names:
-    if set(second.names) == set(codes):
-      return ['inputs']
-    values = list(codes.values())[: len(second.names)]
-    return [values[0]] if len(values) == 1 else [f'[{", ".join(values)}]']
-  if set(second.inputs) <= set(codes):
-    return [codes[name] for name in second.inputs]
-  if len(second.inputs) == 1 and len(codes) > 1 and not second.shapes:
-    same = [n for n in codes if n == second.inputs[0]]
-    return [codes[same[0]]] if same else ['inputs']
-  return list(codes.values())[: len(second.inputs) or None]
 
 
 def _failed(side: str, draft: Draft, error: Exception) -> str:

@@ -16,6 +16,7 @@ _COMMANDS = (
   parsers.add_record,
   parsers.add_show,
   parsers.add_diff,
+  parsers.add_ratchet,
 )
 
 

@@ -132,6 +132,33 @@ def add_diff(commands) -> None:
   )
 
 
+_RATCHET = """
+examples:
+  TF_EQUIV_CERTIFICATE=new.json python -m pytest migration_tests
+  tf_equiv ratchet equivalence.json new.json
+  tf_equiv ratchet equivalence.json shard_1.json shard_2.json
+
+exit status: 0 if nothing is lost, 1 if something is, 2 if a file is missing, of
+another format, or was changed after the tests wrote it
+"""
+
+
+def add_ratchet(commands) -> None:
+  """Adds `ratchet`."""
+  parser = command(
+    commands,
+    'ratchet',
+    help='compare what two certificates prove',
+    description='Compares what the tests had proven with what they prove now,\n'
+    'and prints what was lost and gained.',
+    epilog=_RATCHET,
+  )
+  parser.add_argument('old', help='the certificate that must still hold')
+  parser.add_argument(
+    'new', nargs='+', help='the new one, or those of several processes'
+  )
+
+
 _SIDES = """
 TF1 side:  a function, class or model_fn (legacy.py:net, package.legacy:Net,
            legacy.py:Net.forward), or the folder of a SavedModel

@@ -1,7 +1,5 @@
 """`python -m tf_equiv record`: records the TF1 side of test classes."""
 
-import importlib
-import importlib.util
 import inspect
 import os
 import sys
@@ -9,7 +7,7 @@ import unittest
 from collections.abc import Sequence
 
 from tf_equiv import testcase
-from tf_equiv.cli import show
+from tf_equiv.cli import importing, show
 from tf_equiv.core import errors
 from tf_equiv.golden import archive, recording
 from tf_equiv.references import golden
@@ -62,7 +60,7 @@ def find_classes(text: str) -> list[type]:
   where, _, name = text.rpartition(':')
   if not where or '/' in name or os.sep in name:
     where, name = text, ''
-  module = _import(where)
+  module = importing.imported(where)
   found = [
     cls
     for _, cls in inspect.getmembers(module, inspect.isclass)
@@ -86,61 +84,6 @@ def find_classes(text: str) -> list[type]:
       )
     )
   return found
-
-
-def _import(where: str):
-  """Imports a module by its name or by the path of its file."""
-  try:
-    return _module(where)
-  except SystemExit as end:
-    raise errors.UsageError(
-      f'{where} called sys.exit({end.code!r}) while it was imported, so that '
-      'nothing was recorded. What runs its tests belongs below `if __name__ == '
-      "'__main__':`."
-    ) from end
-
-
-def _module(where: str):
-  parts = where.split('.')
-  if not where.endswith('.py') and not all(map(str.isidentifier, parts)):
-    raise errors.UsageError(
-      f'{where!r} is no name of a module and no path of a file; expected '
-      'module:Class, or path/to/test.py:Class.'
-    )
-  if not where.endswith('.py'):
-    try:
-      return importlib.import_module(where)
-    except ModuleNotFoundError as error:
-      if error.name is None or not where.startswith(error.name):
-        raise
-      raise errors.UsageError(
-        f'There is no module {where!r} ({error}); give a module that can be '
-        'imported from here, or the path of a file.'
-      ) from error
-  if not os.path.isfile(where):
-    raise errors.UsageError(f'There is no file {where!r}.')
-  path = os.path.abspath(where)
-  name = _dotted(path)
-  if name:
-    module = importlib.import_module(name)
-    if os.path.abspath(getattr(module, '__file__', None) or '') == path:
-      return module
-  # As `python path/to/test.py` does.
-  sys.path.insert(0, os.path.dirname(path))
-  name = os.path.splitext(os.path.basename(path))[0]
-  spec = importlib.util.spec_from_file_location(name, path)
-  module = importlib.util.module_from_spec(spec)
-  sys.modules[name] = module
-  spec.loader.exec_module(module)
-  return module
-
-
-def _dotted(path: str) -> str:
-  """Returns the name by which a file can be imported from here, else ''."""
-  parts = os.path.splitext(os.path.relpath(path))[0].split(os.sep)
-  folder = os.path.dirname(path)
-  is_package = os.path.isfile(os.path.join(folder, '__init__.py'))
-  return '.'.join(parts) if is_package and os.pardir not in parts else ''
 
 
 def recording_class(cls: type, arguments, emptied: set[str]):

@@ -34,12 +34,46 @@ class Step:
   seconds: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Terms:
+  """Under what an assertion holds, for programs.
+
+  Attributes:
+    training: the training flag.
+    weights: 'fixed' or 'seeded'.
+    seed_mode: the seed mode, as users write it.
+    seed: the graph-level seed.
+    steps: number of training steps.
+    start_step: how many steps were counted before.
+    seeds: number of seeds that were trained with.
+    rtol: the relative tolerance that was asked for; None for the defaults.
+    atol: the absolute tolerance that was asked for; None for the defaults.
+    equal_nan: whether NaN equals NaN.
+    variants: in which ways the TF2 side ran.
+    searched: whether other inputs that tell the sides apart are searched for.
+  """
+
+  training: bool
+  weights: str
+  seed_mode: str
+  seed: int
+  steps: int = 0
+  start_step: int = 0
+  seeds: int = 1
+  rtol: float | None = None
+  atol: float | None = None
+  equal_nan: bool = False
+  variants: tuple[str, ...] = ('eager',)
+  searched: bool = False
+
+
 @dataclasses.dataclass
 class RunInfo:
   """What was run, and where.
 
   Attributes:
     settings: what was asked for, by name: inputs, seeds, tolerances.
+    terms: the same for programs, where a plan was run.
     environments: versions and switches by name, of 'TF1' and 'TF2'.
     draws: the random draws that matter, of TF1 and TF2, with the names of TF1;
       None where no draws are known.
@@ -63,6 +97,7 @@ class RunInfo:
   rerun: Mapping[str, str] = dataclasses.field(default_factory=dict)
   report: str = ''
   reproductions: Sequence[repairs.Reproduction] = ()
+  terms: Terms | None = None
 
 
 def describe_run(
@@ -101,6 +136,21 @@ def describe_run(
       for side in sides
     },
     draws=draws,
+    terms=_terms(plan, tolerance or tolerances.Tolerance()),
+  )
+
+
+def _terms(plan: plan_lib.RunPlan, tolerance: tolerances.Tolerance) -> Terms:
+  return Terms(
+    training=plan.training,
+    weights=plan.weights,
+    seed_mode=plan.seed_mode.value,
+    seed=plan.seed,
+    steps=len(plan.batches),
+    start_step=plan.start_step,
+    rtol=tolerance.rtol,
+    atol=tolerance.atol,
+    equal_nan=tolerance.equal_nan,
   )
 
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equiv.core import errors
-from tf_equiv.golden import locking
+from tf_equiv.core import errors, locking
 from tf_equiv.golden import members as members_lib
 from tf_equiv.golden.archive import reader
 

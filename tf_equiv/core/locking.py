@@ -3,10 +3,11 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from typing import Any, Callable, Iterator
 
 from tf_equiv.core import errors
 
+fcntl: Any
 try:
   import fcntl
 except ImportError:  # Windows
@@ -17,7 +18,7 @@ PATIENCE = 300.0
 
 
 @contextlib.contextmanager
-def locked(path: str):
+def locked(path: str) -> Iterator[None]:
   """Context that one process and thread at a time enters for a file.
 
   Where the system can, the folder is locked, so that nothing is left behind.
@@ -44,8 +45,8 @@ def _try_flock(handle: int) -> bool:
 
 
 @contextlib.contextmanager
-def _lock_file(name: str):
-  def take():
+def _lock_file(name: str) -> Iterator[None]:
+  def take() -> bool:
     try:
       os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     except FileExistsError:
