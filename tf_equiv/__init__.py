@@ -8,6 +8,8 @@ The import itself is cheap: TensorFlow is imported with the first use of a
 name, so that commands and plugins that need none of them do not wait.
 """
 
+# Its test compares the names with those of `public`.
+# ruff: noqa: F403, F405
 import importlib
 import typing
 
@@ -15,43 +17,7 @@ from tf_equiv import import_hook
 from tf_equiv.core import legacy_keras
 
 if typing.TYPE_CHECKING:
-  from tf_equiv import converters
-  from tf_equiv.compare.renames import RenameSuggestion
-  from tf_equiv.compare.verdict import Verdict
-  from tf_equiv.compat.tf1_imports import tf1_imports
-  from tf_equiv.conversion import ConvertedCheckpoint, convert_checkpoint
-  from tf_equiv.core.draw import Draw
-  from tf_equiv.core.errors import (
-    EnvironmentSetupError,
-    EquivalenceError,
-    ModelCodeError,
-    UsageError,
-    VariableCreationError,
-  )
-  from tf_equiv.core.seed_mode import SeedMode
-  from tf_equiv.guide_steps import SEED_MODES, GuideSteps
-  from tf_equiv.references.exported.reference import (
-    FrozenGraph,
-    MetaGraph,
-    SavedModel,
-  )
-  from tf_equiv.references.golden import Golden
-  from tf_equiv.references.in_process import InProcess
-  from tf_equiv.references.interpreter.reference import Tf1Interpreter
-  from tf_equiv.references.model_fn import from_model_fn
-  from tf_equiv.report.writer import write_report
-  from tf_equiv.suggestions import suggest_renames
-  from tf_equiv.testcase import MigrationTestCase
-  from tf_equiv.tf1.placeholders import bound_placeholders
-  from tf_equiv.tf1.program import TF1Behavior
-  from tf_equiv.tf1.seeds import deterministic_seeds
-  from tf_equiv.tf1.weights import constant_weights, named_weights
-  from tf_equiv.tf2.creation import (
-    assert_no_variable_creations,
-    catch_created_variables,
-  )
-  from tf_equiv.tf2.shim import track_tf1_style_variables
-  from tf_equiv.tf2.variants import VARIANTS
+  from tf_equiv.public import *
 
 legacy_keras.choose_legacy_keras()
 import_hook.install()

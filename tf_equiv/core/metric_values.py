@@ -1,9 +1,15 @@
 """What streaming metrics leave behind, batch by batch."""
 
 import dataclasses
-from typing import Dict, List
+from collections.abc import Mapping
+from typing import Any, Dict, List
 
 import numpy as np
+
+from tf_equiv.core import errors
+from tf_equiv.core.text import listed
+
+_MAX_NAMES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,3 +31,31 @@ class MetricValues:
   def batches(self) -> int:
     """Number of batches."""
     return max(map(len, self.values.values()), default=0)
+
+
+def check_names(returned: Any, origin: str, expected: str) -> None:
+  """Checks that what a template method returned has metrics by name.
+
+  Args:
+    returned: what it returned.
+    origin: name of the method.
+    expected: what it is expected to return.
+
+  Raises:
+    UsageError: if it is no dict with names, or an empty one.
+  """
+  if not isinstance(returned, Mapping):
+    raise errors.UsageError(
+      f'{origin} returned a {type(returned).__name__}; {expected}.'
+    )
+  if not returned:
+    raise errors.UsageError(
+      f'{origin} returned no metric, so that there is nothing to compare; '
+      f'{expected}.'
+    )
+  wrong = [name for name in returned if not isinstance(name, str) or not name]
+  if wrong:
+    raise errors.UsageError(
+      f'{origin} returned metrics whose names are no strings: '
+      f'{listed(map(repr, wrong), _MAX_NAMES)}; {expected}.'
+    )

@@ -1,6 +1,5 @@
 """What to do next, by what differs: the last lines of a failure."""
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +11,6 @@ from tf_equiv.compare import (
   metrics,
   structures,
   values,
-  variables,
 )
 from tf_equiv.compare.outcome import Creation, Kind, Misfit, Outcome
 from tf_equiv.compare.quantity import Quantity
@@ -20,32 +18,18 @@ from tf_equiv.compare.values import ProblemKind
 from tf_equiv.core import observation, text
 from tf_equiv.core import plan as plan_lib
 from tf_equiv.diagnose import advice_texts as texts
-from tf_equiv.diagnose import step_facts
+from tf_equiv.diagnose import step_facts, variable_advice
 from tf_equiv.diagnose.rules import evidence
 
 # How slots of momentum, and optimizers that keep them, are called.
 _MOMENTUM = 'momentum'
-
-# (pattern of the name of a TF1 variable that TF2 does not have, advice)
-_MISSING = (
-  (
-    r'/part_\d+$',
-    'TF1 partitions the variable. It cannot be matched with one TF2 variable: '
-    'build the TF1 side without the partitioner (the values are the same).',
-  ),
-  (
-    r'(^|/)(beta[12]_power|(Adam|Momentum|RMSProp|Adagrad|Ftrl)(_\d+)?)$',
-    'Slots of an optimizer are among them: build_tf1 should build the forward '
-    'pass only, without optimizer.minimize.',
-  ),
-)
 
 
 def for_outcome(outcome: Outcome) -> list[str]:
   """Returns advice for which the outcome alone is needed."""
   kind = outcome.kind
   if kind is Kind.VARIABLES and outcome.table is not None:
-    return _for_variables(outcome.table)
+    return variable_advice.for_table(outcome.table)
   if kind is Kind.CREATIONS:
     return _for_creations(outcome)
   if kind is Kind.RECREATED:
@@ -57,7 +41,7 @@ def for_outcome(outcome: Outcome) -> list[str]:
     found = texts.OF_CHECKPOINTS.get(outcome.failing()[0].quantity)
     return [found] if found else []
   if kind is Kind.MISFIT:
-    return _for_misfit(outcome.evidence_of(Misfit)[0].table)
+    return variable_advice.for_misfit(outcome.evidence_of(Misfit)[0].table)
   if kind is Kind.STRUCTURE:
     return _for_structure(outcome)
   if outcome.metrics is not None and kind in (Kind.METRICS, Kind.VACUOUS):
@@ -331,55 +315,6 @@ def _updates_in_training(tf2: observation.Observation) -> bool:
   )
 
 
-def _for_variables(table: variables.VariableTable) -> list[str]:
-  """Advice on a table of variables that do not correspond."""
-  advice = []
-  found = (*table.untracked, *table.extra, *(b for _, b in table.pairs))
-  if any(spec.undecorated for spec in found):
-    return [text.UNDECORATED_ADVICE]
-  if table.suggestion.names:
-    advice.append(
-      'If the likely renames are right, paste this rename_variable into the '
-      'test class.'
-    )
-  if table.untracked and table.missing:
-    advice.append(
-      'The TF2 model created variables that it does not list: assign the '
-      'variable, layer or model to an attribute of the model.'
-    )
-  if table.missing or table.extra:
-    advice.append(
-      'Names of tf.Variable and of Keras layers differ between a TF1 graph '
-      'and eager execution (scopes, counters); map them with '
-      'rename_variable, and leave out what is no part of the model with '
-      'ignored_variables.'
-    )
-  for pattern, known in _MISSING:
-    if any(re.search(pattern, spec.name) for spec, _ in table.missing):
-      advice.insert(0, known)
-  if table.shapes:
-    advice.append(
-      'If the layout was changed on purpose, transform the value in '
-      'convert_variable(tf1_name, value, tf2_name).'
-    )
-  if table.dtypes:
-    advice.append(
-      'Give the TF2 variable the dtype of TF1 (Keras layers take dtype=...); '
-      'computing in another precision gives other numbers.'
-    )
-  if table.trainable:
-    advice.append(
-      'Set `trainable` of the TF2 variable or layer as in TF1; otherwise the '
-      'optimizer updates other variables than before.'
-    )
-  if table.duplicates:
-    advice.append(
-      'Give each layer of the TF2 model a name of its own, and check with '
-      'assertNoNewVariables that calls do not create variables anew.'
-    )
-  return advice
-
-
 def _for_order(ledger: draws.LedgerDifference) -> list[str]:
   """Advice on random draws in another order."""
   if not ledger.tf2_count:
@@ -391,36 +326,6 @@ def _for_order(ledger: draws.LedgerDifference) -> list[str]:
   )
   # What is drawn on one side only does not become equal by other seeds.
   return [reason, texts.BY_CONSTANT] if ledger.moved else [reason]
-
-
-def _for_misfit(table: variables.VariableTable) -> list[str]:
-  """Says what to do about a checkpoint that does not fit the TF1 model."""
-  advice = []
-  entries = {spec.name for spec in table.extra}
-  if any(
-    re.sub(r'/part_\d+$', '', spec.name) in entries for spec, _ in table.missing
-  ):
-    advice.append(
-      'TF1 partitions a variable that the checkpoint holds as a whole: build '
-      'the TF1 side without the partitioner (the values are the same).'
-    )
-  elif table.missing:
-    advice.append(
-      'build_tf1 must give the variables the names that they had when the '
-      'checkpoint was saved (scopes around the model, auto-numbered layers); '
-      'rename_variable leads from TF1 to TF2 and cannot help here.'
-    )
-  if table.shapes or table.dtypes:
-    advice.append(
-      'Build the TF1 model with the sizes and dtypes with which the checkpoint '
-      'was trained.'
-    )
-  if table.extra:
-    advice.append(
-      'What the model leaves out on purpose (a head that was only trained, '
-      'say) goes into ignored_variables.'
-    )
-  return advice
 
 
 def _both_nan(failed: Sequence[values.ValueComparison]) -> bool:

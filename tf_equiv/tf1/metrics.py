@@ -10,7 +10,6 @@ import collections
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
 from typing import Any, Dict, List
 
 import numpy as np
@@ -18,7 +17,6 @@ import tensorflow as tf
 
 from tf_equiv.core import errors, metric_values, observation
 from tf_equiv.core import plan as plan_lib
-from tf_equiv.core.text import listed
 from tf_equiv.tf1 import graph as graph_lib
 from tf_equiv.tf1 import program as program_lib
 from tf_equiv.tf1 import (
@@ -106,21 +104,7 @@ def _build(program, built) -> _Metrics:
 
 
 def _check(returned: Any, graph: tf.Graph) -> None:
-  if not isinstance(returned, Mapping):
-    raise errors.UsageError(
-      f'build_metrics_tf1 returned a {type(returned).__name__}; {_EXPECTED}.'
-    )
-  if not returned:
-    raise errors.UsageError(
-      'build_metrics_tf1 returned no metric, so that there is nothing to '
-      f'compare; {_EXPECTED}.'
-    )
-  wrong = [name for name in returned if not isinstance(name, str) or not name]
-  if wrong:
-    raise errors.UsageError(
-      'build_metrics_tf1 returned metrics whose names are no strings: '
-      f'{listed(map(repr, wrong), _MAX_NAMES)}; {_EXPECTED}.'
-    )
+  metric_values.check_names(returned, 'build_metrics_tf1', _EXPECTED)
   for name, pair in returned.items():
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
       raise errors.UsageError(

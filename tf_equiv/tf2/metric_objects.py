@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_equiv.core import errors, nest
+from tf_equiv.core import errors, metric_values, nest
 from tf_equiv.core.text import listed
 from tf_equiv.tf1 import tensors
 
@@ -40,21 +40,7 @@ def check(returned: Any) -> dict[str, Any]:
   Raises:
     UsageError: if it is no dict of metrics, or an empty one.
   """
-  if not isinstance(returned, Mapping):
-    raise errors.UsageError(
-      f'build_metrics_tf2 returned a {type(returned).__name__}; {_EXPECTED}.'
-    )
-  if not returned:
-    raise errors.UsageError(
-      'build_metrics_tf2 returned no metric, so that there is nothing to '
-      f'compare; {_EXPECTED}.'
-    )
-  wrong = [name for name in returned if not isinstance(name, str) or not name]
-  if wrong:
-    raise errors.UsageError(
-      'build_metrics_tf2 returned metrics whose names are no strings: '
-      f'{listed(map(repr, wrong), _MAX_NAMES)}; {_EXPECTED}.'
-    )
+  metric_values.check_names(returned, 'build_metrics_tf2', _EXPECTED)
   for name, metric in returned.items():
     _check_metric(name, metric)
   return dict(returned)
